@@ -1,0 +1,74 @@
+# Tests. Labels: `fast` (seconds), `slow` (the rest of script/test), `bench` (figures, on request).
+#
+# A test that cannot run here prints `skip: reason` and exits with 77; script/test lists the
+# reasons. With WEIR_REQUIRE_ALL=1 in the environment it must fail instead.
+
+if(WEIR_TESTS)
+  find_package(PkgConfig REQUIRED)
+  pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
+endif()
+set(WEIR_SKIP_CODE 77)
+
+# weir_test_properties(NAME [LABELS slow] [TIMEOUT seconds]): what every test of the tree gets.
+# Check forks a process per test case; its own limit of 4 s is too short under sanitizers.
+function(weir_test_properties name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LABELS")
+  if(NOT arg_LABELS)
+    set(arg_LABELS fast)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  set_tests_properties(
+    ${name}
+    PROPERTIES LABELS "${arg_LABELS}"
+               TIMEOUT ${arg_TIMEOUT}
+               SKIP_RETURN_CODE ${WEIR_SKIP_CODE}
+               ENVIRONMENT
+               "CK_DEFAULT_TIMEOUT=60;ASAN_OPTIONS=detect_stack_use_after_return=0:$ENV{ASAN_OPTIONS};\
+UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=halt_on_error=1;WEIR_LIBEXEC=${WEIR_LIBEXEC_DIR}")
+endfunction()
+
+# weir_skip_test(NAME "reason"): a test that only says why it is not run (see above).
+function(weir_skip_test name reason)
+  add_test(NAME ${name} COMMAND "${CMAKE_SOURCE_DIR}/cmake/skip" "${reason}")
+  weir_test_properties(${name})
+endfunction()
+
+# weir_add_check_test(NAME SOURCES test_x.c ... [LIBS weir_x wat_y ...] [LABELS slow]
+#                     [TIMEOUT seconds] [ARGS ...])
+# One executable over libcheck, run as one CTest of the same name.
+function(weir_add_check_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;LIBS;LABELS;ARGS")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "weir_add_check_test(${name}): unknown ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/src"
+                                             "${CMAKE_SOURCE_DIR}/include" "${CMAKE_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE ${arg_LIBS} PkgConfig::CHECK weir_warnings)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  add_test(NAME ${name} COMMAND ${name} ${arg_ARGS})
+  weir_test_properties(${name} LABELS ${arg_LABELS} TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
+# weir_add_fuzz(NAME SOURCES fuzz_x.c ... [LIBS ...])
+# In the fuzz preset a libFuzzer program fuzz_NAME; otherwise the same driver over
+# fuzz/replay_main.c, which runs every file of fuzz/corpus/NAME as the test fuzz_NAME.
+function(weir_add_fuzz name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBS")
+  set(target fuzz_${name})
+  set(corpus "${CMAKE_SOURCE_DIR}/fuzz/corpus/${name}")
+  if(WEIR_FUZZ)
+    add_executable(${target} ${arg_SOURCES})
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(${target} ${arg_SOURCES} "${CMAKE_SOURCE_DIR}/fuzz/replay_main.c")
+    add_test(NAME ${target} COMMAND ${target} "${corpus}")
+    weir_test_properties(${target})
+  endif()
+  target_include_directories(${target} PRIVATE "${CMAKE_SOURCE_DIR}/src"
+                                               "${CMAKE_SOURCE_DIR}/include")
+  target_link_libraries(${target} PRIVATE ${arg_LIBS} weir_warnings)
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
+endfunction()
