@@ -1,0 +1,71 @@
+/* Reading, keying and sealing artifacts. The writer is artifact/writer.h.
+ *
+ * An artifact file is untrusted until its seal is verified, and even then every offset is checked
+ * once when it is opened: after weir_artifact_open() the accessors are in bounds by construction.
+ */
+#ifndef WEIR_ARTIFACT_H
+#define WEIR_ARTIFACT_H
+
+#include "artifact/abi.h"
+#include "artifact/format.h"
+#include "base/error.h"
+#include "wasm/module.h"
+
+/* Everything that changes the code, and so the key. */
+struct weir_artifact_options {
+    uint32_t features; /* enum weir_feature */
+    uint32_t flags;    /* WEIR_ARTIFACT_* */
+    uint64_t cpu_features;
+    char generator[16];     /* "fast" */
+    uint8_t fuel_costs[32]; /* hash of the cost table; zero for the plain one or without fuel */
+};
+
+/* SHA-256 over module hash, format and ABI version, build id, options. */
+void weir_artifact_key(const uint8_t module_sha256[32], const struct weir_artifact_options *options,
+                       uint8_t ret_key[32]);
+
+/* Views into mapped or in-memory bytes; valid as long as those. */
+struct weir_artifact {
+    const uint8_t *bytes;
+    size_t size;
+    const struct weir_artifact_head *head;
+    const struct weir_artifact_type *types;
+    const uint32_t *value_types;
+    const struct weir_artifact_import *imports;
+    const struct weir_artifact_export *exports;
+    const struct weir_artifact_func *funcs;
+    const struct weir_artifact_limits *tables;
+    const struct weir_artifact_limits *memories;
+    const struct weir_artifact_global *globals;
+    const struct weir_artifact_init *inits;
+    const struct weir_artifact_elem *elems;
+    const struct weir_artifact_elem_item *elem_items;
+    const struct weir_artifact_data *datas;
+    const struct weir_trap_site *trap_sites;
+    const struct weir_artifact_string *func_names; /* NULL when absent */
+    const char *strings;
+    const uint8_t *data;
+    const uint8_t *rodata;
+    const uint8_t *text;
+};
+
+/* Checks every range, index and cross reference of the bytes (CORRUPT, with the offset) and that
+ * this build and machine can run it (FOREIGN). `bytes` need only hold the part up to the end of
+ * .text when `file_bytes` says how long the file is; the image's range is checked against that. */
+enum weir_status weir_artifact_open(const uint8_t *bytes, size_t size, uint64_t file_bytes,
+                                    struct weir_artifact *ret_artifact, struct weir_error *error)
+    WEIR_MUST_USE;
+
+/* The site of a text offset, by binary search; NULL when there is none. *ret_func gets the index of
+ * the function (index space with imports). */
+const struct weir_trap_site *weir_artifact_site(const struct weir_artifact *artifact,
+                                                uint32_t text_offset, uint32_t *ret_func);
+
+/* Function name for people; never empty ("func 12" is written into buffer). */
+const char *weir_artifact_func_name(const struct weir_artifact *artifact, uint32_t func_index,
+                                    char *buffer, size_t buffer_size);
+
+/* Seal: HMAC-SHA-256 over the file's bytes with the directory's key, appended after file_bytes. */
+#define WEIR_ARTIFACT_SEAL_BYTES 32u
+
+#endif

@@ -1,0 +1,70 @@
+/* The charging side of the ledger. Everything that takes memory in Weir goes through here first.
+ *
+ * Hot path: a store's account holds credit taken in slabs from its parent, so a charge that fits
+ * the credit is an unshared add. Shared accounts (host, tenant, service) are atomic. A store's or
+ * instance's account may be charged by one thread at a time (the store's); any other account by
+ * any thread.
+ */
+#ifndef WEIR_LEDGER_H
+#define WEIR_LEDGER_H
+
+#include <weir/account.h>
+#include <weir/receipt.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+
+/* Charges before the bytes are taken. LIMIT: some account of the chain refused; the message names
+ * who asked, how much and which limit, the details the whole chain (formatted only when `error` is
+ * given). Nothing is charged then, anywhere. Idle credit elsewhere is drained before refusing. */
+enum weir_status weir_account_charge(struct weir_account *account, enum weir_kind kind,
+                                     uint64_t amount, struct weir_error *error) WEIR_MUST_USE;
+/* Exactly what was charged; more is a programmer's error (asserted). */
+void weir_account_discharge(struct weir_account *account, enum weir_kind kind, uint64_t amount);
+
+/* malloc'ed memory with a charge around it. Zeroed. Sized free. */
+void *weir_account_alloc(struct weir_account *account, enum weir_kind kind, size_t bytes,
+                         struct weir_error *error) WEIR_MUST_USE;
+void weir_account_free(struct weir_account *account, enum weir_kind kind, void *memory,
+                       size_t bytes);
+
+/* An arena source that charges (account, kind) and takes page-aligned mappings of its own.
+ * The context lives in the caller and must outlive the arena. */
+struct weir_account_source {
+    struct weir_account *account;
+    enum weir_kind kind;
+};
+struct weir_arena_source weir_account_arena_source(struct weir_account_source *context);
+
+/* Charged heap of the whole process: what weir_account_alloc() holds now. */
+uint64_t weir_ledger_heap_bytes(void);
+
+/* Tests: the n-th charge or mapping from now (1 = the next) fails with NO_MEMORY; 0 switches off.
+ * Returns how many were counted since the last call. Process-wide. */
+uint64_t weir_ledger_fail_nth(uint64_t n);
+
+/* Registries that folders fill at start-up. A reclaimer gives bytes back when asked; a bound says
+ * what a configuration allows at most, for the plan. Names are static strings. */
+struct weir_reclaimer {
+    const char *name;
+    uint64_t (*reclaim)(void *context, uint64_t wanted_bytes); /* returns bytes given back */
+    void *context;
+};
+enum weir_status weir_ledger_add_reclaimer(const struct weir_reclaimer *reclaimer,
+                                           struct weir_error *error) WEIR_MUST_USE;
+void weir_ledger_remove_reclaimer(const char *name, void *context);
+
+struct weir_bound {
+    const char *what;   /* "guest stacks" */
+    const char *source; /* "12 slots x 1 MiB" or the key it comes from */
+    uint64_t bytes;
+};
+/* Appends to the plan of `context` (opaque to the registry). */
+typedef void weir_bound_report(void *context, const struct weir_bound *bound);
+
+/* Receipt helpers for those who release. */
+void weir_receipt_add(struct weir_receipt *receipt, enum weir_kind kind, uint64_t amount);
+void weir_receipt_pin(struct weir_receipt *receipt, enum weir_kind kind, uint64_t amount,
+                      const char *format, ...) WEIR_PRINTF(4, 5);
+
+#endif
