@@ -33,7 +33,8 @@ enum weir_status weir_arena_new(const struct weir_arena_source *source, size_t c
     WEIR_MUST_USE;
 void weir_arena_free(struct weir_arena *arena);
 
-/* Zeroed; `align` a power of two ≤ 64. NULL when the source refuses. size 0 gives a valid pointer. */
+/* Zeroed; `align` a power of two ≤ 64. NULL when the source refuses. size 0 gives a valid pointer.
+ */
 void *weir_arena_alloc(struct weir_arena *arena, size_t size, size_t align) WEIR_MUST_USE;
 /* count × size with the multiplication checked. */
 void *weir_arena_alloc_array(struct weir_arena *arena, size_t count, size_t size, size_t align)

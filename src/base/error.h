@@ -21,4 +21,8 @@ enum weir_status weir_error_set_errno(struct weir_error *error, enum weir_status
 /* Appends a detail line; drops it silently when memory for it is refused (the message stands). */
 void weir_error_add(struct weir_error *error, const char *format, ...) WEIR_PRINTF(2, 3);
 
+/* Hands the report in `from` on to `to` and leaves `from` empty. Where `to` is NULL or already
+ * filled, the report is dropped. */
+void weir_error_move(struct weir_error *to, struct weir_error *from);
+
 #endif
