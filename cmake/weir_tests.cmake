@@ -8,6 +8,12 @@ if(WEIR_TESTS)
   pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
 endif()
 set(WEIR_SKIP_CODE 77)
+set(WEIR_TEST_ENVIRONMENT
+    "CK_DEFAULT_TIMEOUT=60"
+    "ASAN_OPTIONS=detect_stack_use_after_return=0"
+    "UBSAN_OPTIONS=print_stacktrace=1"
+    "TSAN_OPTIONS=halt_on_error=1"
+    "WEIR_LIBEXEC=${WEIR_LIBEXEC_DIR}")
 
 # weir_test_properties(NAME [LABELS slow] [TIMEOUT seconds]): what every test of the tree gets.
 # Check forks a process per test case; its own limit of 4 s is too short under sanitizers.
@@ -24,9 +30,7 @@ function(weir_test_properties name)
     PROPERTIES LABELS "${arg_LABELS}"
                TIMEOUT ${arg_TIMEOUT}
                SKIP_RETURN_CODE ${WEIR_SKIP_CODE}
-               ENVIRONMENT
-               "CK_DEFAULT_TIMEOUT=60;ASAN_OPTIONS=detect_stack_use_after_return=0:$ENV{ASAN_OPTIONS};\
-UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=halt_on_error=1;WEIR_LIBEXEC=${WEIR_LIBEXEC_DIR}")
+               ENVIRONMENT "${WEIR_TEST_ENVIRONMENT}")
 endfunction()
 
 # weir_skip_test(NAME "reason"): a test that only says why it is not run (see above).
