@@ -11,24 +11,24 @@
 /* How the immediates of an opcode are laid out, and so which fields of struct weir_insn are set. */
 enum weir_imm {
     WEIR_IMM_NONE,
-    WEIR_IMM_BLOCK,         /* block: block_type */
-    WEIR_IMM_INDEX,         /* index: label, local, global, function, table, data, elem ... */
+    WEIR_IMM_BLOCK, /* block: block_type */
+    WEIR_IMM_INDEX, /* index: label, local, global, function, table, data, elem ... */
     /* index, index2 in binary order: call_indirect (type, table), table.init (elem, table),
      * memory.init (data, memory), copies (destination, source) */
     WEIR_IMM_INDEX2,
-    WEIR_IMM_BR_TABLE,      /* targets (position and count); default is read as the last one */
-    WEIR_IMM_MEMARG,        /* memory, align, offset */
-    WEIR_IMM_MEMARG_LANE,   /* and lane */
-    WEIR_IMM_LANE,          /* lane; in its own place, as for MEMARG_LANE */
-    WEIR_IMM_I32,           /* bits, sign-extended */
+    WEIR_IMM_BR_TABLE,    /* targets (position and count); default is read as the last one */
+    WEIR_IMM_MEMARG,      /* memory, align, offset */
+    WEIR_IMM_MEMARG_LANE, /* and lane */
+    WEIR_IMM_LANE,        /* lane; in its own place, as for MEMARG_LANE */
+    WEIR_IMM_I32,         /* bits, sign-extended */
     WEIR_IMM_I64,
-    WEIR_IMM_F32,           /* bits */
+    WEIR_IMM_F32, /* bits */
     WEIR_IMM_F64,
-    WEIR_IMM_V128,          /* v128 */
-    WEIR_IMM_SHUFFLE,       /* v128: sixteen lane indices */
-    WEIR_IMM_TYPE,          /* type: ref.null */
-    WEIR_IMM_SELECT_TYPES,  /* type (the first), type_count (exactly one is valid) */
-    WEIR_IMM_MEMORY,        /* index: memory.size, memory.grow, memory.fill */
+    WEIR_IMM_V128,         /* v128 */
+    WEIR_IMM_SHUFFLE,      /* v128: sixteen lane indices */
+    WEIR_IMM_TYPE,         /* type: ref.null */
+    WEIR_IMM_SELECT_TYPES, /* type (the first), type_count (exactly one is valid) */
+    WEIR_IMM_MEMORY,       /* index: memory.size, memory.grow, memory.fill */
 };
 
 #define WEIR_FEATURE_NONE 0u /* opcodes of the MVP */
@@ -42,7 +42,7 @@ enum weir_op {
 };
 
 struct weir_op_info {
-    const char *name;      /* as the text format spells it */
+    const char *name; /* as the text format spells it */
     /* Operand and result types, "ii:i" (i I f F v, a = the memory's index type); NULL when the
      * rule is written by hand. */
     const char *signature;
