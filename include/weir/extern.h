@@ -1,0 +1,86 @@
+/* Functions, memories, tables and globals of a store, and what can be done with them.
+ *
+ * All pointers here belong to their store and live as long as it (or as the instance that defines
+ * them, if that is released first). One thread at a time, the store's.
+ */
+#ifndef WEIR_EXTERN_H
+#define WEIR_EXTERN_H
+
+#include <weir/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_memory;
+struct weir_table;
+struct weir_global;
+
+struct weir_extern {
+    enum weir_extern_kind kind;
+    union {
+        struct weir_funcref *func;
+        struct weir_table *table;
+        struct weir_memory *memory;
+        struct weir_global *global;
+    };
+};
+
+/* The arrays belong to the engine. */
+void weir_func_type(const struct weir_funcref *func, struct weir_func_type *ret);
+/* Calls a function. Counts must match its type (INVALID_ARGUMENT). OK; TRAP with *trap filled
+ * (weir_trap_done() it); PENDING when the guest was parked; LIMIT and others when the call could
+ * not start. `trap` may be NULL. References among args must be of the same store. */
+enum weir_status weir_func_call(struct weir_store *store, struct weir_funcref *func,
+                                const union weir_value *args, union weir_value *results,
+                                struct weir_trap *trap, struct weir_error *error);
+/* After a parked call finished through weir_store_resume(), its results are here. */
+const union weir_value *weir_store_results(const struct weir_store *store);
+
+enum weir_status weir_memory_new(struct weir_store *store, const struct weir_limits *limits,
+                                 struct weir_memory **ret_memory, struct weir_error *error);
+uint64_t weir_memory_bytes(const struct weir_memory *memory);
+void weir_memory_limits(const struct weir_memory *memory, struct weir_limits *ret);
+/* The old size in pages, or UINT64_MAX when refused; the reason is in `error`. */
+uint64_t weir_memory_grow(struct weir_memory *memory, uint64_t pages, struct weir_error *error);
+/* Copies that survive a fault (a truncated file under the pages): INVALID_ARGUMENT when out of
+ * bounds, IO when the page is lost. Nothing is written outside the range. */
+enum weir_status weir_memory_read(const struct weir_memory *memory, uint64_t address, void *to,
+                                  size_t size);
+enum weir_status weir_memory_write(struct weir_memory *memory, uint64_t address, const void *from,
+                                   size_t size);
+/* Bounds-checked address for system calls (read, write, readv); not for host code to dereference,
+ * which weir_memory_read and weir_memory_write are for. NULL when out of bounds. Valid until the
+ * store is closed. */
+uint8_t *weir_memory_at(const struct weir_memory *memory, uint64_t address, uint64_t size);
+
+struct weir_memory_figures {
+    uint64_t reserved_bytes;   /* address space */
+    uint64_t accessible_bytes; /* pages x 64 KiB */
+    uint64_t resident_bytes;   /* touched, file pages included */
+    uint64_t private_bytes;    /* dirty: this memory's own, swap included */
+    uint64_t peak_bytes;       /* highest accessible */
+    uint64_t limit_bytes;
+};
+enum weir_status weir_memory_figures(const struct weir_memory *memory,
+                                     struct weir_memory_figures *ret, struct weir_error *error);
+
+enum weir_status weir_table_new(struct weir_store *store, enum weir_type element,
+                                const struct weir_limits *limits, struct weir_table **ret_table,
+                                struct weir_error *error);
+uint64_t weir_table_size(const struct weir_table *table);
+/* NULL references are NULL pointers; INVALID_ARGUMENT out of bounds. */
+enum weir_status weir_table_get(const struct weir_table *table, uint64_t index, void **ret_ref);
+enum weir_status weir_table_set(struct weir_table *table, uint64_t index, void *ref);
+
+enum weir_status weir_global_new(struct weir_store *store, enum weir_type type, bool is_mutable,
+                                 union weir_value value, struct weir_global **ret_global,
+                                 struct weir_error *error);
+enum weir_type weir_global_type(const struct weir_global *global, bool *ret_is_mutable);
+union weir_value weir_global_get(const struct weir_global *global);
+enum weir_status weir_global_set(struct weir_global *global, union weir_value value);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,37 @@
+/* Instance: unit of release inside a store: memories, tables, globals. */
+#ifndef WEIR_INSTANCE_H
+#define WEIR_INSTANCE_H
+
+#include <weir/linker.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Links, allocates, initialises and runs the start function. LINK lists every missing or
+ * mismatching import in error->details. TRAP (with *trap) when a segment is out of bounds or start
+ * traps; what other instances of the store already saw of it stays, as the specification says. */
+enum weir_status weir_instance_new(struct weir_store *store, const struct weir_linker *linker,
+                                   struct weir_module *module, struct weir_instance **ret_instance,
+                                   struct weir_trap *trap, struct weir_error *error);
+
+/* NOT_FOUND without such an export. `name_size` bytes, no terminator needed. */
+enum weir_status weir_instance_export(struct weir_instance *instance, const char *name,
+                                      size_t name_size, struct weir_extern *ret_extern);
+struct weir_module *weir_instance_module(struct weir_instance *instance);
+struct weir_store *weir_instance_store(struct weir_instance *instance);
+/* Every global of the index space, private ones too (state capture). */
+size_t weir_instance_global_count(const struct weir_instance *instance);
+struct weir_global *weir_instance_global(struct weir_instance *instance, size_t index);
+size_t weir_instance_memory_count(const struct weir_instance *instance);
+struct weir_memory *weir_instance_memory(struct weir_instance *instance, size_t index);
+
+/* Puts own memories, tables, globals and dropped segments back to the state right after
+ * instantiation and start (kernel ≥ 6.7 by PAGEMAP_SCAN, else by pagemap). STATE while a call is
+ * active or parked. */
+enum weir_status weir_instance_reset(struct weir_instance *instance, struct weir_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,57 @@
+/* Linker: names → definitions for imports. Holds no per-instance state; once filled it may be used
+ * by several threads at once. */
+#ifndef WEIR_LINKER_H
+#define WEIR_LINKER_H
+
+#include <weir/extern.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_linker;
+struct weir_caller; /* the guest that called a host function; valid during the call only */
+struct weir_instance;
+
+/* Runs on the thread's own stack. `args` and `results` never overlap. Answers:
+ *   WEIR_OK       results are set
+ *   WEIR_PENDING  the guest is parked; weir_store_resume() brings the results
+ *   WEIR_EXIT     after weir_caller_exit()
+ *   other         the guest traps: code HOST, or what weir_caller_trap() said */
+typedef enum weir_status weir_host_func(struct weir_caller *caller, void *data,
+                                        const union weir_value *args, union weir_value *results);
+
+enum weir_status weir_linker_new(struct weir_engine *engine, struct weir_linker **ret_linker,
+                                 struct weir_error *error);
+void weir_linker_free(struct weir_linker *linker);
+
+/* A later definition of the same name replaces the earlier one when `weir_linker_allow_shadowing`
+ * was called, and is refused (EXISTS) otherwise. Names are copied. */
+enum weir_status weir_linker_define_func(struct weir_linker *linker, const char *module,
+                                         const char *name, const struct weir_func_type *type,
+                                         weir_host_func *func, void *data,
+                                         struct weir_error *error);
+/* A definition that lives in a store: the linker is then only good for that store. */
+enum weir_status weir_linker_define(struct weir_linker *linker, struct weir_store *store,
+                                    const char *module, const char *name,
+                                    const struct weir_extern *item, struct weir_error *error);
+/* All exports of an instance under `module`. */
+enum weir_status weir_linker_define_instance(struct weir_linker *linker, const char *module,
+                                             struct weir_instance *instance,
+                                             struct weir_error *error);
+void weir_linker_allow_shadowing(struct weir_linker *linker, bool allow);
+
+struct weir_store *weir_caller_store(struct weir_caller *caller);
+/* The calling instance; NULL when the function was called from the host directly. */
+struct weir_instance *weir_caller_instance(struct weir_caller *caller);
+/* Its exported memory "memory", else its memory 0; NULL without. */
+struct weir_memory *weir_caller_memory(struct weir_caller *caller);
+/* Says why the guest is about to trap; returns WEIR_TRAP for `return weir_caller_trap(...)`. */
+enum weir_status weir_caller_trap(struct weir_caller *caller, int trap_code, const char *format,
+                                  ...) __attribute__((format(printf, 3, 4)));
+enum weir_status weir_caller_exit(struct weir_caller *caller, int exit_code);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

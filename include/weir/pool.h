@@ -1,0 +1,45 @@
+/* Pool: warm stores of one module, each with one instance, for a fresh state per request.
+ *
+ * Any thread. A slot is taken, used by one thread at a time, given back and reset then; memory is
+ * that of the slots in use plus at most `warm_max` warm ones. */
+#ifndef WEIR_POOL_H
+#define WEIR_POOL_H
+
+#include <weir/instance.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_pool;
+
+struct weir_pool_config {
+    struct weir_store_config store; /* for every slot; its data and data_free are not used */
+    uint32_t slots_max;             /* in use at once; more answers BUSY: 64 */
+    uint32_t warm_max;              /* kept ready: 8 */
+};
+
+enum weir_status weir_pool_new(const struct weir_linker *linker, struct weir_module *module,
+                               const struct weir_pool_config *config, struct weir_pool **ret_pool,
+                               struct weir_error *error);
+/* Closes idle slots; slots in use are closed when given back. */
+void weir_pool_free(struct weir_pool *pool);
+/* A store whose only instance is as right after instantiation. BUSY, LIMIT, TRAP (start). */
+enum weir_status weir_pool_take(struct weir_pool *pool, struct weir_instance **ret_instance,
+                                struct weir_error *error);
+void weir_pool_give(struct weir_pool *pool, struct weir_instance *instance);
+/* Closes the slot instead of keeping it. */
+void weir_pool_drop(struct weir_pool *pool, struct weir_instance *instance);
+/* Sets the embedder's data of a taken slot's store (cleared when given back). */
+void weir_store_set_data(struct weir_store *store, void *data);
+
+struct weir_pool_figures {
+    uint32_t in_use, warm;
+    uint64_t takes, cold_takes, resets, busy;
+};
+void weir_pool_figures(const struct weir_pool *pool, struct weir_pool_figures *ret);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

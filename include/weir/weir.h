@@ -1,0 +1,19 @@
+/* Weir's embedding API in one include. Start with engine.h, then module.h, linker.h, store.h,
+ * instance.h and extern.h. */
+#ifndef WEIR_WEIR_H
+#define WEIR_WEIR_H
+
+#include <weir/account.h>
+#include <weir/engine.h>
+#include <weir/error.h>
+#include <weir/extern.h>
+#include <weir/instance.h>
+#include <weir/linker.h>
+#include <weir/module.h>
+#include <weir/pool.h>
+#include <weir/receipt.h>
+#include <weir/store.h>
+#include <weir/trap.h>
+#include <weir/value.h>
+
+#endif
