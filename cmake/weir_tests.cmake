@@ -15,10 +15,12 @@ set(WEIR_TEST_ENVIRONMENT
     "TSAN_OPTIONS=halt_on_error=1"
     "WEIR_LIBEXEC=${WEIR_LIBEXEC_DIR}")
 
-# weir_test_properties(NAME [LABELS slow] [TIMEOUT seconds]): what every test of the tree gets.
+# weir_test_properties(NAME [LABELS slow] [TIMEOUT seconds] [SERIAL]): what every test of the tree
+# gets. SERIAL: runs alone, because it measures. A second label `threads` adds the test to the run
+# under ThreadSanitizer.
 # Check forks a process per test case; its own limit of 4 s is too short under sanitizers.
 function(weir_test_properties name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL" "TIMEOUT" "LABELS")
   if(NOT arg_LABELS)
     set(arg_LABELS fast)
   endif()
@@ -29,6 +31,7 @@ function(weir_test_properties name)
     ${name}
     PROPERTIES LABELS "${arg_LABELS}"
                TIMEOUT ${arg_TIMEOUT}
+               RUN_SERIAL ${arg_SERIAL}
                SKIP_RETURN_CODE ${WEIR_SKIP_CODE}
                ENVIRONMENT "${WEIR_TEST_ENVIRONMENT}")
 endfunction()
@@ -40,10 +43,14 @@ function(weir_skip_test name reason)
 endfunction()
 
 # weir_add_check_test(NAME SOURCES test_x.c ... [LIBS weir_x wat_y ...] [LABELS slow]
-#                     [TIMEOUT seconds] [ARGS ...])
+#                     [TIMEOUT seconds] [SERIAL] [ARGS ...])
 # One executable over libcheck, run as one CTest of the same name.
 function(weir_add_check_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;LIBS;LABELS;ARGS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL" "TIMEOUT" "SOURCES;LIBS;LABELS;ARGS")
+  set(serial "")
+  if(arg_SERIAL)
+    set(serial SERIAL)
+  endif()
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "weir_add_check_test(${name}): unknown ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -53,7 +60,7 @@ function(weir_add_check_test name)
   target_link_libraries(${name} PRIVATE ${arg_LIBS} PkgConfig::CHECK weir_warnings)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   add_test(NAME ${name} COMMAND ${name} ${arg_ARGS})
-  weir_test_properties(${name} LABELS ${arg_LABELS} TIMEOUT ${arg_TIMEOUT})
+  weir_test_properties(${name} LABELS ${arg_LABELS} TIMEOUT ${arg_TIMEOUT} ${serial})
 endfunction()
 
 # weir_add_fuzz(NAME SOURCES fuzz_x.c ... [LIBS ...])
