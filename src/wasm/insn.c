@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "wasm/leb128.h"
-#include "wasm/report.h"
+#include "wasm/leb128_internal.h"
+#include "wasm/report_internal.h"
 
 const struct weir_op_info weir_op_infos[WEIR_OP_COUNT] = {
 #define WEIR_OPCODE(id, prefix, code, name, imm, signature, width, feature)                        \
@@ -328,7 +328,7 @@ static enum weir_status read_immediate(struct state *s, uint8_t imm)
     case WEIR_IMM_MEMORY:
         return read_memory_index(s, &s->insn->index);
     }
-    WEIR_ASSERT(!"an immediate of opcodes.def without a reader");
+    WEIR_ASSERT(imm <= WEIR_IMM_MEMORY);
     return WEIR_MALFORMED;
 }
 

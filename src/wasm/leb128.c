@@ -1,5 +1,6 @@
-/* The long way round of leb128.h: numbers of more than one or two bytes, and every error. */
-#include "wasm/leb128.h"
+/* The long way round of leb128_internal.h: numbers of more than one or two bytes, and every error.
+ */
+#include "wasm/leb128_internal.h"
 
 const char *weir__leb_text(enum weir_leb fault)
 {

@@ -25,6 +25,8 @@ struct weir_wasm_bytes {
 typedef uint32_t weir_wasm_type;
 #define WEIR_WASM_TYPE_EMPTY 0x40u /* block type without result */
 
+/* Equal vectors of one module are one pointer (an empty one is not NULL), so that two types are
+ * equal if and only if both pointers and both counts are. */
 struct weir_wasm_func_type {
     const weir_wasm_type *params;
     const weir_wasm_type *results;
@@ -83,9 +85,14 @@ struct weir_wasm_global {
     struct weir_wasm_expr init; /* size 0 for imports */
 };
 
-enum weir_wasm_segment_mode { WEIR_SEGMENT_ACTIVE, WEIR_SEGMENT_PASSIVE, WEIR_SEGMENT_DECLARATIVE };
+enum weir_wasm_segment_mode {
+    WEIR_SEGMENT_ACTIVE,
+    WEIR_SEGMENT_PASSIVE,
+    WEIR_SEGMENT_DECLARATIVE
+};
 
 struct weir_wasm_elem {
+    uint32_t record_offset; /* first byte of the entry */
     enum weir_wasm_segment_mode mode;
     weir_wasm_type type;
     uint32_t table_index;
@@ -97,6 +104,7 @@ struct weir_wasm_elem {
 };
 
 struct weir_wasm_data {
+    uint32_t record_offset; /* first byte of the entry */
     enum weir_wasm_segment_mode mode;
     uint32_t memory_index;
     struct weir_wasm_expr offset; /* active only */
@@ -110,17 +118,28 @@ struct weir_wasm_section {
     struct weir_wasm_bytes name; /* custom sections only */
 };
 
+/* Implementation limits (WebAssembly JavaScript API, "implementation-defined limits"), each
+ * configurable downwards. The table is wasm/limits.def. */
+struct weir_wasm_limits {
+#define WEIR_WASM_LIMIT(id, value, reason) uint64_t id;
+#include "wasm/limits.def"
+#undef WEIR_WASM_LIMIT
+};
+
 struct weir_wasm_module {
     struct weir_wasm_bytes bytes;
-    uint32_t features; /* the set it was decoded under */
-    uint32_t features_needed; /* filled by decoder and validator: what it really uses */
+    uint32_t features;              /* the set it was decoded under */
+    uint32_t features_needed;       /* filled by decoder and validator: what it really uses */
+    struct weir_wasm_limits limits; /* those it was decoded under */
 
     const struct weir_wasm_section *sections;
     const struct weir_wasm_func_type *types;
     const struct weir_wasm_import *imports;
     const struct weir_wasm_func *funcs;
     const struct weir_wasm_table_type *tables;
+    const uint32_t *table_offsets; /* of each table type, for messages */
     const struct weir_limits *memories;
+    const uint32_t *memory_offsets; /* of each memory type, for messages */
     const struct weir_wasm_global *globals;
     const struct weir_wasm_export *exports;
     const struct weir_wasm_elem *elems;
@@ -139,26 +158,21 @@ struct weir_wasm_module {
     bool has_data_count;
 };
 
-/* Implementation limits (WebAssembly JavaScript API, "implementation-defined limits"), each
- * configurable downwards. The table is wasm/limits.def. */
-struct weir_wasm_limits {
-#define WEIR_WASM_LIMIT(id, value, reason) uint64_t id;
-#include "wasm/limits.def"
-#undef WEIR_WASM_LIMIT
-};
-
 extern const struct weir_wasm_limits weir_wasm_limits_default;
 
 /* Decodes every section but function bodies (those are split, their locals read). `limits` NULL
- * means the defaults. Errors: MALFORMED, TOO_LARGE, UNSUPPORTED with the offset, the section and
- * the reason. */
+ * means the defaults; a limit above its default counts as the default. The arena holds at most
+ * about 16 bytes per byte of the module. Errors: MALFORMED, TOO_LARGE, UNSUPPORTED with the offset,
+ * the section and the reason; NO_MEMORY when the arena refuses. */
 enum weir_status weir_wasm_decode(const uint8_t *bytes, size_t size, uint32_t features,
                                   const struct weir_wasm_limits *limits, struct weir_arena *arena,
                                   struct weir_wasm_module **ret_module, struct weir_error *error)
     WEIR_MUST_USE;
 
 /* Validates the whole module, bodies included (WebAssembly 2.0, section 3, and the features).
- * Malformed instructions answer MALFORMED, rule violations INVALID, both with the offset. */
+ * Malformed instructions answer MALFORMED, rule violations INVALID, a feature that is off
+ * UNSUPPORTED, all with the offset. EXTENDED_CONST also admits global.get of any earlier immutable
+ * global, as WebAssembly 3.0 does. What is taken from `scratch` may be released afterwards. */
 enum weir_status weir_wasm_validate(struct weir_wasm_module *module, struct weir_arena *scratch,
                                     struct weir_error *error) WEIR_MUST_USE;
 

@@ -1,30 +1,10 @@
-/* Formats the errors of decoder, reader and validator; see report.h. */
-#include "wasm/report.h"
+/* Formats the errors of decoder, reader and validator; see report_internal.h. */
+#include "wasm/report_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-const char *weir_wasm_section_name(uint8_t id)
-{
-    static const char *const names[] = {
-        "custom", "type",  "import",  "function", "table", "memory",     "global",
-        "export", "start", "element", "code",     "data",  "data count",
-    };
-    return id < sizeof names / sizeof names[0] ? names[id] : "unknown";
-}
-
-const char *weir_wasm_feature_name(uint32_t feature)
-{
-    switch (feature) {
-#define WEIR_FEATURE(bit, id, name, on)                                                            \
-    case WEIR_FEATURE_##id:                                                                        \
-        return name;
-#include <weir/features.def>
-#undef WEIR_FEATURE
-    default:
-        return "unknown";
-    }
-}
+#include "wasm/types_text.h"
 
 /* The section whose payload holds the offset; its end counts, as that is where bytes are missed. */
 static const struct weir_wasm_section *find_section(const struct weir_wasm_module *module,

@@ -16,10 +16,4 @@ enum weir_status weir__wasm_feature_off(const struct weir_wasm_module *module,
                                         struct weir_error *error, uint64_t offset, uint32_t feature,
                                         const char *reason, const char *what);
 
-/* "custom", "type" ... ; static. */
-const char *weir_wasm_section_name(uint8_t id);
-
-/* Name of a single feature bit as the command line spells it; static. */
-const char *weir_wasm_feature_name(uint32_t feature);
-
 #endif
