@@ -14,18 +14,18 @@
 
 struct weir_equation {
     uint64_t rss_bytes;
-    uint64_t owned[WEIR_KIND_COUNT];  /* resident bytes of registered mappings by kind */
-    uint64_t owned_file_bytes;        /* of those, file-backed */
-    uint64_t malloc_bytes;            /* resident bytes of heap and arenas */
-    uint64_t malloc_live_bytes;       /* what malloc says is in use */
+    uint64_t owned[WEIR_KIND_COUNT]; /* resident bytes of registered mappings by kind */
+    uint64_t owned_file_bytes;       /* of those, file-backed */
+    uint64_t malloc_bytes;           /* resident bytes of heap and arenas */
+    uint64_t malloc_live_bytes;      /* what malloc says is in use */
     uint64_t malloc_free_resident_bytes;
-    uint64_t binary_bytes;            /* executable and libraries, all segments */
+    uint64_t binary_bytes; /* executable and libraries, all segments */
     uint64_t thread_stack_bytes;
-    uint64_t sanitizer_bytes;         /* shadow and allocator of ASan/TSan builds, else 0 */
-    uint64_t kernel_bytes;            /* vdso, vvar */
+    uint64_t sanitizer_bytes; /* shadow and allocator of ASan/TSan builds, else 0 */
+    uint64_t kernel_bytes;    /* vdso, vvar */
     uint64_t unclassified_bytes;
     uint64_t swap_bytes;
-    uint64_t page_table_bytes;        /* VmPTE, not part of RSS */
+    uint64_t page_table_bytes; /* VmPTE, not part of RSS */
     uint64_t mapping_count;
     uint64_t descriptor_count;
     uint64_t charged_heap_bytes;

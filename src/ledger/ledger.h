@@ -28,6 +28,18 @@ void *weir_account_alloc(struct weir_account *account, enum weir_kind kind, size
 void weir_account_free(struct weir_account *account, enum weir_kind kind, void *memory,
                        size_t bytes);
 
+/* Reads the system's limits for counted kinds again (vm.max_map_count, RLIMIT_NOFILE), for programs
+ * that raise them after the first account. */
+void weir_ledger_refresh_limits(void);
+
+/* Two-phase close. What an account still holds, as `pending` of a receipt; `drained` when that is
+ * nothing. Ask before weir_account_close(): afterwards the account may be gone. */
+void weir_account_pending(const struct weir_account *account, struct weir_receipt *receipt);
+/* `drained` is called once, when the closed account's last charge and child are gone: by the
+ * thread that discharged last, with no lock held, the account no longer valid. */
+void weir_account_set_drained(struct weir_account *account, void (*drained)(void *context),
+                              void *context);
+
 /* An arena source that charges (account, kind) and takes page-aligned mappings of its own.
  * The context lives in the caller and must outlive the arena. */
 struct weir_account_source {
@@ -53,6 +65,8 @@ struct weir_reclaimer {
 enum weir_status weir_ledger_add_reclaimer(const struct weir_reclaimer *reclaimer,
                                            struct weir_error *error) WEIR_MUST_USE;
 void weir_ledger_remove_reclaimer(const char *name, void *context);
+/* Asks one after the other, in order of registration, until enough is given back. */
+uint64_t weir_ledger_reclaim(uint64_t wanted_bytes);
 
 struct weir_bound {
     const char *what;   /* "guest stacks" */

@@ -14,8 +14,8 @@ struct weir_mapping {
     uint8_t *base; /* NULL when not mapped */
     size_t size;
     struct weir_account *account;
-    enum weir_kind kind;      /* what the bytes inside are for */
-    uint64_t charged_bytes;   /* of `kind`, by weir_mapping_new_charged() */
+    enum weir_kind kind;       /* what the bytes inside are for */
+    uint64_t charged_bytes;    /* of `kind`, by weir_mapping_new_charged() */
     uint32_t charged_mappings; /* units of WEIR_KIND_MAPPING */
 };
 
@@ -29,10 +29,17 @@ enum weir_status weir_mapping_reserve(struct weir_account *account, enum weir_ki
 enum weir_status weir_mapping_new_charged(struct weir_account *account, enum weir_kind kind,
                                           size_t size, struct weir_mapping *ret_mapping,
                                           struct weir_error *error) WEIR_MUST_USE;
+/* Takes over a range that the caller mapped itself (a file, a shared memory): charges map_count
+ * mappings and registers it. On failure the range stays the caller's. */
+enum weir_status weir_mapping_adopt(struct weir_account *account, enum weir_kind kind, void *base,
+                                    size_t size, uint32_t map_count,
+                                    struct weir_mapping *ret_mapping, struct weir_error *error)
+    WEIR_MUST_USE;
 /* Unmaps, discharges what it charged, forgets. A zeroed mapping is allowed; leaves it zeroed. */
 void weir_mapping_free(struct weir_mapping *mapping);
 
 /* Calls visit for each registered range in address order, under the registry's lock. */
+size_t weir_mapping_count(void);
 void weir_mapping_walk(void (*visit)(void *context, const struct weir_mapping *mapping),
                        void *context);
 

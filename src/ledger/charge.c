@@ -1,0 +1,377 @@
+/* Charging and discharging: the hot path of the ledger and what stands behind it.
+ *
+ * A charge of a store that fits its credit and its limits is a handful of plain loads and stores
+ * on lines of its own (ledger_internal.h tells how others may still take the credit). Everything
+ * else goes to shared accounts, by compare-and-swap from the asker up to the host, all or nothing.
+ * A charge that is refused leaves no trace but a count.
+ */
+#include "ledger/ledger_internal.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+static const bool kind_is_bytes[WEIR_KIND_COUNT] = {
+#define B true
+#define N false
+#define WEIR_KIND(id, name, unit, covers) [WEIR_KIND_##id] = unit,
+#include <weir/account_kinds.def>
+#undef WEIR_KIND
+#undef B
+#undef N
+};
+
+bool weir_kind_is_bytes(enum weir_kind kind)
+{
+    return kind_is_bytes[kind];
+}
+
+/* --- the owner's section ------------------------------------------------------------------- */
+
+/* False: something is to be done first; the section was not entered. */
+static inline bool enter(struct weir_account *holder, uint32_t slow_mask)
+{
+    atomic_store_explicit(&holder->busy, 1, memory_order_relaxed);
+    /* The compiler keeps the order here; the drainer's membarrier makes the processor keep it. */
+    atomic_signal_fence(memory_order_seq_cst);
+    uint32_t slow = atomic_load_explicit(&holder->slow, memory_order_acquire);
+    if (LIKELY((slow & slow_mask) == 0))
+        return true;
+    atomic_store_explicit(&holder->busy, 0, memory_order_release);
+    return false;
+}
+
+static inline void leave(struct weir_account *holder)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&holder->busy, 0, memory_order_release);
+}
+
+static void enter_wait(struct weir_account *holder)
+{
+    while (!enter(holder, WEIR__SLOW_DRAIN)) {
+        weir__tree_lock(); /* the drainer holds it until it is done */
+        weir__tree_unlock();
+    }
+}
+
+static inline void bump(_Atomic uint64_t *figure, _Atomic uint64_t *peak, uint64_t amount)
+{
+    uint64_t now = weir__get(figure) + amount;
+    weir__set(figure, now);
+    if (now > weir__get(peak))
+        weir__set(peak, now);
+}
+
+static inline void drop(_Atomic uint64_t *figure, uint64_t amount)
+{
+    uint64_t had = weir__get(figure);
+    WEIR_ASSERT(amount <= had);
+    weir__set(figure, had - amount);
+}
+
+/* Inside the owner's section. */
+static inline void note_charge(struct weir_account *account, enum weir_kind kind, uint64_t amount)
+{
+    bump(&account->kinds[kind], &account->kind_peaks[kind], amount);
+    bump(&account->used, &account->peak, amount);
+}
+
+static inline bool fits(const struct weir_account *account, uint64_t amount)
+{
+    uint64_t limit = weir__limit_of(account);
+    uint64_t used = weir__get(&account->used);
+    return used <= limit && amount <= limit - used;
+}
+
+/* --- shared accounts ----------------------------------------------------------------------- */
+
+bool weir__grant(struct weir_account *account, uint64_t amount, struct weir_account **ret_level)
+{
+    uint64_t now[WEIR__DEPTH_MAX];
+    unsigned level = 0;
+    for (struct weir_account *at = account; at != NULL; at = at->parent, level++) {
+        uint64_t limit = weir__limit_of(at);
+        uint64_t seen = weir__get(&at->granted);
+        do {
+            if (UNLIKELY(seen > limit || amount > limit - seen)) {
+                for (struct weir_account *under = account; under != at; under = under->parent)
+                    atomic_fetch_sub_explicit(&under->granted, amount, memory_order_relaxed);
+                *ret_level = at;
+                return false;
+            }
+            now[level] = seen + amount;
+        } while (!atomic_compare_exchange_weak_explicit(
+            &at->granted, &seen, now[level], memory_order_relaxed, memory_order_relaxed));
+    }
+    level = 0;
+    for (struct weir_account *at = account; at != NULL; at = at->parent, level++)
+        if (weir__raise(&at->peak, now[level]) && at->parent == NULL)
+            atomic_store_explicit(&weir__ledger.at_peak, 1, memory_order_relaxed);
+    return true;
+}
+
+void weir__ungrant(struct weir_account *account, uint64_t amount)
+{
+    for (struct weir_account *at = account; at != NULL; at = at->parent) {
+        uint64_t had = atomic_fetch_sub_explicit(&at->granted, amount, memory_order_relaxed);
+        WEIR_ASSERT(amount <= had);
+    }
+}
+
+/* grant with what is idle elsewhere taken back first. */
+static bool grant_hard(struct weir_account *account, const struct weir_account *asker,
+                       uint64_t amount, struct weir_account **ret_level)
+{
+    /* Each round frees one level of the chain; a level can fill up again meanwhile. */
+    for (unsigned round = 0; round < WEIR__DEPTH_MAX; round++) {
+        if (weir__grant(account, amount, ret_level))
+            return true;
+        if (!weir__drain(*ret_level, asker, amount))
+            return false;
+    }
+    return false;
+}
+
+static enum weir_status charge_shared(struct weir_account *account, enum weir_kind kind,
+                                      uint64_t amount, struct weir_error *error)
+{
+    struct weir_account *level;
+    if (!grant_hard(account, NULL, amount, &level))
+        return weir__refuse(account, kind, amount, level, error);
+    atomic_fetch_add_explicit(&account->holds, amount, memory_order_relaxed);
+    uint64_t had = atomic_fetch_add_explicit(&account->kinds[kind], amount, memory_order_relaxed);
+    (void)weir__raise(&account->kind_peaks[kind], had + amount);
+    return WEIR_OK;
+}
+
+void weir__unhold(struct weir_account *account, uint64_t amount)
+{
+    uint64_t had = atomic_fetch_sub_explicit(&account->holds, amount, memory_order_acq_rel);
+    if (had == (WEIR__HOLDS_CLOSED | amount))
+        weir__account_gone(account);
+}
+
+static void discharge_shared(struct weir_account *account, enum weir_kind kind, uint64_t amount)
+{
+    weir__peak_leave();
+    uint64_t had = atomic_fetch_sub_explicit(&account->kinds[kind], amount, memory_order_relaxed);
+    WEIR_ASSERT(amount <= had);
+    weir__ungrant(account, amount);
+    weir__unhold(account, amount);
+}
+
+/* --- stores and instances ------------------------------------------------------------------ */
+
+/* How much more than it needs a holder may ask for: less the nearer a limit is. */
+static uint64_t slab_for(const struct weir_account *holder, uint64_t need)
+{
+    if ((atomic_load_explicit(&holder->slow, memory_order_relaxed) & WEIR__SLOW_CLOSED) != 0)
+        return 0;
+    uint64_t slab = weir__ledger.slab_bytes;
+    for (const struct weir_account *at = holder->parent; at != NULL; at = at->parent) {
+        uint64_t limit = weir__limit_of(at);
+        uint64_t granted = weir__get(&at->granted);
+        uint64_t room = limit > granted ? limit - granted : 0;
+        room = room > need ? (room - need) / WEIR__SLAB_SHARE : 0;
+        slab = room < slab ? room : slab;
+    }
+    return slab;
+}
+
+/* Settles what the hot path left: more credit, limits, draining, closed accounts. */
+static __attribute__((noinline)) enum weir_status charge_slow(struct weir_account *account,
+                                                              enum weir_kind kind, uint64_t amount,
+                                                              struct weir_error *error)
+{
+    struct weir_account *holder = account->holder;
+    struct weir_account *level = NULL;
+    uint64_t got = 0;
+    for (;;) {
+        enter_wait(holder);
+        uint64_t credit = weir__get(&holder->credit) + got;
+        got = 0;
+        weir__set(&holder->credit, credit);
+        level = !fits(account, amount) ? account : !fits(holder, amount) ? holder : NULL;
+        if (level == NULL && amount <= credit) {
+            weir__set(&holder->credit, credit - amount);
+            note_charge(holder, kind, amount);
+            if (account != holder)
+                note_charge(account, kind, amount);
+            leave(holder);
+            return WEIR_OK;
+        }
+        leave(holder);
+        if (level != NULL)
+            return weir__refuse(account, kind, amount, level, error);
+        uint64_t need = amount - credit;
+        uint64_t slab = slab_for(holder, need);
+        if (slab != 0 && weir__grant(holder->parent, need + slab, &level))
+            got = need + slab;
+        else if (grant_hard(holder->parent, holder, need, &level))
+            got = need;
+        else
+            return weir__refuse(account, kind, amount, level, error);
+    }
+}
+
+static __attribute__((noinline)) void discharge_slow(struct weir_account *account,
+                                                     enum weir_kind kind, uint64_t amount)
+{
+    struct weir_account *holder = account->holder;
+    weir__peak_leave();
+    enter_wait(holder);
+    bool closed =
+        (atomic_load_explicit(&holder->slow, memory_order_relaxed) & WEIR__SLOW_CLOSED) != 0;
+    drop(&holder->kinds[kind], amount);
+    drop(&holder->used, amount);
+    if (account != holder) {
+        drop(&account->kinds[kind], amount);
+        drop(&account->used, amount);
+    }
+    uint64_t credit = weir__get(&holder->credit) + amount;
+    uint64_t keep = closed ? 0 : weir__ledger.slab_bytes;
+    uint64_t excess = credit > keep ? credit - keep : 0;
+    weir__set(&holder->credit, credit - excess);
+    leave(holder);
+    if (excess != 0)
+        weir__ungrant(holder->parent, excess);
+    if ((atomic_load_explicit(&account->slow, memory_order_relaxed) & WEIR__SLOW_CLOSED) != 0)
+        weir__account_settle(account);
+}
+
+void weir__credit_return(struct weir_account *holder)
+{
+    enter_wait(holder);
+    uint64_t credit = weir__get(&holder->credit);
+    weir__set(&holder->credit, 0);
+    leave(holder);
+    if (credit != 0)
+        weir__ungrant(holder->parent, credit);
+}
+
+/* --- things that are counted --------------------------------------------------------------- */
+
+static enum weir_status charge_count(struct weir_account *account, enum weir_kind kind,
+                                     uint64_t amount, struct weir_error *error)
+{
+    struct weir__count *count = &weir__ledger.counts[kind];
+    uint64_t limit = weir__get(&count->limit);
+    uint64_t seen = weir__get(&count->used);
+    do {
+        if (seen > limit || amount > limit - seen)
+            return weir__refuse_count(account, kind, amount, error);
+    } while (!atomic_compare_exchange_weak_explicit(&count->used, &seen, seen + amount,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    struct weir_account *holder = account->holder;
+    if (holder == NULL) {
+        atomic_fetch_add_explicit(&account->holds, amount, memory_order_relaxed);
+        uint64_t had =
+            atomic_fetch_add_explicit(&account->kinds[kind], amount, memory_order_relaxed);
+        (void)weir__raise(&account->kind_peaks[kind], had + amount);
+        return WEIR_OK;
+    }
+    bump(&holder->kinds[kind], &holder->kind_peaks[kind], amount);
+    if (account != holder)
+        bump(&account->kinds[kind], &account->kind_peaks[kind], amount);
+    return WEIR_OK;
+}
+
+static void discharge_count(struct weir_account *account, enum weir_kind kind, uint64_t amount)
+{
+    atomic_fetch_sub_explicit(&weir__ledger.counts[kind].used, amount, memory_order_relaxed);
+    struct weir_account *holder = account->holder;
+    if (holder == NULL) {
+        uint64_t had =
+            atomic_fetch_sub_explicit(&account->kinds[kind], amount, memory_order_relaxed);
+        WEIR_ASSERT(amount <= had);
+        weir__unhold(account, amount);
+        return;
+    }
+    drop(&holder->kinds[kind], amount);
+    if (account != holder)
+        drop(&account->kinds[kind], amount);
+    if ((atomic_load_explicit(&account->slow, memory_order_relaxed) & WEIR__SLOW_CLOSED) != 0)
+        weir__account_settle(account);
+}
+
+/* --- the two calls ------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) enum weir_status charge_other(struct weir_account *account,
+                                                               enum weir_kind kind, uint64_t amount,
+                                                               struct weir_error *error)
+{
+    WEIR_ASSERT((unsigned)kind < WEIR_KIND_COUNT);
+    if (atomic_load_explicit(&weir__ledger.failing, memory_order_relaxed) != 0 && weir__fail_now())
+        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET,
+                              "this charge of %s was made to fail", weir_kind_name(kind));
+    if (amount == 0)
+        return WEIR_OK;
+    if (!kind_is_bytes[kind])
+        return charge_count(account, kind, amount, error);
+    if (account->holder != NULL)
+        return charge_slow(account, kind, amount, error);
+    return charge_shared(account, kind, amount, error);
+}
+
+enum weir_status weir_account_charge(struct weir_account *account, enum weir_kind kind,
+                                     uint64_t amount, struct weir_error *error)
+{
+    struct weir_account *holder = account->holder;
+    if (LIKELY(holder != NULL && (unsigned)kind < WEIR_KIND_COUNT && kind_is_bytes[kind] &&
+               atomic_load_explicit(&weir__ledger.failing, memory_order_relaxed) == 0) &&
+        LIKELY(enter(holder, WEIR__SLOW_DRAIN))) {
+        uint64_t credit = weir__get(&holder->credit);
+        if (LIKELY(amount <= credit && fits(holder, amount)) &&
+            (account == holder || LIKELY(fits(account, amount)))) {
+            weir__set(&holder->credit, credit - amount);
+            note_charge(holder, kind, amount);
+            if (account != holder)
+                note_charge(account, kind, amount);
+            leave(holder);
+            return WEIR_OK;
+        }
+        leave(holder);
+    }
+    return charge_other(account, kind, amount, error);
+}
+
+static __attribute__((noinline)) void discharge_other(struct weir_account *account,
+                                                      enum weir_kind kind, uint64_t amount)
+{
+    WEIR_ASSERT((unsigned)kind < WEIR_KIND_COUNT);
+    if (amount == 0)
+        return;
+    if (!kind_is_bytes[kind])
+        discharge_count(account, kind, amount);
+    else if (account->holder != NULL)
+        discharge_slow(account, kind, amount);
+    else
+        discharge_shared(account, kind, amount);
+}
+
+void weir_account_discharge(struct weir_account *account, enum weir_kind kind, uint64_t amount)
+{
+    struct weir_account *holder = account->holder;
+    if (LIKELY(holder != NULL && (unsigned)kind < WEIR_KIND_COUNT && kind_is_bytes[kind]) &&
+        LIKELY(enter(holder, WEIR__SLOW_DRAIN | WEIR__SLOW_CLOSED))) {
+        uint64_t credit = weir__get(&holder->credit);
+        /* An instance can be closed while its store is not. */
+        bool closed =
+            account != holder && atomic_load_explicit(&account->slow, memory_order_relaxed) != 0;
+        if (LIKELY(amount <= weir__ledger.keep_bytes &&
+                   credit + amount <= weir__ledger.keep_bytes) &&
+            LIKELY(!closed)) {
+            drop(&holder->kinds[kind], amount);
+            drop(&holder->used, amount);
+            if (account != holder) {
+                drop(&account->kinds[kind], amount);
+                drop(&account->used, amount);
+            }
+            weir__set(&holder->credit, credit + amount);
+            leave(holder);
+            return;
+        }
+        leave(holder);
+    }
+    discharge_other(account, kind, amount);
+}
