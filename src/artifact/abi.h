@@ -23,7 +23,8 @@
 #define WEIR_ABI_UNCHECKED_FRAME 1024u
 #define WEIR_ABI_STACK_MARGIN 16384u
 
-/* Guard form: reservation of a 32-bit memory, and the largest constant offset that needs no check. */
+/* Guard form: reservation of a 32-bit memory, and the largest constant offset that needs no check.
+ */
 #define WEIR_ABI_GUARD_SPACE (UINT64_C(4) << 30)
 #define WEIR_ABI_GUARD_BYTES (UINT64_C(32) << 20)
 
@@ -70,7 +71,8 @@ struct weir_vm_import {
 };
 
 /* Fixed part. It is followed by func_import_count struct weir_vm_import, then by global_count
- * 16-byte slots: an own global's value, or in the first 8 bytes a pointer to the exporter's slot. */
+ * 16-byte slots: an own global's value, or in the first 8 bytes a pointer to the exporter's slot.
+ */
 struct weir_vmctx {
     struct weir_vm_state *state;
     uint8_t *memory0_base;            /* memory 0's base, NULL without memory */

@@ -16,6 +16,11 @@
 #define WEIR_ARTIFACT_MAGIC "WEIRART"
 #define WEIR_ARTIFACT_VERSION 1u
 #define WEIR_ARTIFACT_NONE UINT32_MAX
+#define WEIR_ARTIFACT_PAGE 4096u
+/* Where struct weir_artifact_head starts: after the ELF header and its four program headers. */
+#define WEIR_ARTIFACT_HEAD_OFFSET 288u
+/* Deepest stack that a constant expression may need when it is evaluated. */
+#define WEIR_ARTIFACT_INIT_STACK 64u
 
 /* Options of a compilation that change the code. */
 #define WEIR_ARTIFACT_EXPLICIT_BOUNDS 1u /* memory 0 too */
@@ -28,7 +33,7 @@ struct weir_artifact_range {
 };
 
 struct weir_artifact_type {
-    uint32_t params;       /* first entry in the pool `value_types` */
+    uint32_t params; /* first entry in the pool `value_types` */
     uint32_t param_count;
     uint32_t results;
     uint32_t result_count;
@@ -52,20 +57,23 @@ struct weir_artifact_export {
     uint32_t index;
 };
 
-struct weir_artifact_func { /* one per function of the index space, imports first */
+/* One per function of the index space, imports first; defined ones in the order of .text. */
+struct weir_artifact_func {
     uint32_t type_index;
     uint32_t text_offset; /* in .text; WEIR_ARTIFACT_NONE for imports */
     uint32_t text_size;
-    uint32_t body_offset;  /* in the module's bytes, for backtraces */
-    uint32_t escape_index; /* of its funcref record; WEIR_ARTIFACT_NONE when it never escapes */
-    uint32_t first_site;   /* in trap_sites */
+    uint32_t body_offset; /* in the module's bytes, for backtraces */
+    /* Of its funcref record, counted upwards in index order; WEIR_ARTIFACT_NONE when it never
+     * escapes. */
+    uint32_t escape_index;
+    uint32_t first_site; /* in trap_sites */
     uint32_t site_count;
     uint32_t reserved;
 };
 
 struct weir_artifact_limits {
     uint64_t min;
-    uint64_t max; /* UINT64_MAX: none */
+    uint64_t max;   /* UINT64_MAX: none */
     uint32_t flags; /* 1: index type i64 */
     uint32_t type;  /* tables: element type */
 };
@@ -120,12 +128,14 @@ struct weir_artifact_data {
     struct weir_artifact_expr offset;
     uint32_t bytes; /* in the pool `data` */
     uint32_t size;
-    uint32_t in_image; /* 1: already part of the initial image, nothing to copy */
+    uint32_t in_image; /* 1: already part of the initial image, nothing to copy; size is 0 then */
     uint32_t reserved;
 };
 
-/* Sorted by text_offset. `site` = code << 24 | offset of the instruction from its function's
- * body_offset (bodies are at most 7,654,321 bytes). Code: enum weir_trap_code or WEIR_SITE_CALL. */
+/* Sorted by text_offset, and grouped by function in the order of the functions. A return address
+ * and the instruction after the call may both be sites with one text_offset. `site` = code << 24 |
+ * offset of the instruction from its function's body_offset (bodies are at most 7,654,321 bytes).
+ * Code: enum weir_trap_code or WEIR_SITE_CALL. */
 struct weir_trap_site {
     uint32_t text_offset;
     uint32_t site;
@@ -168,13 +178,14 @@ struct weir_artifact_head {
     struct weir_artifact_range trap_sites;
     struct weir_artifact_range func_names; /* weir_artifact_string per function, may be absent */
     struct weir_artifact_range strings;
-    struct weir_artifact_range data;  /* bytes of segments that are not only in the image */
+    struct weir_artifact_range data; /* bytes of segments that are not only in the image */
     struct weir_artifact_range rodata;
     struct weir_artifact_range text;  /* page-aligned */
     struct weir_artifact_range image; /* page-aligned; count is a multiple of the page */
 };
 
-static_assert(sizeof(struct weir_artifact_head) == 8 + 8 + 8 + 32 + 32 + 16 + 32 + 16 + 40 + 8 + 19 * 8,
+static_assert(sizeof(struct weir_artifact_head) ==
+                  8 + 8 + 8 + 32 + 32 + 16 + 32 + 16 + 40 + 8 + 19 * 8,
               "on-disk layout");
 static_assert(sizeof(struct weir_artifact_func) == 32, "on-disk layout");
 static_assert(sizeof(struct weir_artifact_init) == 24, "on-disk layout");
