@@ -54,12 +54,11 @@ static void read_header(struct weir_wasm_decoder *d)
 {
     static const uint8_t magic[4] = {0x00, 'a', 's', 'm'};
     const struct weir_wasm_bytes *bytes = &d->module->bytes;
-    size_t head = bytes->size < 4 ? bytes->size : 4;
-    if (memcmp(bytes->data, magic, head) != 0)
+    if (bytes->size < 4)
+        weir__decode_fail(d, WEIR_MALFORMED, bytes->size, "unexpected end: in the magic header");
+    else if (memcmp(bytes->data, magic, 4) != 0)
         weir__decode_fail(d, WEIR_MALFORMED, 0,
                           "magic header not detected: the file does not begin with \\0asm");
-    else if (bytes->size < 4)
-        weir__decode_fail(d, WEIR_MALFORMED, bytes->size, "unexpected end: in the magic header");
     else if (bytes->size < HEADER_BYTES)
         weir__decode_fail(d, WEIR_MALFORMED, bytes->size, "unexpected end: in the version");
     else if (weir_load_u32(bytes->data + 4) == 0x1000d)
@@ -87,16 +86,23 @@ static void read_content(struct weir_wasm_decoder *d, struct weir_wasm_section *
         weir__decode_datas,
         weir__decode_data_count,
     };
+    uint64_t end = (uint64_t)section->offset + section->size;
     if (section->id == 0) {
         section->name = weir__decode_name(d, "custom section name");
-        d->cursor.at = d->cursor.end;
+        if (d->status != WEIR_OK)
+            return;
+        if (weir__decode_position(d) > end)
+            weir__decode_fail(d, WEIR_MALFORMED, end,
+                              "unexpected end: the name goes beyond the custom section");
+        else
+            d->cursor.at = d->module->bytes.data + end;
         return;
     }
     readers[section->id](d);
-    if (d->status == WEIR_OK && d->cursor.at != d->cursor.end)
-        weir__decode_fail(d, WEIR_MALFORMED, weir__decode_position(d),
-                          "section size mismatch: %zu bytes left over",
-                          (size_t)(d->cursor.end - d->cursor.at));
+    if (d->status == WEIR_OK && weir__decode_position(d) != end)
+        weir__decode_fail(d, WEIR_MALFORMED, end,
+                          "section size mismatch: the section ends here, its content at %u",
+                          (unsigned)weir__decode_position(d));
 }
 
 /* Errors between sections belong to none of them, so they bypass weir__decode_fail(). */
@@ -140,10 +146,8 @@ static void read_section_head(struct weir_wasm_decoder *d, uint8_t last_order, u
     *ret_size = size;
 }
 
-/* One section: header and content. The cursor's end is the module's again afterwards. */
 static void read_section(struct weir_wasm_decoder *d, uint8_t *last_order, uint64_t *custom_count)
 {
-    const uint8_t *module_end = d->cursor.end;
     uint32_t start = weir__decode_position(d);
     uint8_t id = 0;
     uint32_t size = 0;
@@ -162,11 +166,7 @@ static void read_section(struct weir_wasm_decoder *d, uint8_t *last_order, uint6
     section->id = id;
     section->offset = weir__decode_position(d);
     section->size = size;
-    d->cursor.end = d->cursor.at + size;
     read_content(d, section);
-    d->cursor.end = module_end;
-    if (d->status != WEIR_OK)
-        d->cursor.at = module_end;
 }
 
 static void check_counts(struct weir_wasm_decoder *d)

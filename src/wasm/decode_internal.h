@@ -1,9 +1,12 @@
-/* The decoder's cursor over one section.
+/* The decoder's cursor.
  *
  * Errors are sticky: the first one is reported and kept in `status`, the cursor jumps to its end,
  * and every later read answers zero. So the readers of sections are straight lines and check
  * `status` where they loop or allocate. No count from the module is trusted: a vector's entries
  * are bounded by the bytes that are left before anything is allocated for them.
+ *
+ * As in the reference interpreter, whose words the official tests expect, reads are bounded by the
+ * module; that a section or a body is as long as it says is checked when it has been read.
  */
 #ifndef WEIR_WASM_DECODE_INTERNAL_H
 #define WEIR_WASM_DECODE_INTERNAL_H
@@ -16,11 +19,12 @@ struct weir_wasm_decoder {
     struct weir_wasm_module *module;
     struct weir_arena *arena;
     struct weir_error *error;
-    struct weir_cursor cursor; /* end: of the section */
+    struct weir_cursor cursor; /* end: of the module */
     enum weir_status status;
     /* Filled by the import section, so that the sections behind it can append. */
     uint32_t func_declared_count; /* by the function section */
     uint32_t data_declared_count; /* by the data count section */
+    uint32_t last_count;
     bool has_code;
     bool has_data;
     /* The module's arrays while they may still be written. */
@@ -48,12 +52,13 @@ void weir__decode_need(struct weir_wasm_decoder *d, uint64_t offset, uint32_t fe
 uint8_t weir__decode_byte(struct weir_wasm_decoder *d, const char *what);
 uint32_t weir__decode_u32(struct weir_wasm_decoder *d, const char *what);
 uint64_t weir__decode_u64(struct weir_wasm_decoder *d, const char *what);
-/* Length and bytes; the length must fit into what is left. */
+/* Length and bytes. */
 struct weir_wasm_bytes weir__decode_bytes(struct weir_wasm_decoder *d, const char *what);
 /* As bytes, valid UTF-8, within name_bytes_max. */
 struct weir_wasm_bytes weir__decode_name(struct weir_wasm_decoder *d, const char *what);
 /* The count of a vector whose entries take at least `entry_bytes_min` bytes each; 0 on failure.
- * `present` entries of the same kind count against the limit too. */
+ * What cannot fit is cut off: reading the entries fails before the cut then. `present` entries of
+ * the same kind count against the limit too. `last_count` has the number as it was written. */
 uint32_t weir__decode_count(struct weir_wasm_decoder *d, uint64_t max, uint32_t present,
                             uint32_t entry_bytes_min, const char *what);
 weir_wasm_type weir__decode_value_type(struct weir_wasm_decoder *d);

@@ -54,18 +54,19 @@ static struct weir_limits read_limits(struct weir_wasm_decoder *d, uint32_t feat
     struct weir_limits limits = {0};
     uint32_t start = weir__decode_position(d);
     uint32_t flags = weir__decode_byte(d, "limits");
-    if (d->status == WEIR_OK && flags > 7)
-        weir__decode_fail(d, WEIR_MALFORMED, start, "%s: malformed limits flags 0x%02x of a %s",
-                          flags >= 0x80 ? "integer representation too long" : "integer too large",
-                          (unsigned)flags, what);
-    if ((flags & 2) != 0)
-        weir__decode_fail(d, WEIR_MALFORMED, start,
-                          "malformed limits flags: 0x%02x of a %s (shared is not supported)",
-                          (unsigned)flags, what);
+    /* WebAssembly 2.0 reads a number of one bit here; a third bit came with the i64 index types. */
+    bool is_old = (d->module->features & feature_64) == 0;
+    const char *reason = flags >= 0x80 ? "integer representation too long"
+                         : is_old      ? "integer too large"
+                                       : "malformed limits flags";
+    if (flags > 7 || (flags & 2) != 0)
+        weir__decode_fail(d, WEIR_MALFORMED, start, "%s: 0x%02x as flags of a %s%s", reason,
+                          (unsigned)flags, what,
+                          flags == 2 || flags == 3 ? " (shared is not supported)" : "");
     limits.has_max = (flags & 1) != 0;
     limits.is_64 = (flags & 4) != 0;
     if (limits.is_64) {
-        weir__decode_need(d, start, feature_64, "malformed limits flags", "an i64 index type");
+        weir__decode_need(d, start, feature_64, reason, "an i64 index type");
         limits.min = weir__decode_u64(d, "limits");
         limits.max = limits.has_max ? weir__decode_u64(d, "limits") : 0;
     } else {
@@ -85,9 +86,11 @@ static void read_table(struct weir_wasm_decoder *d, uint32_t index)
     if (index > 0)
         weir__decode_need(d, start, WEIR_FEATURE_REFERENCE_TYPES, "multiple tables",
                           "a second table");
-    if (d->tables[index].limits.min > max)
+    /* A minimum above its own maximum is for the validator to report. */
+    const struct weir_limits *limits = &d->tables[index].limits;
+    if (limits->min > max && (!limits->has_max || limits->min <= limits->max))
         weir__decode_fail(d, WEIR_TOO_LARGE, start, "table of %llu entries, the limit is %llu",
-                          (unsigned long long)d->tables[index].limits.min, (unsigned long long)max);
+                          (unsigned long long)limits->min, (unsigned long long)max);
 }
 
 static void read_memory(struct weir_wasm_decoder *d, uint32_t index)

@@ -143,13 +143,16 @@ static void read_body(struct weir_wasm_decoder *d, struct weir_wasm_func *func)
                           body.size, (unsigned long long)max);
         return;
     }
-    const struct weir_cursor whole = d->cursor;
-    d->cursor = (struct weir_cursor){body.data, body.data + body.size};
+    const uint8_t *end = body.data + body.size;
+    d->cursor.at = body.data;
     read_locals(d, func);
-    func->code_offset = weir__decode_position(d);
-    d->cursor = whole;
+    if (d->status == WEIR_OK && d->cursor.at > end)
+        weir__decode_fail(d, WEIR_MALFORMED, func->body_offset + func->body_size,
+                          "section size mismatch: the locals go beyond the body");
     if (d->status != WEIR_OK)
-        d->cursor.at = d->cursor.end;
+        return;
+    func->code_offset = weir__decode_position(d);
+    d->cursor.at = end;
 }
 
 void weir__decode_code(struct weir_wasm_decoder *d)
@@ -157,10 +160,10 @@ void weir__decode_code(struct weir_wasm_decoder *d)
     uint32_t start = weir__decode_position(d);
     uint32_t count = weir__decode_count(d, d->module->limits.functions_max, 0, 1, "bodies");
     d->has_code = true;
-    if (d->status == WEIR_OK && count != d->func_declared_count)
+    if (d->status == WEIR_OK && d->last_count != d->func_declared_count)
         weir__decode_fail(d, WEIR_MALFORMED, start,
                           "function and code section have inconsistent lengths: %u and %u",
-                          (unsigned)d->func_declared_count, (unsigned)count);
+                          (unsigned)d->func_declared_count, (unsigned)d->last_count);
     for (uint32_t i = 0; i < count && d->status == WEIR_OK; i++)
         read_body(d, &d->funcs[d->module->func_import_count + i]);
 }
@@ -193,10 +196,10 @@ void weir__decode_datas(struct weir_wasm_decoder *d)
     d->has_data = true;
     if (datas == NULL)
         weir__decode_no_memory(d);
-    if (d->status == WEIR_OK && module->has_data_count && count != d->data_declared_count)
+    if (d->status == WEIR_OK && module->has_data_count && d->last_count != d->data_declared_count)
         weir__decode_fail(d, WEIR_MALFORMED, start,
                           "data count and data section have inconsistent lengths: %u and %u",
-                          (unsigned)d->data_declared_count, (unsigned)count);
+                          (unsigned)d->data_declared_count, (unsigned)d->last_count);
     for (uint32_t i = 0; i < count && d->status == WEIR_OK; i++)
         read_data(d, &datas[i]);
     module->datas = datas;

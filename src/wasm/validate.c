@@ -324,24 +324,73 @@ static enum weir_status check_bodies(struct weir_validator *v)
     return WEIR_OK;
 }
 
+/* Looks for bytes that are no instructions, without typing them. */
+static enum weir_status scan_body(const struct weir_wasm_module *module,
+                                  const struct weir_wasm_func *func, struct weir_error *error)
+{
+    struct weir_insn_reader reader = {module, func->code_offset,
+                                      func->body_offset + func->body_size};
+    struct weir_insn insn;
+    for (uint32_t depth = 1; depth > 0;) {
+        enum weir_status status = weir_insn_read(&reader, &insn, error);
+        if (status != WEIR_OK)
+            return status;
+        if (insn.op == WEIR_OP_BLOCK || insn.op == WEIR_OP_LOOP || insn.op == WEIR_OP_IF)
+            depth++;
+        else if (insn.op == WEIR_OP_END)
+            depth--;
+    }
+    if (reader.position == reader.end)
+        return WEIR_OK;
+    return weir__wasm_report(module, error, WEIR_MALFORMED, reader.position,
+                             "section size mismatch: %u bytes behind the end of the body",
+                             (unsigned)(reader.end - reader.position));
+}
+
+/* A module that is malformed anywhere is malformed, whatever rule it breaks before. Bodies are read
+ * while they are validated, so after a broken rule the rest is only read. */
+static enum weir_status prefer_malformed(const struct weir_wasm_module *module,
+                                         struct weir_error *error)
+{
+    for (uint32_t i = module->func_import_count; i < module->func_count; i++) {
+        struct weir_error other = {0};
+        if (scan_body(module, &module->funcs[i], &other) == WEIR_MALFORMED) {
+            *error = other;
+            return WEIR_MALFORMED;
+        }
+    }
+    return WEIR_INVALID;
+}
+
+static enum weir_status check_module(struct weir_validator *v)
+{
+    enum weir_status status = check_declarations(v);
+    if (status == WEIR_OK)
+        status = collect_refs(v);
+    if (status == WEIR_OK)
+        status = check_globals(v);
+    if (status == WEIR_OK)
+        status = check_exports(v);
+    if (status == WEIR_OK)
+        status = check_start(v);
+    if (status == WEIR_OK)
+        status = check_elems(v);
+    if (status == WEIR_OK)
+        status = check_bodies(v);
+    if (status == WEIR_OK)
+        status = check_datas(v);
+    return status;
+}
+
 enum weir_status weir_wasm_validate(struct weir_wasm_module *module, struct weir_arena *scratch,
                                     struct weir_error *error)
 {
-    struct weir_validator v = {.module = module, .scratch = scratch, .error = error};
-    enum weir_status status = check_declarations(&v);
-    if (status == WEIR_OK)
-        status = collect_refs(&v);
-    if (status == WEIR_OK)
-        status = check_globals(&v);
-    if (status == WEIR_OK)
-        status = check_exports(&v);
-    if (status == WEIR_OK)
-        status = check_start(&v);
-    if (status == WEIR_OK)
-        status = check_elems(&v);
-    if (status == WEIR_OK)
-        status = check_bodies(&v);
-    if (status == WEIR_OK)
-        status = check_datas(&v);
+    struct weir_error found = {0};
+    struct weir_validator v = {.module = module, .scratch = scratch, .error = &found};
+    enum weir_status status = check_module(&v);
+    if (status == WEIR_INVALID)
+        status = prefer_malformed(module, &found);
+    if (error != NULL && error->status == WEIR_OK)
+        *error = found;
     return status;
 }
