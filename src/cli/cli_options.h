@@ -1,0 +1,55 @@
+/* Options of a subcommand from one table: parsing by getopt_long, help text, nearest names. */
+#ifndef WEIR_CLI_OPTIONS_H
+#define WEIR_CLI_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+struct weir_cli_option {
+    char letter;          /* how the handler knows it; a printable letter is a short option too */
+    const char *name;     /* long name; NULL ends the table */
+    const char *argument; /* what the value is, in capitals; NULL: a flag */
+    const char *help;     /* may hold newlines: further lines are indented */
+};
+
+struct weir_cli_command {
+    const char *name;    /* "weir run" */
+    const char *usage;   /* "[OPTION ...] FILE.wasm [ARGUMENT ...]" */
+    const char *summary; /* one or two sentences */
+    const struct weir_cli_option *options;
+    const char *examples; /* ready to print, or NULL */
+};
+
+/* Called for each option in order; `value` is NULL for flags. */
+typedef enum weir_status weir_cli_handler(void *context, char letter, const char *value,
+                                          struct weir_error *error);
+
+/* Parses options up to the first other argument. OK: *ret_index is that argument's index. --help
+ * prints the help and answers EXIT, --version likewise. Everything else is INVALID_ARGUMENT with
+ * the nearest option in the message. */
+enum weir_status weir_cli_parse(const struct weir_cli_command *command, int argc, char **argv,
+                                weir_cli_handler *handler, void *context, int *ret_index,
+                                struct weir_error *error) WEIR_MUST_USE;
+
+void weir_cli_print_help(const struct weir_cli_command *command);
+
+/* Prints "weir run: message" and the details on stderr, releases the record, and returns the exit
+ * code of its status. */
+int weir_cli_fail(const char *command, struct weir_error *error);
+
+/* "weir run: ..." for usage errors found later; returns the exit code. */
+int weir_cli_usage_error(const struct weir_cli_command *command, const char *format, ...)
+    WEIR_PRINTF(2, 3);
+
+/* Value parsers that name the option. */
+enum weir_status weir_cli_size(const char *option, const char *value, uint64_t *ret_bytes,
+                               struct weir_error *error) WEIR_MUST_USE;
+enum weir_status weir_cli_duration(const char *option, const char *value, uint64_t *ret_ns,
+                                   struct weir_error *error) WEIR_MUST_USE;
+enum weir_status weir_cli_number(const char *option, const char *value, uint64_t max,
+                                 uint64_t *ret_number, struct weir_error *error) WEIR_MUST_USE;
+
+#define WEIR_VERSION "0.1.0"
+
+#endif

@@ -1,0 +1,236 @@
+/* `weir compile`: one module to one artifact file, with sizes and time. The artifact is what the
+ * host would make itself; a host never trusts a file from elsewhere, so this is for looking at the
+ * code (`objdump -d`), for measuring, and for filling a cache directory ahead of time. */
+#include "cli/cli_options.h"
+#include "cli/cli_progress.h"
+#include "cli/cli_table.h"
+
+#include "artifact/cpu.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/sizes.h"
+#include "runtime/compile_job.h"
+#include "server/host_file.h"
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MODULE_BYTES_MAX (UINT64_C(1) << 30) /* the engine's own limit: weir/engine.h */
+#define COPY_BYTES 65536u
+
+enum {
+    BOUNDS = 16,
+    FUEL,
+    JSON,
+    CACHE
+};
+
+struct options {
+    const char *file;
+    const char *output;
+    const char *cache_dir;
+    bool is_explicit;
+    bool has_fuel;
+    bool is_json;
+    bool is_quiet;
+};
+
+static const struct weir_cli_option OPTIONS[] = {
+    {'o', "output", "FILE", "where the artifact goes"},
+    {CACHE, "cache", "DIR", "file it in this artifact directory, under its key"},
+    {BOUNDS, "bounds", "guard|explicit", "how memory bounds are checked (guard)"},
+    {FUEL, "fuel", NULL, "count instructions"},
+    {JSON, "json", NULL, "sizes and time as one JSON object"},
+    {'q', "quiet", NULL, "print nothing but errors"},
+    {0, NULL, NULL, NULL},
+};
+
+static const struct weir_cli_command COMMAND = {
+    .name = "weir compile",
+    .usage = "[OPTION ...] FILE.wasm -o FILE",
+    .summary = "Compiles a module to an artifact: an ELF file that objdump, perf and gdb read.",
+    .options = OPTIONS,
+    .examples = "  weir compile hello.wasm -o hello.weir && objdump -d hello.weir\n"
+                "  weir compile --cache ~/.cache/weir big.wasm\n",
+};
+
+static enum weir_status set_option(void *context, char letter, const char *value,
+                                   struct weir_error *error)
+{
+    struct options *options = context;
+    switch (letter) {
+    case 'o':
+        options->output = value;
+        return WEIR_OK;
+    case CACHE:
+        options->cache_dir = value;
+        return WEIR_OK;
+    case BOUNDS:
+        options->is_explicit = strcmp(value, "explicit") == 0;
+        if (options->is_explicit || strcmp(value, "guard") == 0)
+            return WEIR_OK;
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "--bounds %s: guard or explicit is needed", value);
+    case FUEL:
+        options->has_fuel = true;
+        return WEIR_OK;
+    case JSON:
+        options->is_json = true;
+        return WEIR_OK;
+    default:
+        options->is_quiet = true;
+        return WEIR_OK;
+    }
+}
+
+static enum weir_status compile(const struct options *options, struct weir_compile_result *result,
+                                uint64_t *ret_module_bytes, struct weir_error *error)
+{
+    struct weir_host_file file = {0};
+    enum weir_status status =
+        weir_host_file_read(options->file, MODULE_BYTES_MAX, weir_account_host(), &file, error);
+    if (status != WEIR_OK)
+        return status;
+    *ret_module_bytes = file.size;
+    struct weir_artifact_dir *dir = NULL;
+    if (options->cache_dir != NULL)
+        status = weir_artifact_dir_open(options->cache_dir, &dir, error);
+    char what[96];
+    (void)snprintf(what, sizeof what, "compiling %.80s", weir_host_file_name(options->file));
+    struct weir_cli_progress progress;
+    weir_cli_progress_begin(&progress, what, "functions", options->is_quiet);
+    struct weir_compile_job job = {
+        .module = file.bytes,
+        .module_bytes = file.size,
+        .options = {.features = WEIR_FEATURES_DEFAULT,
+                    .flags = (options->is_explicit ? WEIR_ARTIFACT_EXPLICIT_BOUNDS : 0u) |
+                             (options->has_fuel ? WEIR_ARTIFACT_FUEL : 0u) | WEIR_ARTIFACT_POLL,
+                    .cpu_features = weir_cpu_host(),
+                    .generator = "fast"},
+        .account = weir_account_host(),
+        .progress = weir_cli_progress_step,
+        .progress_context = &progress,
+    };
+    if (status == WEIR_OK)
+        status = weir_compile_job_run(dir, &job, result, error);
+    weir_cli_progress_end(&progress);
+    weir_artifact_dir_close(dir);
+    weir_host_file_done(&file);
+    return status;
+}
+
+static enum weir_status io_error(const char *path, int number, struct weir_error *error)
+{
+    return weir_error_set_errno(error, WEIR_IO, number, "cannot write %s", path);
+}
+
+/* Written beside its final name and renamed: nobody sees half an artifact. */
+static enum weir_status copy_out(int from, const char *path, uint64_t *ret_bytes,
+                                 struct weir_error *error)
+{
+    struct weir_io *io = weir_io_system();
+    char temporary[PATH_MAX];
+    if (snprintf(temporary, sizeof temporary, "%s.part", path) >= PATH_MAX)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET, "path too long: %s",
+                              path);
+    AUTO_CLOSE to = weir_io_open(io, AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (to < 0)
+        return io_error(temporary, -to, error);
+    char bytes[COPY_BYTES];
+    uint64_t offset = 0;
+    for (;;) {
+        long got = weir_io_pread(io, from, bytes, sizeof bytes, offset);
+        int failed = got > 0 ? weir_io_write_all(io, to, bytes, (size_t)got) : (int)got;
+        if (failed < 0) {
+            (void)weir_io_unlinkat(io, AT_FDCWD, temporary, 0);
+            return io_error(path, -failed, error);
+        }
+        if (got == 0)
+            break;
+        offset += (uint64_t)got;
+    }
+    int failed = weir_io_renameat(io, AT_FDCWD, temporary, AT_FDCWD, path, 0);
+    if (failed < 0)
+        return io_error(path, -failed, error);
+    *ret_bytes = offset;
+    return WEIR_OK;
+}
+
+static void print_result(const struct options *options, uint64_t module_bytes,
+                         uint64_t artifact_bytes, const struct weir_compile_result *result)
+{
+    if (options->is_json) {
+        json_t *object =
+            json_pack("{s:s, s:I, s:I, s:f, s:b, s:I}", "module", options->file, "module_bytes",
+                      (json_int_t)module_bytes, "artifact_bytes", (json_int_t)artifact_bytes,
+                      "compile_ms", result->compile_ms, "was_cached", result->was_cached,
+                      "compiler_peak_bytes", (json_int_t)result->peak_bytes);
+        (void)json_dumpf(object, stdout, JSON_COMPACT);
+        (void)fputc('\n', stdout);
+        json_decref(object);
+        return;
+    }
+    printf("%s: %s to %s", options->file, weir_size_format(module_bytes).text,
+           weir_size_format(artifact_bytes).text);
+    if (result->was_cached)
+        printf(" (compiled before)\n");
+    else
+        printf(" in %s, compiler's peak %s\n",
+               weir_duration_format((uint64_t)(result->compile_ms * 1e6)).text,
+               weir_size_format(result->peak_bytes).text);
+}
+
+static int run(const struct options *options)
+{
+    struct weir_error error = {0};
+    struct weir_compile_result result = {.fd = -1};
+    uint64_t module_bytes = 0, artifact_bytes = 0;
+    enum weir_status status = compile(options, &result, &module_bytes, &error);
+    if (status == WEIR_OK && options->output != NULL) {
+        status = copy_out(result.fd, options->output, &artifact_bytes, &error);
+    } else if (status == WEIR_OK) {
+        struct stat st;
+        if (weir_io_fstat(weir_io_system(), result.fd, &st) == 0)
+            artifact_bytes = (uint64_t)st.st_size;
+    }
+    if (result.fd >= 0)
+        (void)close(result.fd);
+    weir_compile_stop();
+    if (status != WEIR_OK)
+        return weir_cli_fail(COMMAND.name, &error);
+    if (options->is_json || !options->is_quiet)
+        print_result(options, module_bytes, artifact_bytes, &result);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {0};
+    struct weir_error error = {0};
+    int index = 0;
+    enum weir_status status =
+        weir_cli_parse(&COMMAND, argc, argv, set_option, &options, &index, &error);
+    if (status == WEIR_OK && index < argc) {
+        options.file = argv[index]; /* further options may follow the file: weir compile F -o O */
+        argv[index] = argv[0];
+        int more = 0;
+        status = weir_cli_parse(&COMMAND, argc - index, argv + index, set_option, &options, &more,
+                                &error);
+        index += more;
+        if (status == WEIR_OK && index < argc)
+            return weir_cli_usage_error(&COMMAND, "one module at a time: %s is too much",
+                                        argv[index]);
+    }
+    if (status == WEIR_EXIT)
+        return 0;
+    if (status != WEIR_OK)
+        return weir_cli_fail(COMMAND.name, &error);
+    if (options.file == NULL)
+        return weir_cli_usage_error(&COMMAND, "no module is named");
+    if (options.output == NULL && options.cache_dir == NULL)
+        return weir_cli_usage_error(&COMMAND,
+                                    "say where the artifact goes: -o FILE or --cache DIR");
+    return run(&options);
+}

@@ -1,0 +1,86 @@
+/* A guest's end, told whole: what happened, where, and under which limits. */
+#include "cli/run_internal.h"
+
+#include "artifact/abi.h"
+#include "base/sizes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LINE_COLUMNS 80u
+
+/* "in  decode_rows (0x1f3) <- decode_image (0x88) <- _start (0x20)", wrapped. */
+static void print_frames(const struct weir_trap *trap)
+{
+    size_t column = 0;
+    for (size_t i = 0; i < trap->frame_count; i++) {
+        const struct weir_trap_frame *frame = &trap->frames[i];
+        char text[WEIR_TRAP_NAME_SIZE + 24];
+        (void)snprintf(text, sizeof text, "%s%s (0x%x)", i > 0 ? "<- " : "", frame->function,
+                       frame->module_offset);
+        size_t size = strlen(text);
+        if (i == 0 || column + 1 + size > LINE_COLUMNS) {
+            (void)fprintf(stderr, "%s%s", i == 0 ? "  in  " : "\n      ", text);
+            column = 6 + size;
+        } else {
+            (void)fprintf(stderr, " %s", text);
+            column += 1 + size;
+        }
+    }
+    if (trap->frame_count > 0)
+        (void)fputc('\n', stderr);
+    if (trap->frames_left_out > 0)
+        (void)fprintf(stderr, "      and %zu frames more\n", trap->frames_left_out);
+}
+
+static void print_account(const char *label, const char *role, struct weir_account *account)
+{
+    struct weir_account_reading reading;
+    weir_account_read(account, &reading);
+    char name[WEIR_ACCOUNT_NAME_SIZE + 16];
+    (void)snprintf(name, sizeof name, "%s \"%s\"", role, reading.name);
+    if (reading.limit_bytes == WEIR_UNLIMITED)
+        (void)fprintf(stderr, "  %-7s%-24s no limit     used %s\n", label, name,
+                      weir_size_format(reading.used_bytes).text);
+    else
+        (void)fprintf(stderr, "  %-7s%-24s %-9s    used %s, at most %s\n", label, name,
+                      weir_size_format(reading.limit_bytes).text,
+                      weir_size_format(reading.used_bytes).text,
+                      weir_size_format(reading.peak_bytes).text);
+}
+
+/* A guest that was refused memory gets -1 and often ends in a trap of its own making: then the
+ * limit is the cause, and is shown. */
+static void print_limits(const struct weir__run *run)
+{
+    struct weir_account_reading reading;
+    struct weir_account *account = weir_store_account(run->store);
+    weir_account_read(account, &reading);
+    if (reading.refused_count == 0)
+        return;
+    (void)fprintf(stderr, "  memory was refused %llu times before\n",
+                  (unsigned long long)reading.refused_count);
+    print_account("limit", "store", account);
+    print_account("", "tenant", run->tenant);
+    print_account("", "host", weir_account_host());
+    (void)fprintf(stderr, "  raise it with --memory-max, or see what grew: weir run --report\n");
+}
+
+void weir__run_print_trap(const struct weir__run *run)
+{
+    const struct weir_trap *trap = &run->trap;
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "guest trapped: %s\n", weir_trap_text(trap->code));
+    if (trap->cause.message[0] != 0)
+        (void)fprintf(stderr, "  %s\n", trap->cause.message);
+    print_frames(trap);
+    for (const struct weir_error_detail *d = trap->cause.details; d != NULL; d = d->next)
+        (void)fprintf(stderr, "  %s\n", d->text);
+    if (trap->code == WEIR_TRAP_FUEL)
+        (void)fprintf(stderr, "  --fuel %llu is used up\n", (unsigned long long)run->options->fuel);
+    if (trap->code == WEIR_TRAP_DEADLINE)
+        (void)fprintf(stderr, "  --timeout %s is over\n",
+                      weir_duration_format(run->options->timeout_ns).text);
+    if (run->store != NULL)
+        print_limits(run);
+}

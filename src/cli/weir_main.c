@@ -1,0 +1,120 @@
+/* `weir`: finds the program of a subcommand beside itself and becomes it, git-style. It links
+ * nothing but libc and the helpers, so that `weir help` works where a library is missing. */
+#include "cli/cli_options.h"
+
+#include "base/nearest.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct subcommand {
+    const char *name;
+    const char *program; /* in libexec/weir; `compile` is not the compiler itself */
+    const char *help;
+};
+
+static const struct subcommand SUBCOMMANDS[] = {
+    {"run", "weir-run", "run a WASI program under limits, explain its memory"},
+    {"serve", "weir-serve", "answer HTTP requests with WASI programs"},
+    {"compile", "weir-compile-file", "compile a module to an artifact"},
+    {"inspect", "weir-inspect", "show what a module holds and needs"},
+};
+#define SUBCOMMAND_COUNT (sizeof SUBCOMMANDS / sizeof SUBCOMMANDS[0])
+
+static void print_help(void)
+{
+    printf("Weir runs WebAssembly guests under a memory ceiling and says who holds each byte.\n\n"
+           "usage: weir COMMAND [OPTION ...] [ARGUMENT ...]\n\ncommands\n");
+    for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
+        printf("  %-9s%s\n", SUBCOMMANDS[i].name, SUBCOMMANDS[i].help);
+    printf("\n`weir COMMAND --help` explains a command; `man weir` everything else.\n");
+}
+
+/* WEIR_LIBEXEC, else ../libexec/weir beside the folder of this program, else that folder. */
+static bool find_program(const char *program, char path[PATH_MAX])
+{
+    const char *folder = getenv("WEIR_LIBEXEC");
+    if (folder != NULL && folder[0] != 0 &&
+        snprintf(path, PATH_MAX, "%s/%s", folder, program) < PATH_MAX && access(path, X_OK) == 0)
+        return true;
+    char self[PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (size <= 0)
+        return false;
+    self[size] = 0;
+    char *slash = strrchr(self, '/');
+    if (slash == NULL)
+        return false;
+    *slash = 0;
+    static const char *const PLACES[] = {"../libexec/weir", "."};
+    for (size_t i = 0; i < sizeof PLACES / sizeof PLACES[0]; i++)
+        if (snprintf(path, PATH_MAX, "%s/%s/%s", self, PLACES[i], program) < PATH_MAX &&
+            access(path, X_OK) == 0)
+            return true;
+    return false;
+}
+
+static const struct subcommand *find_subcommand(const char *name)
+{
+    for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
+        if (strcmp(SUBCOMMANDS[i].name, name) == 0)
+            return &SUBCOMMANDS[i];
+    return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[SUBCOMMAND_COUNT + 1];
+    for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
+        names[i] = SUBCOMMANDS[i].name;
+    names[SUBCOMMAND_COUNT] = "help";
+    const char *nearest = weir_nearest_name(name, names, SUBCOMMAND_COUNT + 1);
+    if (nearest != NULL)
+        (void)fprintf(stderr, "weir: unknown command %s; did you mean `weir %s`?\n", name, nearest);
+    else
+        (void)fprintf(stderr, "weir: unknown command %s; `weir help` lists them\n", name);
+    return weir_status_exit_code(WEIR_INVALID_ARGUMENT);
+}
+
+static int become(const struct subcommand *command, char **argv)
+{
+    char path[PATH_MAX];
+    if (!find_program(command->program, path)) {
+        (void)fprintf(stderr,
+                      "weir: the program %s is missing beside this one; install it or set "
+                      "WEIR_LIBEXEC to its folder\n",
+                      command->program);
+        return weir_status_exit_code(WEIR_NOT_FOUND);
+    }
+    (void)execv(path, argv);
+    (void)fprintf(stderr, "weir: cannot start %s: %s\n", path, strerror(errno));
+    return weir_status_exit_code(WEIR_IO);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "help";
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+        printf("weir %s\n", WEIR_VERSION);
+        return 0;
+    }
+    bool is_help =
+        strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
+    if (is_help && argc < 3) {
+        print_help();
+        return argc > 1 ? 0 : weir_status_exit_code(WEIR_INVALID_ARGUMENT);
+    }
+    const struct subcommand *command = find_subcommand(is_help ? argv[2] : name);
+    if (command == NULL)
+        return unknown_command(is_help ? argv[2] : name);
+    if (is_help) {
+        char help[] = "--help";
+        char *arguments[] = {argv[2], help, NULL};
+        return become(command, arguments);
+    }
+    return become(command, argv + 1);
+}

@@ -1,0 +1,75 @@
+/* process_* metrics from /proc/self, read with plain system calls. */
+#include "observe/metrics.h"
+
+#include "base/cleanup.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+/* The file's text, zero-terminated, or an empty string. */
+static void read_text(const char *path, char *text, size_t size)
+{
+    AUTO_CLOSE fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? read(fd, text, size - 1) : 0;
+    text[got > 0 ? got : 0] = 0;
+}
+
+/* Field `number` of /proc/self/stat, counted as proc(5) does; the name in field 2 may hold
+ * anything, so counting begins behind its last parenthesis. */
+static unsigned long long stat_field(const char *text, int number)
+{
+    const char *at = strrchr(text, ')');
+    if (at == NULL)
+        return 0;
+    for (int field = 2; field < number && at != NULL; field++)
+        at = strchr(at + 1, ' ');
+    return at != NULL ? strtoull(at + 1, NULL, 10) : 0;
+}
+
+/* When the process began, in seconds since the epoch. */
+static double start_seconds(unsigned long long start_ticks)
+{
+    struct timespec wall, boot;
+    (void)clock_gettime(CLOCK_REALTIME, &wall);
+    (void)clock_gettime(CLOCK_BOOTTIME, &boot);
+    double up = (double)boot.tv_sec + (double)boot.tv_nsec / 1e9;
+    double now = (double)wall.tv_sec + (double)wall.tv_nsec / 1e9;
+    return now - up + (double)start_ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+void weir_metrics_process(struct weir_metrics *metrics)
+{
+    char text[1024];
+    read_text("/proc/self/stat", text, sizeof text);
+    struct rusage usage;
+    (void)getrusage(RUSAGE_SELF, &usage);
+    double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    weir_metrics_family(metrics, "process_cpu_seconds_total", "counter",
+                        "User and system time spent.");
+    weir_metrics_real(metrics, "process_cpu_seconds_total", NULL, cpu);
+    weir_metrics_family(metrics, "process_resident_memory_bytes", "gauge",
+                        "Resident memory as stat says; the equation's RSS is exact.");
+    weir_metrics_value(metrics, "process_resident_memory_bytes", NULL,
+                       stat_field(text, 24) * (uint64_t)sysconf(_SC_PAGESIZE));
+    weir_metrics_family(metrics, "process_virtual_memory_bytes", "gauge",
+                        "Address space; guest memories reserve 4 GiB each.");
+    weir_metrics_value(metrics, "process_virtual_memory_bytes", NULL, stat_field(text, 23));
+    weir_metrics_family(metrics, "process_start_time_seconds", "gauge",
+                        "Start, in seconds since the epoch.");
+    weir_metrics_real(metrics, "process_start_time_seconds", NULL,
+                      start_seconds(stat_field(text, 22)));
+    weir_metrics_family(metrics, "process_threads", "gauge", "Threads.");
+    weir_metrics_value(metrics, "process_threads", NULL, stat_field(text, 20));
+    weir_metrics_family(metrics, "process_major_faults_total", "counter",
+                        "Page faults that read from disk.");
+    weir_metrics_value(metrics, "process_major_faults_total", NULL, stat_field(text, 12));
+    struct rlimit limit;
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    weir_metrics_family(metrics, "process_max_fds", "gauge", "Most descriptors allowed.");
+    weir_metrics_value(metrics, "process_max_fds", NULL, (uint64_t)limit.rlim_cur);
+}
