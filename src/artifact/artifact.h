@@ -9,6 +9,7 @@
 #include "artifact/abi.h"
 #include "artifact/format.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "wasm/module.h"
 
 /* Everything that changes the code, and so the key. */
@@ -20,9 +21,12 @@ struct weir_artifact_options {
     uint8_t fuel_costs[32]; /* hash of the cost table; zero for the plain one or without fuel */
 };
 
-/* SHA-256 over module hash, format and ABI version, build id, options. */
-void weir_artifact_key(const uint8_t module_sha256[32], const struct weir_artifact_options *options,
-                       uint8_t ret_key[32]);
+/* SHA-256 over module hash, format and ABI version, build id, options. NO_MEMORY is the only
+ * failure. */
+enum weir_status weir_artifact_key(const struct weir_hash *module_hash,
+                                   const struct weir_artifact_options *options,
+                                   struct weir_hash *ret_key, struct weir_error *error)
+    WEIR_MUST_USE;
 
 /* Views into mapped or in-memory bytes; valid as long as those. */
 struct weir_artifact {

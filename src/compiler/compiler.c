@@ -7,7 +7,6 @@
 
 #include "artifact/build_id.h"
 #include "artifact/cpu.h"
-#include "artifact/digest.h"
 #include "base/cleanup.h"
 #include "compiler/compiler_internal.h"
 #include "compiler/compiler_limits.h"
@@ -103,13 +102,20 @@ static enum weir_status generate(struct weir_compilation *compilation, struct we
                               &compilation->code, error);
 }
 
-static void fill_head(struct weir_compilation *compilation)
+static enum weir_status fill_head(struct weir_compilation *compilation, struct weir_error *error)
 {
     const struct weir_compile_request *request = compilation->request;
     const struct weir_wasm_module *module = compilation->module;
     struct weir_artifact_head *head = &compilation->content.head;
-    weir_sha256(request->module, request->module_bytes, head->module_sha256);
-    weir_artifact_key(head->module_sha256, &request->options, head->key);
+    struct weir_hash module_hash, key;
+    enum weir_status status =
+        weir_hash_bytes(request->module, request->module_bytes, &module_hash, error);
+    if (status == WEIR_OK)
+        status = weir_artifact_key(&module_hash, &request->options, &key, error);
+    if (status != WEIR_OK)
+        return status;
+    memcpy(head->module_sha256, module_hash.bytes, sizeof head->module_sha256);
+    memcpy(head->key, key.bytes, sizeof head->key);
     memcpy(head->generator, request->options.generator, sizeof head->generator);
     memcpy(head->build_id, weir_build_id, sizeof head->build_id);
     head->cpu_features = request->options.cpu_features | weir_cpu_baseline;
@@ -123,6 +129,7 @@ static void fill_head(struct weir_compilation *compilation)
     head->global_import_count = module->global_import_count;
     head->start_func = module->start_func;
     head->escape_count = compilation->escape_count;
+    return WEIR_OK;
 }
 
 /* The generator's fix-ups as relocations against two symbols: the starts of the sections. */
@@ -168,9 +175,9 @@ static enum weir_status run(struct weir_compilation *compilation, struct weir_er
         (status = weir__compile_tables(compilation, error)) != WEIR_OK ||
         (status = weir__compile_funcs(compilation, error)) != WEIR_OK ||
         (status = weir__compile_segments(compilation, error)) != WEIR_OK ||
-        (status = fill_code(compilation, error)) != WEIR_OK)
+        (status = fill_code(compilation, error)) != WEIR_OK ||
+        (status = fill_head(compilation, error)) != WEIR_OK)
         return status;
-    fill_head(compilation);
     return weir_artifact_layout(&compilation->content, compilation->arena, &compilation->layout,
                                 error);
 }
