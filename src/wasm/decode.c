@@ -87,6 +87,7 @@ static void read_content(struct weir_wasm_decoder *d, struct weir_wasm_section *
         weir__decode_data_count,
     };
     uint64_t end = (uint64_t)section->offset + section->size;
+    d->section_end = d->module->bytes.data + end;
     if (section->id == 0) {
         section->name = weir__decode_name(d, "custom section name");
         if (d->status != WEIR_OK)
@@ -95,7 +96,7 @@ static void read_content(struct weir_wasm_decoder *d, struct weir_wasm_section *
             weir__decode_fail(d, WEIR_MALFORMED, end,
                               "unexpected end: the name goes beyond the custom section");
         else
-            d->cursor.at = d->module->bytes.data + end;
+            d->cursor.at = d->section_end;
         return;
     }
     readers[section->id](d);
@@ -171,15 +172,62 @@ static void read_section(struct weir_wasm_decoder *d, uint8_t *last_order, uint6
 
 static void check_counts(struct weir_wasm_decoder *d)
 {
-    size_t end = d->module->bytes.size;
-    if (!d->has_code && d->func_declared_count != 0)
-        weir__decode_fail(d, WEIR_MALFORMED, end,
-                          "function and code section have inconsistent lengths: %u and 0",
-                          (unsigned)d->func_declared_count);
-    if (!d->has_data && d->data_declared_count != 0)
-        weir__decode_fail(d, WEIR_MALFORMED, end,
-                          "data count and data section have inconsistent lengths: %u and 0",
-                          (unsigned)d->data_declared_count);
+    const struct weir_wasm_module *module = d->module;
+    if (d->body_count != d->func_declared_count)
+        weir__decode_fail(d, WEIR_MALFORMED, module->bytes.size,
+                          "function and code section have inconsistent lengths: %u and %u",
+                          (unsigned)d->func_declared_count, (unsigned)d->body_count);
+    if (module->has_data_count && module->data_count != d->data_declared_count)
+        weir__decode_fail(d, WEIR_MALFORMED, module->bytes.size,
+                          "data count and data section have inconsistent lengths: %u and %u",
+                          (unsigned)d->data_declared_count, (unsigned)module->data_count);
+}
+
+/* What is wrong behind the code section may have its cause in it: a body whose bytes run on makes
+ * the next header nonsense. So bodies are looked at before that is reported. */
+static enum weir_status blame_bodies(const struct weir_wasm_decoder *d, struct weir_error *found)
+{
+    const struct weir_wasm_module *module = d->module;
+    for (uint32_t i = module->func_import_count; i < module->func_count; i++) {
+        const struct weir_wasm_func *func = &module->funcs[i];
+        struct weir_error other = {0};
+        if (func->code_offset == 0)
+            break;
+        enum weir_status status =
+            weir__scan_body(module, func, (uint32_t)module->bytes.size, &other);
+        if (status == WEIR_MALFORMED)
+            *found = other;
+        if (status != WEIR_OK)
+            break;
+    }
+    return found->status;
+}
+
+static enum weir_status decode_module(struct weir_wasm_decoder *d)
+{
+    const struct weir_wasm_module *module = d->module;
+    read_header(d);
+    if (d->status != WEIR_OK)
+        return d->status;
+    /* Custom sections are bounded, so what is over the bound needs no room. */
+    uint64_t section_count = count_sections(&module->bytes);
+    uint64_t section_count_max = module->limits.custom_sections_max + sizeof section_order;
+    if (section_count > section_count_max)
+        section_count = section_count_max;
+    d->sections = WEIR_ARENA_ARRAY(d->arena, struct weir_wasm_section, section_count);
+    if (d->sections == NULL)
+        weir__decode_no_memory(d);
+    d->module->sections = d->sections;
+    d->cursor.at = module->bytes.data + HEADER_BYTES;
+    uint8_t last_order = 0;
+    uint64_t custom_count = 0;
+    while (d->status == WEIR_OK && d->cursor.at < d->cursor.end)
+        read_section(d, &last_order, &custom_count);
+    if (d->status == WEIR_OK)
+        check_counts(d);
+    if (d->status == WEIR_MALFORMED && d->body_count > 0)
+        return blame_bodies(d, d->error);
+    return d->status;
 }
 
 enum weir_status weir_wasm_decode(const uint8_t *bytes, size_t size, uint32_t features,
@@ -199,28 +247,13 @@ enum weir_status weir_wasm_decode(const uint8_t *bytes, size_t size, uint32_t fe
     module->features = features;
     module->limits = lowered;
     module->start_func = WEIR_WASM_NONE;
-    struct weir_wasm_decoder d = {.module = module, .arena = arena, .error = error};
+    struct weir_error found = {0};
+    struct weir_wasm_decoder d = {.module = module, .arena = arena, .error = &found};
     d.cursor = (struct weir_cursor){module->bytes.data, module->bytes.data + size};
-    read_header(&d);
-    if (d.status != WEIR_OK)
-        return d.status;
-    /* Custom sections are bounded, so what is over the bound needs no room. */
-    uint64_t section_count = count_sections(&module->bytes);
-    uint64_t section_count_max = lowered.custom_sections_max + sizeof section_order;
-    if (section_count > section_count_max)
-        section_count = section_count_max;
-    d.sections = WEIR_ARENA_ARRAY(arena, struct weir_wasm_section, section_count);
-    if (d.sections == NULL)
-        weir__decode_no_memory(&d);
-    module->sections = d.sections;
-    d.cursor.at = module->bytes.data + HEADER_BYTES;
-    uint8_t last_order = 0;
-    uint64_t custom_count = 0;
-    while (d.status == WEIR_OK && d.cursor.at < d.cursor.end)
-        read_section(&d, &last_order, &custom_count);
-    check_counts(&d);
-    if (d.status != WEIR_OK)
-        return d.status;
-    *ret_module = module;
-    return WEIR_OK;
+    enum weir_status status = decode_module(&d);
+    if (status == WEIR_OK)
+        *ret_module = module;
+    else if (error != NULL && error->status == WEIR_OK)
+        *error = found;
+    return status;
 }

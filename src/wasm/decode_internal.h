@@ -25,8 +25,8 @@ struct weir_wasm_decoder {
     uint32_t func_declared_count; /* by the function section */
     uint32_t data_declared_count; /* by the data count section */
     uint32_t last_count;
-    bool has_code;
-    bool has_data;
+    uint32_t body_count; /* by the code section */
+    const uint8_t *section_end;
     /* The module's arrays while they may still be written. */
     struct weir_wasm_section *sections;
     struct weir_wasm_func_type *types;
@@ -78,6 +78,12 @@ void weir__decode_elems(struct weir_wasm_decoder *d);
 void weir__decode_data_count(struct weir_wasm_decoder *d);
 void weir__decode_code(struct weir_wasm_decoder *d);
 void weir__decode_datas(struct weir_wasm_decoder *d);
+
+/* Reads the instructions of a body without typing them; `end` bounds the reading. Malformed bytes
+ * anywhere outrank a broken rule, and the first ones outrank later ones. */
+enum weir_status weir__scan_body(const struct weir_wasm_module *module,
+                                 const struct weir_wasm_func *func, uint32_t end,
+                                 struct weir_error *error) WEIR_MUST_USE;
 
 /* Makes equal vectors one pointer and fills `canonical`. O(bytes of the type section). */
 enum weir_status weir__types_canonicalise(struct weir_wasm_func_type *types, uint32_t count,

@@ -185,10 +185,17 @@ struct weir_wasm_expr weir__decode_expr(struct weir_wasm_decoder *d)
     struct weir_wasm_expr expr = {weir__decode_position(d), 0};
     if (d->status != WEIR_OK)
         return expr;
-    struct weir_insn_reader reader = {d->module, expr.offset, offset_of(d, d->cursor.end)};
+    const uint8_t *end = d->cursor.at < d->section_end ? d->section_end : d->cursor.end;
+    struct weir_insn_reader reader = {d->module, expr.offset, offset_of(d, end)};
     uint64_t depth = 1;
     struct weir_insn insn = {.op = WEIR_OP_END, .offset = expr.offset};
     do {
+        if (reader.position == reader.end) {
+            weir__decode_fail(d, WEIR_MALFORMED, reader.end,
+                              "unexpected end of section or function: a constant expression has "
+                              "no end");
+            return expr;
+        }
         enum weir_status status = weir_insn_read(&reader, &insn, d->error);
         if (status != WEIR_OK) {
             stop(d, status);

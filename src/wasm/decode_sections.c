@@ -56,22 +56,23 @@ static struct weir_limits read_limits(struct weir_wasm_decoder *d, uint32_t feat
     uint32_t flags = weir__decode_byte(d, "limits");
     /* WebAssembly 2.0 reads a number of one bit here; a third bit came with the i64 index types. */
     bool is_old = (d->module->features & feature_64) == 0;
-    const char *reason = flags >= 0x80 ? "integer representation too long"
-                         : is_old      ? "integer too large"
-                                       : "malformed limits flags";
+    const char *reason = !is_old         ? "malformed limits flags"
+                         : flags >= 0x80 ? "integer representation too long"
+                                         : "integer too large";
     if (flags > 7 || (flags & 2) != 0)
         weir__decode_fail(d, WEIR_MALFORMED, start, "%s: 0x%02x as flags of a %s%s", reason,
                           (unsigned)flags, what,
                           flags == 2 || flags == 3 ? " (shared is not supported)" : "");
     limits.has_max = (flags & 1) != 0;
     limits.is_64 = (flags & 4) != 0;
-    if (limits.is_64) {
+    if (limits.is_64)
         weir__decode_need(d, start, feature_64, reason, "an i64 index type");
-        limits.min = weir__decode_u64(d, "limits");
-        limits.max = limits.has_max ? weir__decode_u64(d, "limits") : 0;
-    } else {
+    if (is_old) {
         limits.min = weir__decode_u32(d, "limits");
         limits.max = limits.has_max ? weir__decode_u32(d, "limits") : 0;
+    } else {
+        limits.min = weir__decode_u64(d, "limits");
+        limits.max = limits.has_max ? weir__decode_u64(d, "limits") : 0;
     }
     return limits;
 }

@@ -148,15 +148,21 @@ static enum weir_status read_memarg(struct state *s)
     enum weir_leb fault = weir__leb_u32(&s->cursor, &flags);
     if (fault != WEIR_LEB_OK)
         return bad_leb(s, fault);
-    if (flags >= 32) {
+    if (flags >= 0x40) {
+        const uint8_t *after = s->cursor.at;
         s->cursor.at = start;
-        if (flags >= 0x80 || (flags & 0x3f) >= 32)
-            return bad(s, "malformed memop flags", "alignment beyond 2**31");
-        if (!has(s, WEIR_FEATURE_MULTI_MEMORY))
+        if (flags >= 0x80)
+            return bad(s, "malformed memop flags", "alignment beyond 2**63");
+        s->cursor.at = after;
+    }
+    /* Bit 6 announces the index of a memory other than 0. */
+    if ((flags & 0x40) != 0) {
+        if (!has(s, WEIR_FEATURE_MULTI_MEMORY)) {
+            s->cursor.at = start;
             return weir__wasm_feature_off(s->module, s->error, offset_of(s),
                                           WEIR_FEATURE_MULTI_MEMORY, "malformed memop flags",
                                           "a memory index");
-        s->cursor.at++;
+        }
         flags &= 0x3f;
         fault = weir__leb_u32(&s->cursor, &memory);
         if (fault != WEIR_LEB_OK)

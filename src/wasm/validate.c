@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "wasm/decode_internal.h"
 #include "wasm/hash_internal.h"
 #include "wasm/types_text.h"
 #include "wasm/validate_internal.h"
@@ -324,37 +325,16 @@ static enum weir_status check_bodies(struct weir_validator *v)
     return WEIR_OK;
 }
 
-/* Looks for bytes that are no instructions, without typing them. */
-static enum weir_status scan_body(const struct weir_wasm_module *module,
-                                  const struct weir_wasm_func *func, struct weir_error *error)
-{
-    struct weir_insn_reader reader = {module, func->code_offset,
-                                      func->body_offset + func->body_size};
-    struct weir_insn insn;
-    for (uint32_t depth = 1; depth > 0;) {
-        enum weir_status status = weir_insn_read(&reader, &insn, error);
-        if (status != WEIR_OK)
-            return status;
-        if (insn.op == WEIR_OP_BLOCK || insn.op == WEIR_OP_LOOP || insn.op == WEIR_OP_IF)
-            depth++;
-        else if (insn.op == WEIR_OP_END)
-            depth--;
-    }
-    if (reader.position == reader.end)
-        return WEIR_OK;
-    return weir__wasm_report(module, error, WEIR_MALFORMED, reader.position,
-                             "section size mismatch: %u bytes behind the end of the body",
-                             (unsigned)(reader.end - reader.position));
-}
-
 /* A module that is malformed anywhere is malformed, whatever rule it breaks before. Bodies are read
  * while they are validated, so after a broken rule the rest is only read. */
 static enum weir_status prefer_malformed(const struct weir_wasm_module *module,
                                          struct weir_error *error)
 {
     for (uint32_t i = module->func_import_count; i < module->func_count; i++) {
+        const struct weir_wasm_func *func = &module->funcs[i];
+        uint32_t end = func->body_offset + func->body_size;
         struct weir_error other = {0};
-        if (scan_body(module, &module->funcs[i], &other) == WEIR_MALFORMED) {
+        if (weir__scan_body(module, func, end, &other) == WEIR_MALFORMED) {
             *error = other;
             return WEIR_MALFORMED;
         }
