@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "wasm/decode_internal.h"
-#include "wasm/hash_internal.h"
+#include "wasm/keyed_hash_internal.h"
 
 struct vector {
     const weir_wasm_type *types;

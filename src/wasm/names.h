@@ -1,5 +1,5 @@
-/* Function names for people: the name section if it is well formed, exports otherwise. A broken
- * name section is ignored, as the specification asks. */
+/* Function names for people: the name section if it is well formed, exports and imports for what it
+ * leaves open. A broken name section is ignored, as the specification asks. */
 #ifndef WEIR_WASM_NAMES_H
 #define WEIR_WASM_NAMES_H
 

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "wasm/decode_internal.h"
-#include "wasm/hash_internal.h"
+#include "wasm/keyed_hash_internal.h"
 #include "wasm/types_text.h"
 #include "wasm/validate_internal.h"
 

@@ -60,7 +60,7 @@ static enum weir_status get_block_type(struct weir_validator *v, int64_t block_t
             v->module->features_needed |= WEIR_FEATURE_REFERENCE_TYPES;
         return WEIR_OK;
     }
-    const struct weir_wasm_func_type *type;
+    const struct weir_wasm_func_type *type = NULL;
     enum weir_status status = get_type(v, (uint64_t)block_type, &type);
     if (status != WEIR_OK)
         return status;
@@ -217,7 +217,7 @@ static enum weir_status check_call_indirect(struct weir_validator *v)
             weir_op_infos[v->insn->op].name, (unsigned)index, weir_wasm_type_name(table->element));
     if (index != 0)
         v->module->features_needed |= WEIR_FEATURE_REFERENCE_TYPES;
-    const struct weir_wasm_func_type *type;
+    const struct weir_wasm_func_type *type = NULL;
     enum weir_status status = get_type(v, v->insn->index, &type);
     if (status == WEIR_OK)
         status = weir__validate_pop(v, table->limits.is_64 ? WEIR_TYPE_I64 : WEIR_TYPE_I32);

@@ -1,8 +1,8 @@
-/* Keyed hash; see hash_internal.h. */
+/* Keyed hash; see keyed_hash_internal.h. */
 #include <sys/auxv.h>
 
 #include "base/bytes.h"
-#include "wasm/hash_internal.h"
+#include "wasm/keyed_hash_internal.h"
 
 struct weir_hash_key weir__hash_key(void)
 {

@@ -3,8 +3,8 @@
  * The key is the process's AT_RANDOM bytes, so nobody can prepare collisions; nothing that leaves
  * the process depends on the value. Multiply-and-fold over 8-byte words.
  */
-#ifndef WEIR_WASM_HASH_INTERNAL_H
-#define WEIR_WASM_HASH_INTERNAL_H
+#ifndef WEIR_WASM_KEYED_HASH_INTERNAL_H
+#define WEIR_WASM_KEYED_HASH_INTERNAL_H
 
 #include <stddef.h>
 #include <stdint.h>
