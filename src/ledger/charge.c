@@ -78,7 +78,7 @@ static inline void note_charge(struct weir_account *account, enum weir_kind kind
 
 static inline bool fits(const struct weir_account *account, uint64_t amount)
 {
-    uint64_t limit = weir__limit_of(account);
+    uint64_t limit = weir__get(&account->limit);
     uint64_t used = weir__get(&account->used);
     return used <= limit && amount <= limit - used;
 }
@@ -89,6 +89,10 @@ bool weir__grant(struct weir_account *account, uint64_t amount, struct weir_acco
 {
     uint64_t now[WEIR__DEPTH_MAX];
     unsigned level = 0;
+    if (UNLIKELY(amount > WEIR__BYTES_MAX)) {
+        *ret_level = &weir__ledger.host;
+        return false;
+    }
     for (struct weir_account *at = account; at != NULL; at = at->parent, level++) {
         uint64_t limit = weir__limit_of(at);
         uint64_t seen = weir__get(&at->granted);

@@ -41,4 +41,10 @@ bool weir_equation_holds(const struct weir_equation *equation);
 /* DESIGN 7: Pss_Anon + Pss_Shmem + Swap of smaps_rollup + VmPTE, in bytes. */
 enum weir_status weir_growth_read(uint64_t *ret_bytes, struct weir_error *error) WEIR_MUST_USE;
 
+/* For the main function of Weir's own programs, before the first thread; never for the library:
+ * two arenas and fixed thresholds, so that freed blocks of 128 KiB and more go back to the kernel
+ * at once and what malloc keeps is small. Mapped chunks stay on; they are recognised by their
+ * headers. */
+void weir_process_tune_malloc(void);
+
 #endif

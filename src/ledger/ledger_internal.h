@@ -158,6 +158,10 @@ static inline void weir__peak_leave(void)
         weir__peak_capture();
 }
 
+/* The registered mapping that `address` is in, or else the first behind it. */
+struct weir_mapping;
+bool weir__mapping_next(uint64_t address, struct weir_mapping *ret_mapping);
+
 /* Bytes as malloc holds them, for weir_ledger_heap_bytes(). */
 void weir__heap_add(void *memory);
 void weir__heap_remove(void *memory);

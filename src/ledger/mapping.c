@@ -111,6 +111,25 @@ static struct node *take_out(const uint8_t *base)
     return node;
 }
 
+bool weir__mapping_next(uint64_t address, struct weir_mapping *ret_mapping)
+{
+    const struct node *best = NULL;
+    registry_acquire();
+    for (const struct node *at = root; at != NULL;) {
+        uint64_t end = (uint64_t)(uintptr_t)at->mapping.base + at->mapping.size;
+        if (end > address) {
+            best = at;
+            at = at->left;
+        } else {
+            at = at->right;
+        }
+    }
+    if (best != NULL)
+        *ret_mapping = best->mapping;
+    registry_release();
+    return best != NULL;
+}
+
 size_t weir_mapping_count(void)
 {
     registry_acquire();
