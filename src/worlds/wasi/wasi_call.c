@@ -1,0 +1,192 @@
+/* How a guest's call reaches an operation, and how a guest that waits goes on: the linker's
+ * definitions, the run of a command, and the retry of what was parked. */
+#include <weir/instance.h>
+
+#include "artifact/abi.h"
+#include "base/check.h"
+#include "worlds/wasi/wasi_internal.h"
+
+#include <string.h>
+
+#define MODULE_NAME "wasi_snapshot_preview1"
+
+typedef struct weir_wasi *find_context(struct weir_store *store);
+
+struct function {
+    const char *name;
+    const char *params; /* i and I; wasi_functions.def */
+    int (*operation)(struct weir__wasi_call *call);
+    weir_host_func *entry;
+};
+
+static bool has_result(const struct function *function)
+{
+    return function->operation != weir__wasi_proc_exit;
+}
+
+/* ISO C has no conversion between a function's pointer and void *; the bits are the same here. */
+static void *context_to_data(find_context *find)
+{
+    void *data;
+    static_assert(sizeof data == sizeof find, "POSIX");
+    memcpy(&data, &find, sizeof data);
+    return data;
+}
+
+static struct weir_wasi *context_of(struct weir_caller *caller, void *data)
+{
+    find_context *find;
+    struct weir_store *store = weir_caller_store(caller);
+    memcpy(&find, &data, sizeof data);
+    return find != NULL ? find(store) : weir_store_data(store);
+}
+
+int weir__wasi_begin(struct weir__wasi_call *call, int (*operation)(struct weir__wasi_call *call),
+                     unsigned arg_count)
+{
+    struct weir__wasi_park *park = &call->wasi->park;
+    park->done_bytes = 0;
+    park->started_ns = 0;
+    int answer = operation(call);
+    if (answer == WASI_PARK) {
+        park->operation = operation;
+        park->memory = call->memory;
+        memcpy(park->args, call->args, arg_count * sizeof call->args[0]);
+    }
+    return answer;
+}
+
+static enum weir_status enter(struct weir_caller *caller, void *data, const union weir_value *args,
+                              union weir_value *results, const struct function *function)
+{
+    struct weir_wasi *wasi = context_of(caller, data);
+    if (wasi == NULL)
+        return weir_caller_trap(caller, WEIR_TRAP_HOST, "the store has no WASI context");
+    struct weir__wasi_call call = {
+        .wasi = wasi, .memory = weir_caller_memory(caller), .caller = caller, .args = args};
+    int answer = weir__wasi_begin(&call, function->operation, (unsigned)strlen(function->params));
+    if (answer == WASI_PARK)
+        return WEIR_PENDING;
+    if (answer == WASI_END)
+        return call.status;
+    results[0].i32 = answer;
+    return WEIR_OK;
+}
+
+enum function_index {
+#define WASI_FUNCTION(name, parameters) FUNCTION_##name,
+#include "worlds/wasi/wasi_functions.def"
+#undef WASI_FUNCTION
+    FUNCTION_COUNT
+};
+static const struct function functions[FUNCTION_COUNT];
+
+#define WASI_FUNCTION(name, parameters)                                                            \
+    static_assert(sizeof(parameters) - 1 <= WASI_ARGS_MAX, "room for the arguments");              \
+    static enum weir_status enter_##name(struct weir_caller *caller, void *data,                   \
+                                         const union weir_value *args, union weir_value *results)  \
+    {                                                                                              \
+        return enter(caller, data, args, results, &functions[FUNCTION_##name]);                    \
+    }
+#include "worlds/wasi/wasi_functions.def"
+#undef WASI_FUNCTION
+
+static const struct function functions[FUNCTION_COUNT] = {
+#define WASI_FUNCTION(name, parameters) {#name, parameters, weir__wasi_##name, enter_##name},
+#include "worlds/wasi/wasi_functions.def"
+#undef WASI_FUNCTION
+};
+
+enum weir_status weir_wasi_link(struct weir_linker *linker,
+                                struct weir_wasi *(*find)(struct weir_store *store),
+                                struct weir_error *error)
+{
+    static const enum weir_type result = WEIR_TYPE_I32;
+    for (size_t i = 0; i < FUNCTION_COUNT; i++) {
+        const struct function *function = &functions[i];
+        enum weir_type params[WASI_ARGS_MAX];
+        size_t param_count = strlen(function->params);
+        for (size_t k = 0; k < param_count; k++)
+            params[k] = function->params[k] == 'i' ? WEIR_TYPE_I32 : WEIR_TYPE_I64;
+        struct weir_func_type type = {.params = params,
+                                      .param_count = param_count,
+                                      .results = &result,
+                                      .result_count = has_result(function) ? 1 : 0};
+        enum weir_status status =
+            weir_linker_define_func(linker, MODULE_NAME, function->name, &type, function->entry,
+                                    context_to_data(find), error);
+        if (status != WEIR_OK)
+            return status;
+    }
+    return WEIR_OK;
+}
+
+/* A guest's exit is the command's result, not a trap. */
+static enum weir_status conclude(enum weir_status status, struct weir_trap *trap,
+                                 int *ret_exit_code)
+{
+    if (status == WEIR_TRAP && trap->code == WEIR_TRAP_EXIT) {
+        *ret_exit_code = trap->exit_code;
+        weir_trap_done(trap);
+        return WEIR_OK;
+    }
+    if (status == WEIR_OK)
+        *ret_exit_code = 0;
+    return status;
+}
+
+/* Callers may not care about traps; the exit code is in one all the same. */
+static enum weir_status finish(enum weir_status status, struct weir_trap *local,
+                               struct weir_trap *trap, int *ret_exit_code)
+{
+    status = conclude(status, local, ret_exit_code);
+    if (status == WEIR_TRAP && trap != NULL)
+        *trap = *local;
+    else
+        weir_trap_done(local);
+    return status;
+}
+
+enum weir_status weir_wasi_run(struct weir_wasi *wasi, struct weir_instance *instance,
+                               int *ret_exit_code, struct weir_trap *trap, struct weir_error *error)
+{
+    WEIR_ASSERT(wasi != NULL && instance != NULL && ret_exit_code != NULL);
+    WEIR_ASSERT(weir_instance_store(instance) == wasi->store);
+    struct weir_extern start;
+    if (weir_instance_export(instance, "_start", 6, &start) != WEIR_OK ||
+        start.kind != WEIR_EXTERN_FUNC)
+        return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
+                              "the module exports no function '_start'; it is not a WASI command");
+    struct weir_trap local = {0};
+    wasi->park.operation = NULL;
+    enum weir_status status = weir_func_call(wasi->store, start.func, NULL, NULL, &local, error);
+    return finish(status, &local, trap, ret_exit_code);
+}
+
+enum weir_status weir_wasi_resume(struct weir_wasi *wasi, int *ret_exit_code,
+                                  struct weir_trap *trap, struct weir_error *error)
+{
+    struct weir__wasi_park *park = &wasi->park;
+    union weir_value result = {0};
+    if (park->operation != NULL) {
+        union weir_value args[WASI_ARGS_MAX];
+        memcpy(args, park->args, sizeof args);
+        struct weir__wasi_call call = {.wasi = wasi, .memory = park->memory, .args = args};
+        int answer = park->operation(&call);
+        if (answer == WASI_PARK)
+            return WEIR_PENDING;
+        WEIR_ASSERT(answer >= 0); /* what ends a guest does not wait */
+        park->operation = NULL;
+        result.i32 = answer;
+    }
+    struct weir_trap local = {0};
+    enum weir_status status = weir_store_resume(wasi->store, WEIR_OK, &result, &local, error);
+    return finish(status, &local, trap, ret_exit_code);
+}
+
+int weir_wasi_waits_for(const struct weir_wasi *wasi, uint64_t *ret_wake_ns)
+{
+    bool waits = wasi->park.operation != NULL;
+    *ret_wake_ns = waits ? wasi->park.wake_ns : 0;
+    return waits ? wasi->park.waits_for : -1;
+}

@@ -1,0 +1,240 @@
+/* The context of one store: what its guest was given. Arguments, environment and the names of
+ * preopens lie in one charged block; the descriptors in a table that grows. */
+#include "base/bytes.h"
+#include "base/check.h"
+#include "worlds/wasi/wasi_internal.h"
+
+#include <string.h>
+
+/* Where strings go while they are copied in. */
+struct strings {
+    char *at;
+    size_t left;
+};
+
+static bool add_sizes(const char *const *strings, size_t count, size_t *bytes)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!weir_add_size(*bytes, strlen(strings[i]) + 1, bytes))
+            return false;
+    }
+    return true;
+}
+
+static char *copy_string(struct strings *to, const char *string, uint32_t *bytes)
+{
+    size_t size = strlen(string) + 1;
+    WEIR_ASSERT(size <= to->left);
+    char *copied = to->at;
+    memcpy(copied, string, size);
+    to->at += size;
+    to->left -= size;
+    *bytes += (uint32_t)size;
+    return copied;
+}
+
+/* Args first, then environment: args_get and environ_get hand out one range each. */
+static enum weir_status copy_strings(struct weir_wasi *wasi, const struct weir_wasi_config *config,
+                                     struct strings *ret_rest, struct weir_error *error)
+{
+    size_t bytes = 0;
+    bool fits = add_sizes(config->args, config->arg_count, &bytes) &&
+                add_sizes(config->env, config->env_count, &bytes);
+    for (size_t i = 0; fits && i < config->preopen_count; i++)
+        fits = add_sizes(&config->preopens[i].guest_path, 1, &bytes);
+    if (!fits || bytes > WASI_STRINGS_BYTES_MAX || config->arg_count > WASI_STRINGS_COUNT_MAX ||
+        config->env_count > WASI_STRINGS_COUNT_MAX)
+        return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
+                              "arguments, environment and preopens take %zu bytes in %zu strings; "
+                              "the limits are %llu bytes and %u strings of each",
+                              bytes, config->arg_count + config->env_count,
+                              (unsigned long long)WASI_STRINGS_BYTES_MAX, WASI_STRINGS_COUNT_MAX);
+    wasi->strings_size = bytes;
+    if (bytes > 0) {
+        wasi->strings = weir_account_alloc(wasi->account, WEIR_KIND_HOST_BUFFER, bytes, error);
+        if (wasi->strings == NULL)
+            return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+    }
+    struct strings to = {.at = wasi->strings, .left = bytes};
+    for (size_t i = 0; i < config->arg_count; i++)
+        (void)copy_string(&to, config->args[i], &wasi->arg_bytes);
+    for (size_t i = 0; i < config->env_count; i++)
+        (void)copy_string(&to, config->env[i], &wasi->env_bytes);
+    wasi->arg_count = (uint32_t)config->arg_count;
+    wasi->env_count = (uint32_t)config->env_count;
+    *ret_rest = to;
+    return WEIR_OK;
+}
+
+/* Which status a refusal of the table means to the embedder. */
+static enum weir_status refuse(int wasi_errno, struct weir_error *error, const char *what)
+{
+    enum weir_status status =
+        wasi_errno == WASI_E_MFILE || wasi_errno == WASI_E_NFILE || wasi_errno == WASI_E_NOMEM
+            ? WEIR_LIMIT
+            : WEIR_IO;
+    return weir_error_set(error, status, WEIR_NO_OFFSET, "%s: %s", what,
+                          weir__wasi_errno_name(wasi_errno));
+}
+
+/* Takes over a host descriptor that is open already. */
+static enum weir_status add_host_fd(struct weir_wasi *wasi, uint32_t fd, int host_fd,
+                                    bool is_inherited, struct weir_error *error)
+{
+    struct weir__wasi_descriptor descriptor;
+    int refused = weir__wasi_describe(wasi, host_fd, &descriptor);
+    if (refused != WASI_E_SUCCESS) {
+        (void)weir_io_close(wasi->io, host_fd);
+        weir__wasi_unreserve(wasi, fd);
+        return refuse(refused, error, "cannot look at a descriptor of the host");
+    }
+    descriptor.is_inherited = is_inherited;
+    int flags = weir_io_fcntl(wasi->io, host_fd, F_GETFL, 0);
+    if (flags >= 0) {
+        if ((flags & O_APPEND) != 0)
+            descriptor.flags |= WASI_FDFLAG_APPEND;
+        if ((flags & O_ACCMODE) == O_RDONLY)
+            descriptor.rights_base &=
+                ~(WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_ALLOCATE | WASI_RIGHT_FD_FILESTAT_SET_SIZE);
+        else if ((flags & O_ACCMODE) == O_WRONLY)
+            descriptor.rights_base &= ~WASI_RIGHT_FD_READ;
+    }
+    weir__wasi_add(wasi, fd, &descriptor);
+    return WEIR_OK;
+}
+
+static enum weir_status add_duplicate(struct weir_wasi *wasi, int host_fd, struct weir_error *error)
+{
+    uint32_t fd;
+    int refused = weir__wasi_reserve(wasi, &fd);
+    if (refused != WASI_E_SUCCESS)
+        return refuse(refused, error, "no room for a descriptor");
+    int duplicate = weir_io_fcntl(wasi->io, host_fd, F_DUPFD_CLOEXEC, 3);
+    if (duplicate < 0) {
+        weir__wasi_unreserve(wasi, fd);
+        return weir_error_set_errno(error, WEIR_IO, -duplicate, "cannot duplicate descriptor %d",
+                                    host_fd);
+    }
+    return add_host_fd(wasi, fd, duplicate, true, error);
+}
+
+static enum weir_status add_stdio(struct weir_wasi *wasi, const struct weir_wasi_config *config,
+                                  uint8_t number, struct weir_error *error)
+{
+    const struct weir_wasi_stream *stream = &config->stdio_streams[number];
+    bool has_stream = stream->read != NULL || stream->write != NULL;
+    if (!has_stream && config->stdio_fds[number] >= 0)
+        return add_duplicate(wasi, config->stdio_fds[number], error);
+    uint32_t fd;
+    int refused = weir__wasi_reserve(wasi, &fd);
+    if (refused != WASI_E_SUCCESS)
+        return refuse(refused, error, "no room for a descriptor");
+    struct weir__wasi_descriptor descriptor = {
+        .backing = has_stream ? WASI_STREAM : WASI_NONE,
+        .filetype = WASI_FILETYPE_UNKNOWN,
+        .stream = number,
+        .is_inherited = true,
+        .may_wait = has_stream,
+        .rights_base = WASI_RIGHT_FD_FDSTAT_SET_FLAGS | WASI_RIGHT_FD_FILESTAT_GET |
+                       WASI_RIGHT_POLL_FD_READWRITE,
+    };
+    if (has_stream ? stream->read != NULL : number == 0)
+        descriptor.rights_base |= WASI_RIGHT_FD_READ;
+    if (has_stream ? stream->write != NULL : number != 0)
+        descriptor.rights_base |= WASI_RIGHT_FD_WRITE;
+    wasi->streams[number].calls = *stream;
+    wasi->parks = wasi->parks || has_stream;
+    weir__wasi_add(wasi, fd, &descriptor);
+    return WEIR_OK;
+}
+
+static enum weir_status add_preopen(struct weir_wasi *wasi, const struct weir_wasi_preopen *preopen,
+                                    struct strings *strings, struct weir_error *error)
+{
+    uint32_t fd;
+    int refused = weir__wasi_reserve(wasi, &fd);
+    if (refused != WASI_E_SUCCESS)
+        return refuse(refused, error, "no room for a descriptor");
+    int host_fd = (int)WASI_RETRY(
+        weir_io_open(wasi->io, AT_FDCWD, preopen->host_path, O_RDONLY | O_DIRECTORY, 0));
+    if (host_fd < 0) {
+        weir__wasi_unreserve(wasi, fd);
+        return weir_error_set_errno(error, host_fd == -ENOENT ? WEIR_NOT_FOUND : WEIR_IO, -host_fd,
+                                    "cannot open directory '%s'", preopen->host_path);
+    }
+    enum weir_status status = add_host_fd(wasi, fd, host_fd, false, error);
+    if (status != WEIR_OK)
+        return status;
+    struct weir__wasi_descriptor *descriptor = &wasi->descriptors[fd];
+    uint32_t size = 0;
+    descriptor->name = copy_string(strings, preopen->guest_path, &size);
+    descriptor->name_size = size - 1;
+    descriptor->rights_base = WASI_RIGHTS_DIRECTORY;
+    if (preopen->is_read_only) {
+        descriptor->rights_base &= WASI_RIGHTS_READ_ONLY;
+        descriptor->rights_inheriting &= WASI_RIGHTS_READ_ONLY;
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status fill(struct weir_wasi *wasi, const struct weir_wasi_config *config,
+                             struct weir_error *error)
+{
+    struct strings strings = {0};
+    enum weir_status status = copy_strings(wasi, config, &strings, error);
+    for (uint8_t i = 0; status == WEIR_OK && i < 3; i++)
+        status = add_stdio(wasi, config, i, error);
+    for (size_t i = 0; status == WEIR_OK && i < config->preopen_count; i++)
+        status = add_preopen(wasi, &config->preopens[i], &strings, error);
+    for (size_t i = 0; status == WEIR_OK && i < config->socket_count; i++)
+        status = add_duplicate(wasi, config->sockets[i], error);
+    return status;
+}
+
+enum weir_status weir_wasi_new(struct weir_store *store, const struct weir_wasi_config *config,
+                               struct weir_wasi **ret_wasi, struct weir_error *error)
+{
+    WEIR_ASSERT(store != NULL && config != NULL && ret_wasi != NULL);
+    struct weir_error local = {0};
+    struct weir_account *account = weir_store_account(store);
+    struct weir_wasi *wasi =
+        weir_account_alloc(account, WEIR_KIND_HANDLE, sizeof *wasi, error == NULL ? &local : error);
+    if (wasi == NULL) {
+        enum weir_status status = error == NULL ? local.status : error->status;
+        weir_error_done(&local);
+        return status != WEIR_OK ? status : WEIR_LIMIT;
+    }
+    wasi->store = store;
+    wasi->account = account;
+    wasi->io = config->io != NULL ? config->io : weir_io_system();
+    wasi->descriptors_max =
+        config->descriptors_max != 0 ? config->descriptors_max : WASI_DESCRIPTORS_DEFAULT;
+    wasi->host_buffer_bytes =
+        config->host_buffer_bytes != 0 ? config->host_buffer_bytes : WASI_HOST_BUFFER_DEFAULT;
+    wasi->is_deterministic = config->is_deterministic;
+    wasi->random_state = UINT64_C(0x5eed);
+    enum weir_status status = fill(wasi, config, error);
+    if (status != WEIR_OK) {
+        weir_wasi_free(wasi);
+        return status;
+    }
+    *ret_wasi = wasi;
+    return WEIR_OK;
+}
+
+void weir_wasi_free(struct weir_wasi *wasi)
+{
+    if (wasi == NULL)
+        return;
+    for (uint32_t i = 0; i < wasi->descriptor_count; i++)
+        weir__wasi_drop(wasi, i);
+    struct weir_account *account = wasi->account;
+    if (wasi->descriptors != NULL)
+        weir_account_free(account, WEIR_KIND_HANDLE, wasi->descriptors,
+                          wasi->descriptor_count * sizeof wasi->descriptors[0]);
+    for (unsigned i = 0; i < 3; i++)
+        weir__wasi_stream_done(wasi, &wasi->streams[i]);
+    if (wasi->strings != NULL)
+        weir_account_free(account, WEIR_KIND_HOST_BUFFER, wasi->strings, wasi->strings_size);
+    weir_account_free(account, WEIR_KIND_HANDLE, wasi, sizeof *wasi);
+}
