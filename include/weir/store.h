@@ -52,6 +52,9 @@ void weir_store_set_slice(struct weir_store *store, uint64_t slice_ns);
  * weir_store_clear_interrupt(). */
 void weir_store_interrupt(struct weir_store *store);
 void weir_store_clear_interrupt(struct weir_store *store);
+/* The deadline has passed or the store was interrupted: a host function that waits should come
+ * back, the guest traps at its next poll. */
+bool weir_store_is_stopped(const struct weir_store *store);
 
 /* Continues a parked call: after a slice (results NULL), or a host function that answered PENDING
  * (its results, and `status` as it would have returned). Answers like weir_func_call(). Any thread
