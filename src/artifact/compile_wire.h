@@ -88,6 +88,18 @@ static inline uint32_t weir_compile_cpu_ms_default(uint64_t module_bytes)
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
+/* Why a child ended without a result, for people: COMPILE with the limit that was hit and what to
+ * do. `exit` is the EXIT reply. */
+enum weir_status weir_compile_explain_exit(const struct weir_compile_request_wire *request,
+                                           const struct weir_compile_reply_wire *exit,
+                                           struct weir_error *error);
+
+/* What a RESULT says, as an error: the compiler's own words, or COMPILE when memory ran out.
+ * Nothing in the reply is trusted. OK for a success. */
+enum weir_status weir_compile_explain_result(const struct weir_compile_request_wire *request,
+                                             const struct weir_compile_reply_wire *result,
+                                             struct weir_error *error);
+
 /* Jobs that one spawner runs at a time; the runtime asks for fewer. */
 #define WEIR_COMPILE_JOBS_MAX 64u
 
