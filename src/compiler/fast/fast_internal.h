@@ -1,0 +1,294 @@
+/* The state of the fast generator, and what its files offer each other.
+ *
+ * One pass over a function. The operand stack is virtual: an entry is a constant, a local not yet
+ * read, a register, a slot of the frame, or the flags of the comparison just made. Locals have a
+ * fixed home for the whole function, chosen by the scan before: a register for the most used, the
+ * frame for the others. So where control flow merges, locals never move; operands of outer blocks
+ * lie in their slots, a block's single result in rax or xmm0, several in slots.
+ *
+ * Invariants between two instructions: every temporary register is either in `free` or owned by
+ * exactly one stack entry; a LOCAL entry's local has not been written since it was pushed; an i32
+ * in a register has its upper half zero; only the top entry can be FLAGS, and the next
+ * instruction consumes it.
+ */
+#ifndef WEIR_FAST_INTERNAL_H
+#define WEIR_FAST_INTERNAL_H
+
+#include "artifact/abi.h"
+#include "compiler/common/fuel.h"
+#include "compiler/fast/x64.h"
+#include "wasm/insn.h"
+
+/* Registers. r11 and xmm15 are scratch: never hold anything from one emitter to the next. rax, rcx,
+ * rdx, rdi and xmm0 to xmm5 are always temporaries; what the locals leave over becomes one too. */
+#define GEN_SCRATCH       R11
+#define GEN_FLOAT_SCRATCH XMM15
+#define GEN_INT_CALLEE_SAVED                                                                       \
+    (X64_BIT(RBX) | X64_BIT(R12) | X64_BIT(R13) | X64_BIT(R14) | X64_BIT(R15))
+#define GEN_INT_TEMPS   (X64_BIT(RAX) | X64_BIT(RCX) | X64_BIT(RDX) | X64_BIT(RDI))
+#define GEN_FLOAT_TEMPS UINT32_C(0x003f0000)
+#define GEN_INT_REGS    UINT32_C(0x0000ffff)
+#define GEN_FLOAT_REGS  UINT32_C(0xffff0000)
+
+#define GEN_NONE UINT32_MAX
+
+/* Values of the function that are treated as locals which nobody writes: they compete for
+ * registers by use, and are reloaded from their home after calls. */
+enum gen_pseudo { GEN_VMCTX, GEN_STATE, GEN_BASE, GEN_MEMORY, GEN_PSEUDO_COUNT };
+
+enum gen_value_kind { VALUE_CONST, VALUE_LOCAL, VALUE_REG, VALUE_SLOT, VALUE_FLAGS };
+
+struct gen_value {
+    uint8_t kind;
+    uint8_t type; /* enum weir_type */
+    uint8_t reg;  /* REG; FLAGS: enum x64_cc */
+    uint32_t index; /* LOCAL: which; SLOT: whose depth */
+    union {
+        uint64_t bits; /* CONST */
+        uint32_t below; /* LOCAL: the next older entry of the same local, or GEN_NONE */
+    };
+};
+
+struct gen_local {
+    uint8_t type;
+    uint8_t reg;     /* X64_NONE: lives in its home */
+    bool is_dirty;   /* in a caller-saved register and newer than its home */
+    uint32_t weight; /* uses, each counted 8^loop depth times */
+    uint32_t newest; /* stack entry that refers to it, or GEN_NONE */
+    int32_t home;    /* from rbp; 0: none */
+};
+
+enum gen_control_kind { CONTROL_FUNC, CONTROL_BLOCK, CONTROL_LOOP, CONTROL_IF, CONTROL_ELSE };
+
+struct gen_control {
+    uint8_t kind;
+    bool is_dead;     /* entered in dead code: nothing of it exists */
+    bool is_targeted; /* somebody jumps to `label` */
+    uint32_t label;      /* a loop's header, otherwise the end */
+    uint32_t else_label; /* CONTROL_IF only */
+    uint32_t height;     /* stack depth without the block's parameters */
+    uint32_t param_count;
+    uint32_t result_count;
+    const weir_wasm_type *params;
+    const weir_wasm_type *results;
+};
+
+struct gen_jump {
+    uint32_t at; /* 32-bit field in text; with GEN_JUMP_TABLE set an entry in rodata */
+    uint32_t label;
+    uint32_t anchor; /* tables: entry = target − anchor */
+    bool is_table;
+};
+
+/* Code that seldom runs, written after the function's last instruction. */
+enum gen_cold_kind { COLD_TRAP, COLD_POLL, COLD_ENTRY_POLL, COLD_TRUNC, COLD_TRUNC_EDGE, COLD_SAT };
+struct gen_cold {
+    uint8_t kind;
+    uint8_t code; /* COLD_TRAP */
+    uint8_t reg;
+    uint8_t xmm;
+    bool is_f64;
+    uint32_t jump;   /* field of the jump that leads here */
+    uint32_t resume; /* text offset to return to */
+    uint32_t offset; /* of the instruction, from the body's start */
+    uint64_t low, high; /* COLD_SAT */
+};
+
+struct gen_vector {
+    void *items;
+    size_t count;
+    size_t capacity;
+};
+
+struct gen {
+    struct x64_asm a;
+    const struct weir_wasm_module *module;
+    const struct weir_code_options *options;
+    const struct weir_fuel_costs *costs; /* NULL without fuel */
+    const uint32_t *escape_index;
+    struct weir_error *error;
+    enum weir_status status; /* first failure */
+    bool is_explicit;
+    bool has_poll;
+
+    /* The function being generated. */
+    const struct weir_wasm_func *func;
+    const struct weir_wasm_func_type *type;
+    struct weir_insn_reader reader;
+    struct weir_insn insn;
+    struct weir_insn next; /* one ahead, for fusing; op END after the last */
+    bool is_dead;
+
+    struct gen_value *values;
+    uint32_t depth;
+    uint32_t value_capacity;
+    uint32_t slot_count; /* operand slots used so far */
+    uint32_t flushed; /* entries below are CONST or SLOT */
+    bool has_live_flags; /* a comparison waits for the instruction that uses it */
+
+    uint32_t free;  /* temporaries that hold nothing */
+    uint32_t temps; /* all temporaries of this function */
+    uint32_t owner[32];
+
+    struct gen_local *locals; /* local_count, then the pseudo locals */
+    uint32_t local_capacity;
+    uint32_t local_count;
+    uint32_t call_saved[20]; /* locals in caller-saved registers, to keep over calls */
+    uint32_t call_saved_count;
+
+    struct gen_control *controls;
+    uint32_t control_count;
+    uint32_t control_capacity;
+    uint32_t dead_depth; /* blocks opened since the code became dead */
+
+    struct gen_vector labels; /* uint32_t: text offset or GEN_NONE */
+    struct gen_vector jumps;  /* struct gen_jump */
+    struct gen_vector colds;  /* struct gen_cold */
+    struct gen_vector loops;  /* uint8_t, scan's control stack */
+
+    uint32_t saved_regs; /* callee-saved registers in use */
+    uint32_t home_count; /* 8-byte words of the frame above the operand slots */
+    uint32_t frame_fields[2]; /* text offsets of the frame size, to be filled at the end */
+    bool has_stack_check;
+    uint32_t entry_compare;
+
+    uint32_t fuel_pending; /* cost accumulated since the last charge point */
+    uint32_t fuel_field;   /* immediate to fill in, or GEN_NONE */
+    bool is_prepaid;       /* the next instruction's charge point has been emitted */
+
+    /* What the scan found. */
+    uint32_t call_weight;
+    uint32_t insn_count;
+    bool has_calls;
+    bool needs_vmctx;
+    uint32_t zero_first; /* words of the frame that start as zero: [zero_first, zero_end) */
+    uint32_t zero_end;
+
+    /* Of the module. */
+    struct gen_vector rodata;      /* bytes */
+    struct gen_vector sites;       /* struct weir_trap_site */
+    struct gen_vector calls;       /* struct gen_jump: label is the function */
+    struct gen_vector const_table; /* uint32_t: rodata offset + 1, hashed by the constant */
+    uint32_t const_count;
+    struct weir_code_func *funcs;
+};
+
+/* Constants at the start of .rodata, 16 bytes each. */
+enum gen_mask { MASK_F32_SIGN, MASK_F64_SIGN, MASK_F32_ABS, MASK_F64_ABS, MASK_COUNT };
+
+static inline bool gen_is_float(unsigned type)
+{
+    return type == WEIR_TYPE_F32 || type == WEIR_TYPE_F64;
+}
+
+static inline uint32_t gen_wide(unsigned type)
+{
+    return type == WEIR_TYPE_I32 ? 0 : X64_W;
+}
+
+static inline uint32_t gen_offset(const struct gen *g)
+{
+    return g->insn.offset - g->func->body_offset;
+}
+
+/* fast_generate.c */
+void *weir__gen_append(struct gen *g, struct gen_vector *v, size_t size);
+void weir__gen_fail(struct gen *g, enum weir_status status);
+void weir__gen_unsupported(struct gen *g, const char *what);
+uint32_t weir__gen_const(struct gen *g, uint64_t bits);
+bool weir__gen_reserve_rodata(struct gen *g, size_t size);
+void weir__gen_site(struct gen *g, unsigned code, uint32_t offset);
+
+/* fast_function.c */
+void weir__gen_function(struct gen *g, uint32_t index);
+void weir__gen_advance(struct gen *g);
+
+/* fast_scan.c */
+extern const uint8_t weir__gen_int_args[WEIR_ABI_INT_ARGS];
+void weir__gen_scan(struct gen *g);
+unsigned weir__gen_param_reg(const struct gen *g, uint32_t index);
+
+/* fast_frame.c */
+void weir__gen_prologue(struct gen *g);
+void weir__gen_restore_frame(struct gen *g); /* everything but the jump or ret */
+void weir__gen_finish_frame(struct gen *g);
+void weir__gen_trap(struct gen *g, unsigned cc, unsigned code);
+struct gen_cold *weir__gen_cold(struct gen *g, unsigned kind, uint32_t jump);
+void weir__gen_colds(struct gen *g);
+void weir__gen_poll(struct gen *g);
+
+/* fast_fuel.c; block does nothing without fuel, the others need g->costs */
+void weir__gen_charge_block(struct gen *g);
+void weir__gen_charge_insn(struct gen *g);
+void weir__gen_charge_point(struct gen *g, uint32_t extra);
+void weir__gen_charge_entry(struct gen *g, uint32_t locals);
+void weir__gen_charge_end(struct gen *g);
+bool weir__gen_fuses(struct gen *g);
+
+/* fast_stack.c */
+void weir__gen_push(struct gen *g, struct gen_value value);
+void weir__gen_push_reg(struct gen *g, unsigned type, unsigned reg);
+void weir__gen_push_slot(struct gen *g, unsigned type);
+struct gen_value weir__gen_pop(struct gen *g);
+void weir__gen_release(struct gen *g, struct gen_value value);
+void weir__gen_free(struct gen *g, unsigned reg);
+unsigned weir__gen_alloc(struct gen *g, uint32_t set);
+void weir__gen_claim(struct gen *g, unsigned reg);
+unsigned weir__gen_dest(struct gen *g, unsigned type, unsigned avoid);
+void weir__gen_load(struct gen *g, unsigned reg, struct gen_value value);
+void weir__gen_store(struct gen *g, struct x64_mem mem, struct gen_value value);
+unsigned weir__gen_use(struct gen *g, struct gen_value *value);
+unsigned weir__gen_own(struct gen *g, struct gen_value *value, unsigned avoid);
+bool weir__gen_in_memory(struct gen *g, const struct gen_value *value, struct x64_mem *ret_mem);
+unsigned weir__gen_reg_of(const struct gen *g, const struct gen_value *value);
+struct x64_mem weir__gen_slot(struct gen *g, uint32_t depth);
+void weir__gen_flush(struct gen *g);
+void weir__gen_spill_temps(struct gen *g, uint32_t depth);
+void weir__gen_flush_local(struct gen *g, uint32_t index);
+void weir__gen_load_pseudo(struct gen *g, enum gen_pseudo which, unsigned reg);
+unsigned weir__gen_pseudo(struct gen *g, enum gen_pseudo which);
+void weir__gen_set_depth(struct gen *g, uint32_t depth);
+
+/* fast_moves.c: several moves at once, as if simultaneous. */
+struct gen_move {
+    uint8_t to;
+    struct gen_value from; /* REG, LOCAL, SLOT, CONST; REG need not be a temporary */
+};
+#define GEN_MOVES_MAX 32u
+void weir__gen_moves(struct gen *g, struct gen_move *moves, unsigned count);
+
+/* fast_call.c */
+void weir__gen_save_locals(struct gen *g);
+void weir__gen_reload_locals(struct gen *g);
+void weir__gen_builtin(struct gen *g, enum weir_builtin builtin, const uint64_t *fixed,
+                       unsigned operand_count);
+
+/* fast_control.c */
+uint32_t weir__gen_new_label(struct gen *g);
+void weir__gen_bind(struct gen *g, uint32_t label);
+void weir__gen_jump(struct gen *g, uint32_t label);
+void weir__gen_jump_if(struct gen *g, unsigned cc, uint32_t label);
+unsigned weir__gen_condition(struct gen *g);
+void weir__gen_set_dead(struct gen *g);
+void weir__gen_push_control(struct gen *g, unsigned kind, int64_t block_type);
+void weir__gen_resolve(struct gen *g);
+
+/* fast_integer.c */
+void weir__gen_push_flags(struct gen *g, unsigned cc, bool is_fused);
+
+/* fast_ops.c: what to do for each opcode. */
+typedef void gen_emitter(struct gen *g, uint32_t arg);
+struct gen_op {
+    gen_emitter *emit; /* NULL: unsupported */
+    uint32_t arg;
+    uint8_t needs; /* GEN_NEEDS_* */
+};
+#define GEN_NEEDS_VMCTX  1u
+#define GEN_NEEDS_MEMORY 2u /* a load or store */
+#define GEN_NEEDS_CALL   4u /* calls something: caller-saved registers are lost */
+extern const struct gen_op weir__gen_ops[WEIR_OP_COUNT];
+#define FAST_EMITTER(name) void weir__gen_emit_##name(struct gen *g, uint32_t arg);
+#include "compiler/fast/fast_emitters.def"
+#undef FAST_EMITTER
+
+#endif

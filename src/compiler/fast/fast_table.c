@@ -1,0 +1,111 @@
+/* Tables and references. An element is 8 bytes: a function record or an external reference. */
+#include "compiler/fast/fast_internal.h"
+
+static bool is_supported(struct gen *g, uint32_t table)
+{
+    if (!g->module->tables[table].limits.is_64)
+        return true;
+    weir__gen_unsupported(g, "an access to a 64-bit table");
+    return false;
+}
+
+/* reg ← address of the table's record. */
+static void load_table(struct gen *g, uint32_t table, unsigned reg)
+{
+    weir__gen_load_pseudo(g, GEN_VMCTX, reg);
+    x64_rm(&g->a, X64_MOV | X64_W, reg, x64_at(reg, offsetof(struct weir_vmctx, tables)));
+    x64_rm(&g->a, X64_MOV | X64_W, reg, x64_at(reg, 8 * (int32_t)table));
+}
+
+/* r11 ← the table's record, checked that `index` is inside. */
+static void check_index(struct gen *g, uint32_t table, unsigned index)
+{
+    load_table(g, table, GEN_SCRATCH);
+    x64_rm(&g->a, X64_ALU_RM | X64_CMP << 3 | X64_W, index,
+           x64_at(GEN_SCRATCH, offsetof(struct weir_vm_table, size)));
+    weir__gen_trap(g, CC_AE, WEIR_TRAP_TABLE_BOUNDS);
+}
+
+void weir__gen_emit_table_get(struct gen *g, uint32_t arg)
+{
+    (void)arg;
+    uint32_t table = g->insn.index;
+    if (!is_supported(g, table))
+        return;
+    unsigned type = g->module->tables[table].element;
+    struct gen_value value = weir__gen_pop(g);
+    unsigned index = weir__gen_use(g, &value);
+    check_index(g, table, index);
+    weir__gen_release(g, value);
+    unsigned dest = weir__gen_dest(g, type, X64_NONE);
+    x64_rm(&g->a, X64_MOV | X64_W, GEN_SCRATCH,
+           x64_at(GEN_SCRATCH, offsetof(struct weir_vm_table, elements)));
+    x64_rm(&g->a, X64_MOV | X64_W, dest, x64_at_index(GEN_SCRATCH, index, 3, 0));
+    weir__gen_push_reg(g, type, dest);
+}
+
+void weir__gen_emit_table_set(struct gen *g, uint32_t arg)
+{
+    (void)arg;
+    uint32_t table = g->insn.index;
+    if (!is_supported(g, table))
+        return;
+    struct gen_value element = weir__gen_pop(g);
+    struct gen_value value = weir__gen_pop(g);
+    unsigned from = weir__gen_use(g, &element);
+    unsigned index = weir__gen_use(g, &value);
+    check_index(g, table, index);
+    x64_rm(&g->a, X64_MOV_IMM32, 0,
+           x64_at(GEN_SCRATCH, offsetof(struct weir_vm_table, is_dirty)));
+    x64_u32(&g->a, 1);
+    x64_rm(&g->a, X64_MOV | X64_W, GEN_SCRATCH,
+           x64_at(GEN_SCRATCH, offsetof(struct weir_vm_table, elements)));
+    x64_rm(&g->a, X64_MOV_STORE | X64_W, from, x64_at_index(GEN_SCRATCH, index, 3, 0));
+    weir__gen_release(g, value);
+    weir__gen_release(g, element);
+}
+
+void weir__gen_emit_table_size(struct gen *g, uint32_t arg)
+{
+    (void)arg;
+    if (!is_supported(g, g->insn.index))
+        return;
+    unsigned dest = weir__gen_dest(g, WEIR_TYPE_I32, X64_NONE);
+    load_table(g, g->insn.index, GEN_SCRATCH);
+    x64_rm(&g->a, X64_MOV, dest, x64_at(GEN_SCRATCH, offsetof(struct weir_vm_table, size)));
+    weir__gen_push_reg(g, WEIR_TYPE_I32, dest);
+}
+
+void weir__gen_emit_table_grow(struct gen *g, uint32_t arg)
+{
+    (void)arg;
+    uint64_t fixed[1] = {g->insn.index};
+    if (!is_supported(g, g->insn.index))
+        return;
+    weir__gen_builtin(g, WEIR_BUILTIN_TABLE_GROW, fixed, 2);
+    weir__gen_push_reg(g, WEIR_TYPE_I32, RAX);
+}
+
+void weir__gen_emit_table_fill(struct gen *g, uint32_t arg)
+{
+    (void)arg;
+    uint64_t fixed[1] = {g->insn.index};
+    if (!is_supported(g, g->insn.index))
+        return;
+    weir__gen_builtin(g, WEIR_BUILTIN_TABLE_FILL, fixed, 3);
+    weir__gen_free(g, RAX);
+}
+
+/* The address of the function's record. */
+void weir__gen_emit_ref_func(struct gen *g, uint32_t arg)
+{
+    (void)arg;
+    uint32_t escape = g->escape_index[g->insn.index];
+    WEIR_ASSERT(escape != WEIR_WASM_NONE);
+    unsigned dest = weir__gen_dest(g, WEIR_TYPE_FUNCREF, X64_NONE);
+    unsigned vmctx = weir__gen_pseudo(g, GEN_VMCTX);
+    x64_rm(&g->a, X64_MOV | X64_W, dest, x64_at(vmctx, offsetof(struct weir_vmctx, funcrefs)));
+    x64_rm(&g->a, X64_LEA | X64_W, dest,
+           x64_at(dest, (int32_t)(escape * sizeof(struct weir_funcref))));
+    weir__gen_push_reg(g, WEIR_TYPE_FUNCREF, dest);
+}
