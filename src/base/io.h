@@ -75,17 +75,12 @@ void weir_io_faulty_reset(struct weir_io_faulty *faulty);
 
 /* --- the calls ----------------------------------------------------------------------------- */
 
-static inline long weir_io_do(struct weir_io *io, enum weir_io_op op, long a, long b, long c,
-                              long d, long e)
-{
-    const long args[6] = {a, b, c, d, e, 0};
-    return io->call(io, op, args);
-}
+#define WEIR_IO_DO(io, op, ...) ((io)->call((io), (op), (const long[6]){__VA_ARGS__}))
 
 static inline int weir_io_openat2(struct weir_io *io, int dir, const char *path,
                                   const struct open_how *how)
 {
-    return (int)weir_io_do(io, WEIR_IO_OPENAT2, dir, (long)path, (long)how, sizeof *how, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_OPENAT2, dir, (long)path, (long)how, (long)sizeof *how);
 }
 
 /* O_CLOEXEC is added. */
@@ -99,208 +94,208 @@ static inline int weir_io_open(struct weir_io *io, int dir, const char *path, in
 
 static inline int weir_io_close(struct weir_io *io, int fd)
 {
-    return (int)weir_io_do(io, WEIR_IO_CLOSE, fd, 0, 0, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_CLOSE, fd);
 }
 
 static inline long weir_io_read(struct weir_io *io, int fd, void *bytes, size_t size)
 {
-    return weir_io_do(io, WEIR_IO_READ, fd, (long)bytes, (long)size, 0, 0);
+    return WEIR_IO_DO(io, WEIR_IO_READ, fd, (long)bytes, (long)size);
 }
 
 static inline long weir_io_write(struct weir_io *io, int fd, const void *bytes, size_t size)
 {
-    return weir_io_do(io, WEIR_IO_WRITE, fd, (long)bytes, (long)size, 0, 0);
+    return WEIR_IO_DO(io, WEIR_IO_WRITE, fd, (long)bytes, (long)size);
 }
 
 static inline long weir_io_pread(struct weir_io *io, int fd, void *bytes, size_t size,
                                  uint64_t offset)
 {
-    return weir_io_do(io, WEIR_IO_PREAD, fd, (long)bytes, (long)size, (long)offset, 0);
+    return WEIR_IO_DO(io, WEIR_IO_PREAD, fd, (long)bytes, (long)size, (long)offset);
 }
 
 static inline long weir_io_pwrite(struct weir_io *io, int fd, const void *bytes, size_t size,
                                   uint64_t offset)
 {
-    return weir_io_do(io, WEIR_IO_PWRITE, fd, (long)bytes, (long)size, (long)offset, 0);
+    return WEIR_IO_DO(io, WEIR_IO_PWRITE, fd, (long)bytes, (long)size, (long)offset);
 }
 
 static inline long weir_io_readv(struct weir_io *io, int fd, const struct iovec *vector, int count)
 {
-    return weir_io_do(io, WEIR_IO_READV, fd, (long)vector, count, 0, 0);
+    return WEIR_IO_DO(io, WEIR_IO_READV, fd, (long)vector, count);
 }
 
 static inline long weir_io_writev(struct weir_io *io, int fd, const struct iovec *vector, int count)
 {
-    return weir_io_do(io, WEIR_IO_WRITEV, fd, (long)vector, count, 0, 0);
+    return WEIR_IO_DO(io, WEIR_IO_WRITEV, fd, (long)vector, count);
 }
 
 /* The kernel takes the offset in two halves; on x86-64 the low one is the whole. */
 static inline long weir_io_preadv(struct weir_io *io, int fd, const struct iovec *vector, int count,
                                   uint64_t offset)
 {
-    return weir_io_do(io, WEIR_IO_PREADV, fd, (long)vector, count, (long)offset, 0);
+    return WEIR_IO_DO(io, WEIR_IO_PREADV, fd, (long)vector, count, (long)offset);
 }
 
 static inline long weir_io_pwritev(struct weir_io *io, int fd, const struct iovec *vector,
                                    int count, uint64_t offset)
 {
-    return weir_io_do(io, WEIR_IO_PWRITEV, fd, (long)vector, count, (long)offset, 0);
+    return WEIR_IO_DO(io, WEIR_IO_PWRITEV, fd, (long)vector, count, (long)offset);
 }
 
 static inline int64_t weir_io_lseek(struct weir_io *io, int fd, int64_t offset, int whence)
 {
-    return weir_io_do(io, WEIR_IO_LSEEK, fd, offset, whence, 0, 0);
+    return WEIR_IO_DO(io, WEIR_IO_LSEEK, fd, offset, whence);
 }
 
 static inline int weir_io_fstat(struct weir_io *io, int fd, struct stat *ret)
 {
-    return (int)weir_io_do(io, WEIR_IO_FSTAT, fd, (long)ret, 0, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_FSTAT, fd, (long)ret);
 }
 
 static inline int weir_io_fstatat(struct weir_io *io, int dir, const char *path, struct stat *ret,
                                   int flags)
 {
-    return (int)weir_io_do(io, WEIR_IO_FSTATAT, dir, (long)path, (long)ret, flags, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_FSTATAT, dir, (long)path, (long)ret, flags);
 }
 
 static inline int weir_io_fstatfs(struct weir_io *io, int fd, struct statfs *ret)
 {
-    return (int)weir_io_do(io, WEIR_IO_FSTATFS, fd, (long)ret, 0, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_FSTATFS, fd, (long)ret);
 }
 
 static inline int weir_io_fsync(struct weir_io *io, int fd)
 {
-    return (int)weir_io_do(io, WEIR_IO_FSYNC, fd, 0, 0, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_FSYNC, fd);
 }
 
 static inline int weir_io_fdatasync(struct weir_io *io, int fd)
 {
-    return (int)weir_io_do(io, WEIR_IO_FDATASYNC, fd, 0, 0, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_FDATASYNC, fd);
 }
 
 static inline int weir_io_ftruncate(struct weir_io *io, int fd, uint64_t size)
 {
-    return (int)weir_io_do(io, WEIR_IO_FTRUNCATE, fd, (long)size, 0, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_FTRUNCATE, fd, (long)size);
 }
 
 static inline int weir_io_fallocate(struct weir_io *io, int fd, int mode, uint64_t offset,
                                     uint64_t length)
 {
-    return (int)weir_io_do(io, WEIR_IO_FALLOCATE, fd, mode, (long)offset, (long)length, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_FALLOCATE, fd, mode, (long)offset, (long)length);
 }
 
 static inline int weir_io_fadvise(struct weir_io *io, int fd, uint64_t offset, uint64_t length,
                                   int advice)
 {
-    return (int)weir_io_do(io, WEIR_IO_FADVISE, fd, (long)offset, (long)length, advice, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_FADVISE, fd, (long)offset, (long)length, advice);
 }
 
 static inline int weir_io_fchmod(struct weir_io *io, int fd, mode_t mode)
 {
-    return (int)weir_io_do(io, WEIR_IO_FCHMOD, fd, mode, 0, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_FCHMOD, fd, mode);
 }
 
 static inline int weir_io_fcntl(struct weir_io *io, int fd, int command, long argument)
 {
-    return (int)weir_io_do(io, WEIR_IO_FCNTL, fd, command, argument, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_FCNTL, fd, command, argument);
 }
 
 static inline int weir_io_flock(struct weir_io *io, int fd, int operation)
 {
-    return (int)weir_io_do(io, WEIR_IO_FLOCK, fd, operation, 0, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_FLOCK, fd, operation);
 }
 
 /* `path` NULL means the file `dir` itself. */
 static inline int weir_io_utimensat(struct weir_io *io, int dir, const char *path,
                                     const struct timespec times[2], int flags)
 {
-    return (int)weir_io_do(io, WEIR_IO_UTIMENSAT, dir, (long)path, (long)times, flags, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_UTIMENSAT, dir, (long)path, (long)times, flags);
 }
 
 /* Fills records of struct linux_dirent64 (struct dirent64 of <dirent.h>). */
 static inline long weir_io_getdents(struct weir_io *io, int fd, void *bytes, size_t size)
 {
-    return weir_io_do(io, WEIR_IO_GETDENTS, fd, (long)bytes, (long)size, 0, 0);
+    return WEIR_IO_DO(io, WEIR_IO_GETDENTS, fd, (long)bytes, (long)size);
 }
 
 static inline int weir_io_mkdirat(struct weir_io *io, int dir, const char *path, mode_t mode)
 {
-    return (int)weir_io_do(io, WEIR_IO_MKDIRAT, dir, (long)path, mode, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_MKDIRAT, dir, (long)path, mode);
 }
 
 static inline int weir_io_unlinkat(struct weir_io *io, int dir, const char *path, int flags)
 {
-    return (int)weir_io_do(io, WEIR_IO_UNLINKAT, dir, (long)path, flags, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_UNLINKAT, dir, (long)path, flags);
 }
 
 static inline int weir_io_renameat(struct weir_io *io, int from_dir, const char *from, int to_dir,
                                    const char *to, unsigned flags)
 {
-    return (int)weir_io_do(io, WEIR_IO_RENAMEAT2, from_dir, (long)from, to_dir, (long)to, flags);
+    return (int)WEIR_IO_DO(io, WEIR_IO_RENAMEAT2, from_dir, (long)from, to_dir, (long)to, flags);
 }
 
 static inline int weir_io_linkat(struct weir_io *io, int from_dir, const char *from, int to_dir,
                                  const char *to, int flags)
 {
-    return (int)weir_io_do(io, WEIR_IO_LINKAT, from_dir, (long)from, to_dir, (long)to, flags);
+    return (int)WEIR_IO_DO(io, WEIR_IO_LINKAT, from_dir, (long)from, to_dir, (long)to, flags);
 }
 
 static inline int weir_io_symlinkat(struct weir_io *io, const char *target, int dir,
                                     const char *path)
 {
-    return (int)weir_io_do(io, WEIR_IO_SYMLINKAT, (long)target, dir, (long)path, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_SYMLINKAT, (long)target, dir, (long)path);
 }
 
 static inline long weir_io_readlinkat(struct weir_io *io, int dir, const char *path, char *bytes,
                                       size_t size)
 {
-    return weir_io_do(io, WEIR_IO_READLINKAT, dir, (long)path, (long)bytes, (long)size, 0);
+    return WEIR_IO_DO(io, WEIR_IO_READLINKAT, dir, (long)path, (long)bytes, (long)size);
 }
 
 static inline int weir_io_memfd_create(struct weir_io *io, const char *name, unsigned flags)
 {
-    return (int)weir_io_do(io, WEIR_IO_MEMFD_CREATE, (long)name, flags, 0, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_MEMFD_CREATE, (long)name, flags);
 }
 
 static inline int weir_io_poll(struct weir_io *io, struct pollfd *fds, nfds_t count, int timeout_ms)
 {
-    return (int)weir_io_do(io, WEIR_IO_POLL, (long)fds, (long)count, timeout_ms, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_POLL, (long)fds, (long)count, timeout_ms);
 }
 
 static inline int weir_io_accept(struct weir_io *io, int fd, int flags)
 {
-    return (int)weir_io_do(io, WEIR_IO_ACCEPT4, fd, 0, 0, flags, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_ACCEPT4, fd, 0, 0, flags);
 }
 
 static inline int weir_io_shutdown(struct weir_io *io, int fd, int how)
 {
-    return (int)weir_io_do(io, WEIR_IO_SHUTDOWN, fd, how, 0, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_SHUTDOWN, fd, how);
 }
 
 static inline long weir_io_sendmsg(struct weir_io *io, int fd, const struct msghdr *message,
                                    int flags)
 {
-    return weir_io_do(io, WEIR_IO_SENDMSG, fd, (long)message, flags, 0, 0);
+    return WEIR_IO_DO(io, WEIR_IO_SENDMSG, fd, (long)message, flags);
 }
 
 static inline long weir_io_recvmsg(struct weir_io *io, int fd, struct msghdr *message, int flags)
 {
-    return weir_io_do(io, WEIR_IO_RECVMSG, fd, (long)message, flags, 0, 0);
+    return WEIR_IO_DO(io, WEIR_IO_RECVMSG, fd, (long)message, flags);
 }
 
 static inline long weir_io_getrandom(struct weir_io *io, void *bytes, size_t size, unsigned flags)
 {
-    return weir_io_do(io, WEIR_IO_GETRANDOM, (long)bytes, (long)size, flags, 0, 0);
+    return WEIR_IO_DO(io, WEIR_IO_GETRANDOM, (long)bytes, (long)size, flags);
 }
 
 static inline int weir_io_clock_gettime(struct weir_io *io, clockid_t clock, struct timespec *ret)
 {
-    return (int)weir_io_do(io, WEIR_IO_CLOCK_GETTIME, clock, (long)ret, 0, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_CLOCK_GETTIME, clock, (long)ret);
 }
 
 static inline int weir_io_clock_getres(struct weir_io *io, clockid_t clock, struct timespec *ret)
 {
-    return (int)weir_io_do(io, WEIR_IO_CLOCK_GETRES, clock, (long)ret, 0, 0, 0);
+    return (int)WEIR_IO_DO(io, WEIR_IO_CLOCK_GETRES, clock, (long)ret);
 }
 
 /* Until all is written, or an error that is not EINTR. 0 or -errno; -EIO when nothing moves. */

@@ -219,19 +219,16 @@ static void enter_registry(struct node *node, const struct weir_mapping *mapping
     registry_release();
 }
 
-enum weir_status weir_mapping_adopt(struct weir_account *account, enum weir_kind kind, void *base,
-                                    size_t size, uint32_t map_count,
-                                    struct weir_mapping *ret_mapping, struct weir_error *error)
+enum weir_status weir_mapping_adopt(struct weir_mapping *mapping, struct weir_error *error)
 {
     struct node *node;
-    enum weir_status status = round_size(size, &size, error);
+    enum weir_status status = round_size(mapping->size, &mapping->size, error);
     if (status == WEIR_OK)
-        status = prepare(account, map_count, &node, error);
+        status = prepare(mapping->account, mapping->charged_mappings, &node, error);
     if (status != WEIR_OK)
         return status;
-    struct weir_mapping mapping = {base, size, account, kind, 0, map_count};
-    enter_registry(node, &mapping);
-    *ret_mapping = mapping;
+    mapping->charged_bytes = 0;
+    enter_registry(node, mapping);
     return WEIR_OK;
 }
 

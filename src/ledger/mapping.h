@@ -29,11 +29,10 @@ enum weir_status weir_mapping_reserve(struct weir_account *account, enum weir_ki
 enum weir_status weir_mapping_new_charged(struct weir_account *account, enum weir_kind kind,
                                           size_t size, struct weir_mapping *ret_mapping,
                                           struct weir_error *error) WEIR_MUST_USE;
-/* Takes over a range that the caller mapped itself (a file, a shared memory): charges map_count
- * mappings and registers it. On failure the range stays the caller's. */
-enum weir_status weir_mapping_adopt(struct weir_account *account, enum weir_kind kind, void *base,
-                                    size_t size, uint32_t map_count,
-                                    struct weir_mapping *ret_mapping, struct weir_error *error)
+/* Takes over a range that the caller mapped itself (a file, a shared memory) and described in
+ * `mapping`: base, size, account, kind and charged_mappings, which are charged here. On failure the
+ * range stays the caller's. */
+enum weir_status weir_mapping_adopt(struct weir_mapping *mapping, struct weir_error *error)
     WEIR_MUST_USE;
 /* Unmaps, discharges what it charged, forgets. A zeroed mapping is allowed; leaves it zeroed. */
 void weir_mapping_free(struct weir_mapping *mapping);

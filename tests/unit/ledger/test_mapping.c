@@ -56,10 +56,12 @@ START_TEST(foreign_ranges_are_adopted)
     ck_assert_int_eq(ftruncate(fd, 8192), 0);
     void *base = mmap(NULL, 8192, PROT_READ, MAP_SHARED, fd, 0);
     ck_assert_ptr_ne(base, MAP_FAILED);
-    struct weir_mapping mapping;
-    ck_assert_int_eq(weir_mapping_adopt(weir_account_host(), WEIR_KIND_CODE_MAPPED, base, 8192, 3,
-                                        &mapping, NULL),
-                     WEIR_OK);
+    struct weir_mapping mapping = {.base = base,
+                                   .size = 8192,
+                                   .account = weir_account_host(),
+                                   .kind = WEIR_KIND_CODE_MAPPED,
+                                   .charged_mappings = 3};
+    ck_assert_int_eq(weir_mapping_adopt(&mapping, NULL), WEIR_OK);
     ck_assert_uint_eq(used(WEIR_KIND_MAPPING), 3);
     weir_mapping_free(&mapping);
     ck_assert_int_eq(msync(base, 8192, MS_ASYNC), -1); /* not mapped any more */
