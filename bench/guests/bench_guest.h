@@ -1,5 +1,5 @@
-/* What every benchmark guest is: one exported function `run(scale)` that returns a checksum, without
- * libc, so that the same file compiles natively (with -DBENCH_NAME=...) and for wasm32. */
+/* What every benchmark guest is: one exported function `run(scale)` that returns a checksum,
+ * without libc, so that the same file compiles natively (with -DBENCH_NAME=...) and for wasm32. */
 #ifndef WEIR_BENCH_GUEST_H
 #define WEIR_BENCH_GUEST_H
 
@@ -17,9 +17,9 @@
 
 uint64_t
 #ifdef __wasm__
-    run
+run
 #else
-        BENCH_NAME
+BENCH_NAME
 #endif
     (uint32_t scale);
 

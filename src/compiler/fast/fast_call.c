@@ -10,8 +10,9 @@ void weir__gen_save_locals(struct gen *g)
         struct gen_local *local = &g->locals[index];
         if (index >= g->local_count || !local->is_dirty)
             continue;
-        weir__gen_store(g, x64_at(RBP, local->home),
-                        (struct gen_value){.kind = VALUE_REG, .type = local->type, .reg = local->reg});
+        weir__gen_store(
+            g, x64_at(RBP, local->home),
+            (struct gen_value){.kind = VALUE_REG, .type = local->type, .reg = local->reg});
         local->is_dirty = false;
     }
 }
@@ -78,8 +79,8 @@ static void pass_arguments(struct gen *g, const struct weir_wasm_func_type *type
             pass_in_memory(g, i, value);
             continue;
         }
-        moves[move_count++] = (struct gen_move){
-            (uint8_t)(is_float ? XMM0 + nth : weir__gen_int_args[nth]), value};
+        moves[move_count++] =
+            (struct gen_move){(uint8_t)(is_float ? XMM0 + nth : weir__gen_int_args[nth]), value};
     }
     x64_reserve(&g->a, X64_INSN_ROOM);
     moves[move_count++] = (struct gen_move){
@@ -157,7 +158,7 @@ void weir__gen_emit_call(struct gen *g, uint32_t arg)
         take_results(g, type);
 }
 
-/* rax ← the function record that `index` (an i32) names in a table, after the three checks. */
+/* rax ← the function record that `index` names in a table, after the three checks. */
 static void look_up(struct gen *g, struct gen_value index, uint32_t table, uint32_t type_index)
 {
     struct x64_asm *a = &g->a;
@@ -189,10 +190,6 @@ static void look_up(struct gen *g, struct gen_value index, uint32_t table, uint3
 void weir__gen_emit_call_indirect(struct gen *g, uint32_t arg)
 {
     const struct weir_wasm_func_type *type = &g->module->types[g->insn.index];
-    if (g->module->tables[g->insn.index2].limits.is_64) {
-        weir__gen_unsupported(g, "a call through a 64-bit table");
-        return;
-    }
     look_up(g, weir__gen_pop(g), g->insn.index2, g->insn.index);
     pass_arguments(g, type, arg != 0);
     x64_rm(&g->a, X64_MOV | X64_W, RDI, x64_at(RAX, offsetof(struct weir_funcref, vmctx)));
@@ -202,6 +199,14 @@ void weir__gen_emit_call_indirect(struct gen *g, uint32_t arg)
         weir__gen_set_dead(g);
     else
         take_results(g, type);
+}
+
+/* A builtin's result. An address in the making: its upper half is cleared here, whatever came. */
+void weir__gen_push_rax(struct gen *g, unsigned type)
+{
+    if (type == WEIR_TYPE_I32)
+        x64_rr(&g->a, X64_MOV, RAX, RAX);
+    weir__gen_push_reg(g, type, RAX);
 }
 
 /* Calls a builtin with one fixed argument and the top `operand_count` entries; rax is the caller's
@@ -215,8 +220,7 @@ void weir__gen_builtin(struct gen *g, enum weir_builtin builtin, const uint64_t 
     weir__gen_save_locals(g);
     moves[0] = (struct gen_move){
         RDI, {.kind = VALUE_LOCAL, .type = WEIR_TYPE_I64, .index = g->local_count + GEN_VMCTX}};
-    moves[1] =
-        (struct gen_move){RSI, {.kind = VALUE_CONST, .type = WEIR_TYPE_I64, .bits = *fixed}};
+    moves[1] = (struct gen_move){RSI, {.kind = VALUE_CONST, .type = WEIR_TYPE_I64, .bits = *fixed}};
     for (unsigned i = 0; i < operand_count; i++)
         moves[2 + i] = (struct gen_move){weir__gen_int_args[1 + i], g->values[first + i]};
     weir__gen_moves(g, moves, 2 + operand_count);

@@ -94,8 +94,8 @@ unsigned weir__gen_condition(struct gen *g)
 
 static void set_block_type(const struct gen *g, struct gen_control *control, int64_t block_type)
 {
-    static const weir_wasm_type singles[] = {WEIR_TYPE_I32,  WEIR_TYPE_I64,     WEIR_TYPE_F32,
-                                             WEIR_TYPE_F64,  WEIR_TYPE_FUNCREF, WEIR_TYPE_EXTERNREF,
+    static const weir_wasm_type singles[] = {WEIR_TYPE_I32, WEIR_TYPE_I64,     WEIR_TYPE_F32,
+                                             WEIR_TYPE_F64, WEIR_TYPE_FUNCREF, WEIR_TYPE_EXTERNREF,
                                              WEIR_TYPE_V128};
     if (block_type >= 0) {
         const struct weir_wasm_func_type *type = &g->module->types[block_type];

@@ -5,7 +5,7 @@
 #define ALU(alu) (X64_ALU_RM | (uint32_t)(alu) << 3)
 
 /* Bits of arg. The source's precision is X64_F2 or X64_F3, as in opcodes. */
-#define CONVERT_SIGNED   1u
+#define CONVERT_SIGNED 1u
 #define CONVERT_SATURATE 2u
 
 static void add_cold(struct gen *g, uint32_t arg, unsigned reg, unsigned xmm, uint32_t jump)
@@ -28,7 +28,8 @@ static void add_cold(struct gen *g, uint32_t arg, unsigned reg, unsigned xmm, ui
     cold->low = is_signed ? (all >> 1) + 1 : 0;
 }
 
-/* i64 from below 2^63 as it is, from above less 2^63; the rest is negative and goes to cold code. */
+/* i64 from below 2^63 as it is, from above less 2^63; the rest is negative and goes to cold code.
+ */
 static void truncate_u64(struct gen *g, uint32_t arg, unsigned reg, unsigned xmm)
 {
     struct x64_asm *a = &g->a;

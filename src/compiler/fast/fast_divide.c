@@ -105,7 +105,7 @@ static void divide(struct gen *g, const struct division *d, unsigned divisor, bo
         x64_land8(a, done);
 }
 
-#define DIVIDE_SIGNED    1u
+#define DIVIDE_SIGNED 1u
 #define DIVIDE_REMAINDER 2u
 
 /* arg: DIVIDE_SIGNED | DIVIDE_REMAINDER | X64_W. */

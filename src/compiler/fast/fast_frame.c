@@ -13,8 +13,8 @@ static struct gen_value in_reg(unsigned type, unsigned reg)
 
 static struct x64_mem arg_mem(unsigned state, uint32_t index)
 {
-    return x64_at(state, (int32_t)(offsetof(struct weir_vm_state, args) +
-                                   index * sizeof(union weir_value)));
+    return x64_at(
+        state, (int32_t)(offsetof(struct weir_vm_state, args) + index * sizeof(union weir_value)));
 }
 
 /* Parameters from where the ABI puts them to where the function keeps them. */
@@ -53,8 +53,9 @@ static void place_params(struct gen *g)
         struct x64_mem from = arg_mem(RAX, i);
         if (local->reg == X64_NONE) {
             x64_rm(&g->a, X64_MOV | X64_W, GEN_SCRATCH, from);
-            x64_rm(&g->a, X64_MOV_STORE | gen_wide(local->type == WEIR_TYPE_F32 ? WEIR_TYPE_I32
-                                                                                : local->type),
+            x64_rm(&g->a,
+                   X64_MOV_STORE |
+                       gen_wide(local->type == WEIR_TYPE_F32 ? WEIR_TYPE_I32 : local->type),
                    GEN_SCRATCH, x64_at(RBP, local->home));
         } else if (is_float) {
             x64_rm(&g->a, X64_MOVS | (local->type == WEIR_TYPE_F32 ? X64_F3 : X64_F2), local->reg,
@@ -171,8 +172,7 @@ void weir__gen_restore_frame(struct gen *g)
 void weir__gen_finish_frame(struct gen *g)
 {
     static const uint8_t nop7[7] = {0x0f, 0x1f, 0x80, 0, 0, 0, 0};
-    uint32_t bytes =
-        (uint32_t)weir_align_up(8 * (uint64_t)(g->home_count + g->slot_count), 16);
+    uint32_t bytes = (uint32_t)weir_align_up(8 * (uint64_t)(g->home_count + g->slot_count), 16);
     if (g->has_stack_check)
         weir_store_u32(g->a.text + g->frame_fields[0], 0u - bytes);
     else

@@ -197,8 +197,8 @@ void weir__gen_push_flags(struct gen *g, unsigned cc, bool is_fused)
 {
     if (is_fused) {
         g->has_live_flags = true;
-        weir__gen_push(g, (struct gen_value){
-                              .kind = VALUE_FLAGS, .type = WEIR_TYPE_I32, .reg = (uint8_t)cc});
+        weir__gen_push(
+            g, (struct gen_value){.kind = VALUE_FLAGS, .type = WEIR_TYPE_I32, .reg = (uint8_t)cc});
         return;
     }
     struct x64_asm *a = &g->a;
@@ -216,8 +216,8 @@ void weir__gen_push_flags(struct gen *g, unsigned cc, bool is_fused)
 static unsigned swap_sides(unsigned cc)
 {
     static const uint8_t swapped[16] = {
-        [CC_E] = CC_E, [CC_NE] = CC_NE, [CC_B] = CC_A,  [CC_A] = CC_B,  [CC_AE] = CC_BE,
-        [CC_BE] = CC_AE, [CC_L] = CC_G, [CC_G] = CC_L, [CC_GE] = CC_LE, [CC_LE] = CC_GE,
+        [CC_E] = CC_E,   [CC_NE] = CC_NE, [CC_B] = CC_A, [CC_A] = CC_B,   [CC_AE] = CC_BE,
+        [CC_BE] = CC_AE, [CC_L] = CC_G,   [CC_G] = CC_L, [CC_GE] = CC_LE, [CC_LE] = CC_GE,
     };
     return swapped[cc];
 }

@@ -21,30 +21,42 @@
 
 /* Registers. r11 and xmm15 are scratch: never hold anything from one emitter to the next. rax, rcx,
  * rdx, rdi and xmm0 to xmm5 are always temporaries; what the locals leave over becomes one too. */
-#define GEN_SCRATCH       R11
+#define GEN_SCRATCH R11
 #define GEN_FLOAT_SCRATCH XMM15
 #define GEN_INT_CALLEE_SAVED                                                                       \
     (X64_BIT(RBX) | X64_BIT(R12) | X64_BIT(R13) | X64_BIT(R14) | X64_BIT(R15))
-#define GEN_INT_TEMPS   (X64_BIT(RAX) | X64_BIT(RCX) | X64_BIT(RDX) | X64_BIT(RDI))
+#define GEN_INT_TEMPS (X64_BIT(RAX) | X64_BIT(RCX) | X64_BIT(RDX) | X64_BIT(RDI))
 #define GEN_FLOAT_TEMPS UINT32_C(0x003f0000)
-#define GEN_INT_REGS    UINT32_C(0x0000ffff)
-#define GEN_FLOAT_REGS  UINT32_C(0xffff0000)
+#define GEN_INT_REGS UINT32_C(0x0000ffff)
+#define GEN_FLOAT_REGS UINT32_C(0xffff0000)
 
 #define GEN_NONE UINT32_MAX
 
 /* Values of the function that are treated as locals which nobody writes: they compete for
  * registers by use, and are reloaded from their home after calls. */
-enum gen_pseudo { GEN_VMCTX, GEN_STATE, GEN_BASE, GEN_MEMORY, GEN_PSEUDO_COUNT };
+enum gen_pseudo {
+    GEN_VMCTX,
+    GEN_STATE,
+    GEN_BASE,
+    GEN_MEMORY,
+    GEN_PSEUDO_COUNT
+};
 
-enum gen_value_kind { VALUE_CONST, VALUE_LOCAL, VALUE_REG, VALUE_SLOT, VALUE_FLAGS };
+enum gen_value_kind {
+    VALUE_CONST,
+    VALUE_LOCAL,
+    VALUE_REG,
+    VALUE_SLOT,
+    VALUE_FLAGS
+};
 
 struct gen_value {
     uint8_t kind;
-    uint8_t type; /* enum weir_type */
-    uint8_t reg;  /* REG; FLAGS: enum x64_cc */
+    uint8_t type;   /* enum weir_type */
+    uint8_t reg;    /* REG; FLAGS: enum x64_cc */
     uint32_t index; /* LOCAL: which; SLOT: whose depth */
     union {
-        uint64_t bits; /* CONST */
+        uint64_t bits;  /* CONST */
         uint32_t below; /* LOCAL: the next older entry of the same local, or GEN_NONE */
     };
 };
@@ -58,12 +70,18 @@ struct gen_local {
     int32_t home;    /* from rbp; 0: none */
 };
 
-enum gen_control_kind { CONTROL_FUNC, CONTROL_BLOCK, CONTROL_LOOP, CONTROL_IF, CONTROL_ELSE };
+enum gen_control_kind {
+    CONTROL_FUNC,
+    CONTROL_BLOCK,
+    CONTROL_LOOP,
+    CONTROL_IF,
+    CONTROL_ELSE
+};
 
 struct gen_control {
     uint8_t kind;
-    bool is_dead;     /* entered in dead code: nothing of it exists */
-    bool is_targeted; /* somebody jumps to `label` */
+    bool is_dead;        /* entered in dead code: nothing of it exists */
+    bool is_targeted;    /* somebody jumps to `label` */
     uint32_t label;      /* a loop's header, otherwise the end */
     uint32_t else_label; /* CONTROL_IF only */
     uint32_t height;     /* stack depth without the block's parameters */
@@ -81,16 +99,23 @@ struct gen_jump {
 };
 
 /* Code that seldom runs, written after the function's last instruction. */
-enum gen_cold_kind { COLD_TRAP, COLD_POLL, COLD_ENTRY_POLL, COLD_TRUNC, COLD_TRUNC_EDGE, COLD_SAT };
+enum gen_cold_kind {
+    COLD_TRAP,
+    COLD_POLL,
+    COLD_ENTRY_POLL,
+    COLD_TRUNC,
+    COLD_TRUNC_EDGE,
+    COLD_SAT
+};
 struct gen_cold {
     uint8_t kind;
     uint8_t code; /* COLD_TRAP */
     uint8_t reg;
     uint8_t xmm;
     bool is_f64;
-    uint32_t jump;   /* field of the jump that leads here */
-    uint32_t resume; /* text offset to return to */
-    uint32_t offset; /* of the instruction, from the body's start */
+    uint32_t jump;      /* field of the jump that leads here */
+    uint32_t resume;    /* text offset to return to */
+    uint32_t offset;    /* of the instruction, from the body's start */
     uint64_t low, high; /* COLD_SAT */
 };
 
@@ -123,7 +148,7 @@ struct gen {
     uint32_t depth;
     uint32_t value_capacity;
     uint32_t slot_count; /* operand slots used so far */
-    uint32_t flushed; /* entries below are CONST or SLOT */
+    uint32_t flushed;    /* entries below are CONST or SLOT */
     bool has_live_flags; /* a comparison waits for the instruction that uses it */
 
     uint32_t free;  /* temporaries that hold nothing */
@@ -146,8 +171,8 @@ struct gen {
     struct gen_vector colds;  /* struct gen_cold */
     struct gen_vector loops;  /* uint8_t, scan's control stack */
 
-    uint32_t saved_regs; /* callee-saved registers in use */
-    uint32_t home_count; /* 8-byte words of the frame above the operand slots */
+    uint32_t saved_regs;      /* callee-saved registers in use */
+    uint32_t home_count;      /* 8-byte words of the frame above the operand slots */
     uint32_t frame_fields[2]; /* text offsets of the frame size, to be filled at the end */
     bool has_stack_check;
     uint32_t entry_compare;
@@ -174,7 +199,13 @@ struct gen {
 };
 
 /* Constants at the start of .rodata, 16 bytes each. */
-enum gen_mask { MASK_F32_SIGN, MASK_F64_SIGN, MASK_F32_ABS, MASK_F64_ABS, MASK_COUNT };
+enum gen_mask {
+    MASK_F32_SIGN,
+    MASK_F64_SIGN,
+    MASK_F32_ABS,
+    MASK_F64_ABS,
+    MASK_COUNT
+};
 
 static inline bool gen_is_float(unsigned type)
 {
@@ -262,6 +293,7 @@ void weir__gen_save_locals(struct gen *g);
 void weir__gen_reload_locals(struct gen *g);
 void weir__gen_builtin(struct gen *g, enum weir_builtin builtin, const uint64_t *fixed,
                        unsigned operand_count);
+void weir__gen_push_rax(struct gen *g, unsigned type);
 
 /* fast_control.c */
 uint32_t weir__gen_new_label(struct gen *g);
@@ -283,9 +315,9 @@ struct gen_op {
     uint32_t arg;
     uint8_t needs; /* GEN_NEEDS_* */
 };
-#define GEN_NEEDS_VMCTX  1u
+#define GEN_NEEDS_VMCTX 1u
 #define GEN_NEEDS_MEMORY 2u /* a load or store */
-#define GEN_NEEDS_CALL   4u /* calls something: caller-saved registers are lost */
+#define GEN_NEEDS_CALL 4u   /* calls something: caller-saved registers are lost */
 extern const struct gen_op weir__gen_ops[WEIR_OP_COUNT];
 #define FAST_EMITTER(name) void weir__gen_emit_##name(struct gen *g, uint32_t arg);
 #include "compiler/fast/fast_emitters.def"

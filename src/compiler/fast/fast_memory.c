@@ -114,8 +114,7 @@ static void guard_address(struct gen *g, struct access *access)
     bool is_const = access->index.kind == VALUE_CONST && whole <= INT32_MAX;
     unsigned index = is_const ? 0 : weir__gen_use(g, &access->index);
     unsigned base = weir__gen_pseudo(g, GEN_BASE);
-    access->mem =
-        is_const ? x64_at(base, (int32_t)whole) : x64_at_index(base, index, 0, offset);
+    access->mem = is_const ? x64_at(base, (int32_t)whole) : x64_at_index(base, index, 0, offset);
 }
 
 /* The operand of the current load or store. The scratch register may be part of it. */
@@ -136,8 +135,7 @@ static struct access address(struct gen *g, struct gen_value index, uint32_t wid
 void weir__gen_emit_load(struct gen *g, uint32_t arg)
 {
     unsigned type = arg >> 16;
-    struct access access =
-        address(g, weir__gen_pop(g), weir_op_infos[g->insn.op].width);
+    struct access access = address(g, weir__gen_pop(g), weir_op_infos[g->insn.op].width);
     done(g, &access); /* the result may take the index's register */
     unsigned dest = weir__gen_dest(g, type, X64_NONE);
     weir__gen_site(g, WEIR_TRAP_MEMORY_BOUNDS, gen_offset(g));
@@ -166,8 +164,7 @@ void weir__gen_emit_store(struct gen *g, uint32_t arg)
     uint32_t width = weir_op_infos[g->insn.op].width;
     struct gen_value value = weir__gen_pop(g);
     struct gen_value index = weir__gen_pop(g);
-    bool is_imm =
-        value.kind == VALUE_CONST && (width < 8 || x64_is_i32((int64_t)value.bits));
+    bool is_imm = value.kind == VALUE_CONST && (width < 8 || x64_is_i32((int64_t)value.bits));
     unsigned reg = is_imm ? 0 : weir__gen_use(g, &value);
     struct access access = address(g, index, width);
     if (is_imm) {
@@ -202,7 +199,7 @@ void weir__gen_emit_memory_grow(struct gen *g, uint32_t arg)
     bool is_64 = g->module->memories[g->insn.index].is_64;
     uint64_t fixed[1] = {g->insn.index};
     weir__gen_builtin(g, WEIR_BUILTIN_MEMORY_GROW, fixed, 1);
-    weir__gen_push_reg(g, is_64 ? WEIR_TYPE_I64 : WEIR_TYPE_I32, RAX);
+    weir__gen_push_rax(g, is_64 ? WEIR_TYPE_I64 : WEIR_TYPE_I32);
 }
 
 void weir__gen_emit_memory_fill(struct gen *g, uint32_t arg)

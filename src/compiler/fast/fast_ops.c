@@ -1,10 +1,10 @@
 /* The table from opcodes to emitters. */
 #include "compiler/fast/fast_internal.h"
 
-#define NEEDS_NONE   0
-#define NEEDS_VMCTX  GEN_NEEDS_VMCTX
+#define NEEDS_NONE 0
+#define NEEDS_VMCTX GEN_NEEDS_VMCTX
 #define NEEDS_MEMORY GEN_NEEDS_MEMORY
-#define NEEDS_CALL   GEN_NEEDS_CALL
+#define NEEDS_CALL GEN_NEEDS_CALL
 
 const struct gen_op weir__gen_ops[WEIR_OP_COUNT] = {
 #define FAST_OP(id, emitter, arg, needs)                                                           \

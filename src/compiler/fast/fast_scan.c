@@ -8,10 +8,10 @@
 
 #include <stdlib.h>
 
-#define LOOP_SHIFT     3u
+#define LOOP_SHIFT 3u
 #define LOOP_DEPTH_MAX 6u
-#define WEIGHT_MAX     (UINT32_C(1) << 30)
-#define CANDIDATES     9u
+#define WEIGHT_MAX (UINT32_C(1) << 30)
+#define CANDIDATES 9u
 
 /* Where a function's parameters arrive; the rest is in state->args. */
 const uint8_t weir__gen_int_args[WEIR_ABI_INT_ARGS] = {RSI, RDX, RCX, R8, R9};
@@ -81,7 +81,8 @@ static void weigh(struct gen *g, const struct weir_insn *insn, uint32_t weight)
     }
     if (needs & GEN_NEEDS_CALL) {
         g->has_calls = true;
-        g->call_weight = g->call_weight + weight > WEIGHT_MAX ? WEIGHT_MAX : g->call_weight + weight;
+        g->call_weight =
+            g->call_weight + weight > WEIGHT_MAX ? WEIGHT_MAX : g->call_weight + weight;
     }
 }
 
@@ -247,8 +248,8 @@ static void assign_homes(struct gen *g)
     g->home_count = (uint32_t)__builtin_popcount(g->saved_regs);
     for (uint32_t i = 0; i < total; i++) {
         struct gen_local *local = &g->locals[i];
-        bool is_saved = g->has_calls && local->reg != X64_NONE &&
-                        (X64_BIT(local->reg) & caller_saved) != 0;
+        bool is_saved =
+            g->has_calls && local->reg != X64_NONE && (X64_BIT(local->reg) & caller_saved) != 0;
         if (is_saved)
             g->call_saved[g->call_saved_count++] = i;
         if (is_saved && i < g->local_count)

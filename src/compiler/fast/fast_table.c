@@ -1,12 +1,9 @@
 /* Tables and references. An element is 8 bytes: a function record or an external reference. */
 #include "compiler/fast/fast_internal.h"
 
-static bool is_supported(struct gen *g, uint32_t table)
+static unsigned index_type(const struct gen *g, uint32_t table)
 {
-    if (!g->module->tables[table].limits.is_64)
-        return true;
-    weir__gen_unsupported(g, "an access to a 64-bit table");
-    return false;
+    return g->module->tables[table].limits.is_64 ? WEIR_TYPE_I64 : WEIR_TYPE_I32;
 }
 
 /* reg ← address of the table's record. */
@@ -30,8 +27,6 @@ void weir__gen_emit_table_get(struct gen *g, uint32_t arg)
 {
     (void)arg;
     uint32_t table = g->insn.index;
-    if (!is_supported(g, table))
-        return;
     unsigned type = g->module->tables[table].element;
     struct gen_value value = weir__gen_pop(g);
     unsigned index = weir__gen_use(g, &value);
@@ -48,15 +43,12 @@ void weir__gen_emit_table_set(struct gen *g, uint32_t arg)
 {
     (void)arg;
     uint32_t table = g->insn.index;
-    if (!is_supported(g, table))
-        return;
     struct gen_value element = weir__gen_pop(g);
     struct gen_value value = weir__gen_pop(g);
     unsigned from = weir__gen_use(g, &element);
     unsigned index = weir__gen_use(g, &value);
     check_index(g, table, index);
-    x64_rm(&g->a, X64_MOV_IMM32, 0,
-           x64_at(GEN_SCRATCH, offsetof(struct weir_vm_table, is_dirty)));
+    x64_rm(&g->a, X64_MOV_IMM32, 0, x64_at(GEN_SCRATCH, offsetof(struct weir_vm_table, is_dirty)));
     x64_u32(&g->a, 1);
     x64_rm(&g->a, X64_MOV | X64_W, GEN_SCRATCH,
            x64_at(GEN_SCRATCH, offsetof(struct weir_vm_table, elements)));
@@ -68,30 +60,26 @@ void weir__gen_emit_table_set(struct gen *g, uint32_t arg)
 void weir__gen_emit_table_size(struct gen *g, uint32_t arg)
 {
     (void)arg;
-    if (!is_supported(g, g->insn.index))
-        return;
-    unsigned dest = weir__gen_dest(g, WEIR_TYPE_I32, X64_NONE);
+    unsigned type = index_type(g, g->insn.index);
+    unsigned dest = weir__gen_dest(g, type, X64_NONE);
     load_table(g, g->insn.index, GEN_SCRATCH);
-    x64_rm(&g->a, X64_MOV, dest, x64_at(GEN_SCRATCH, offsetof(struct weir_vm_table, size)));
-    weir__gen_push_reg(g, WEIR_TYPE_I32, dest);
+    x64_rm(&g->a, X64_MOV | gen_wide(type), dest,
+           x64_at(GEN_SCRATCH, offsetof(struct weir_vm_table, size)));
+    weir__gen_push_reg(g, type, dest);
 }
 
 void weir__gen_emit_table_grow(struct gen *g, uint32_t arg)
 {
     (void)arg;
     uint64_t fixed[1] = {g->insn.index};
-    if (!is_supported(g, g->insn.index))
-        return;
     weir__gen_builtin(g, WEIR_BUILTIN_TABLE_GROW, fixed, 2);
-    weir__gen_push_reg(g, WEIR_TYPE_I32, RAX);
+    weir__gen_push_rax(g, index_type(g, g->insn.index));
 }
 
 void weir__gen_emit_table_fill(struct gen *g, uint32_t arg)
 {
     (void)arg;
     uint64_t fixed[1] = {g->insn.index};
-    if (!is_supported(g, g->insn.index))
-        return;
     weir__gen_builtin(g, WEIR_BUILTIN_TABLE_FILL, fixed, 3);
     weir__gen_free(g, RAX);
 }

@@ -7,15 +7,14 @@ void weir__gen_emit_const(struct gen *g, uint32_t arg)
     uint64_t bits = g->insn.bits;
     if (arg == WEIR_TYPE_I32 || arg == WEIR_TYPE_F32)
         bits = (uint32_t)bits;
-    weir__gen_push(
-        g, (struct gen_value){.kind = VALUE_CONST, .type = (uint8_t)arg, .bits = bits});
+    weir__gen_push(g, (struct gen_value){.kind = VALUE_CONST, .type = (uint8_t)arg, .bits = bits});
 }
 
 void weir__gen_emit_ref_null(struct gen *g, uint32_t arg)
 {
     (void)arg;
-    weir__gen_push(g, (struct gen_value){
-                          .kind = VALUE_CONST, .type = (uint8_t)g->insn.type, .bits = 0});
+    weir__gen_push(
+        g, (struct gen_value){.kind = VALUE_CONST, .type = (uint8_t)g->insn.type, .bits = 0});
 }
 
 void weir__gen_emit_nop(struct gen *g, uint32_t arg)
@@ -28,8 +27,8 @@ void weir__gen_emit_local_get(struct gen *g, uint32_t arg)
 {
     (void)arg;
     uint32_t index = g->insn.index;
-    weir__gen_push(g, (struct gen_value){
-                          .kind = VALUE_LOCAL, .type = g->locals[index].type, .index = index});
+    weir__gen_push(
+        g, (struct gen_value){.kind = VALUE_LOCAL, .type = g->locals[index].type, .index = index});
 }
 
 /* arg: 1 for local.tee. */

@@ -16,23 +16,52 @@
 #include "compiler/common/code.h"
 
 enum x64_reg {
-    RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15,
-    XMM0, XMM1, XMM2, XMM3, XMM4, XMM5, XMM6, XMM7,
-    XMM8, XMM9, XMM10, XMM11, XMM12, XMM13, XMM14, XMM15,
+    RAX,
+    RCX,
+    RDX,
+    RBX,
+    RSP,
+    RBP,
+    RSI,
+    RDI,
+    R8,
+    R9,
+    R10,
+    R11,
+    R12,
+    R13,
+    R14,
+    R15,
+    XMM0,
+    XMM1,
+    XMM2,
+    XMM3,
+    XMM4,
+    XMM5,
+    XMM6,
+    XMM7,
+    XMM8,
+    XMM9,
+    XMM10,
+    XMM11,
+    XMM12,
+    XMM13,
+    XMM14,
+    XMM15,
     X64_RIP = 0xfe, /* as a base only: disp is an offset in .rodata */
     X64_NONE = 0xff
 };
 #define X64_BIT(reg) (UINT32_C(1) << (reg))
 
 /* Bits of an opcode: 0-7 opcode, 8-9 map, 10-11 prefix, then flags. */
-#define X64_MAP_0F   (1u << 8)
+#define X64_MAP_0F (1u << 8)
 #define X64_MAP_0F38 (2u << 8)
 #define X64_MAP_0F3A (3u << 8)
-#define X64_66       (1u << 10)
-#define X64_F3       (2u << 10)
-#define X64_F2       (3u << 10)
-#define X64_W        (1u << 12) /* 64-bit operands */
-#define X64_BYTE     (1u << 13) /* a byte register takes part */
+#define X64_66 (1u << 10)
+#define X64_F3 (2u << 10)
+#define X64_F2 (3u << 10)
+#define X64_W (1u << 12)    /* 64-bit operands */
+#define X64_BYTE (1u << 13) /* a byte register takes part */
 
 enum x64_opcode {
     X64_ALU_RM = 0x03, /* | enum x64_alu << 3: reg ← reg op r/m */
@@ -96,13 +125,42 @@ enum x64_opcode {
     X64_ROUNDSD = 0x0b | X64_MAP_0F3A | X64_66
 };
 
-enum x64_alu { X64_ADD, X64_OR, X64_ADC, X64_SBB, X64_AND, X64_SUB, X64_XOR, X64_CMP };
-enum x64_shift { X64_ROL, X64_ROR, X64_SHL = 4, X64_SHR = 5, X64_SAR = 7 };
+enum x64_alu {
+    X64_ADD,
+    X64_OR,
+    X64_ADC,
+    X64_SBB,
+    X64_AND,
+    X64_SUB,
+    X64_XOR,
+    X64_CMP
+};
+enum x64_shift {
+    X64_ROL,
+    X64_ROR,
+    X64_SHL = 4,
+    X64_SHR = 5,
+    X64_SAR = 7
+};
 
 /* Condition codes; the last two stand for a pair of flags after a float comparison. */
 enum x64_cc {
-    CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A,
-    CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE, CC_LE, CC_G,
+    CC_O,
+    CC_NO,
+    CC_B,
+    CC_AE,
+    CC_E,
+    CC_NE,
+    CC_BE,
+    CC_A,
+    CC_S,
+    CC_NS,
+    CC_P,
+    CC_NP,
+    CC_L,
+    CC_GE,
+    CC_LE,
+    CC_G,
     CC_FEQ, /* equal and ordered: ZF and not PF */
     CC_FNE  /* different or unordered */
 };
@@ -183,8 +241,8 @@ static inline void x64_opcode(struct x64_asm *a, uint32_t op, unsigned reg, unsi
     unsigned prefix = op >> 10 & 3;
     if (prefix != 0)
         *p++ = prefixes[prefix];
-    unsigned rex = (op & X64_W ? 8u : 0) | (reg >> 3 & 1) << 2 | (index >> 3 & 1) << 1 |
-                   (base >> 3 & 1);
+    unsigned rex =
+        (op & X64_W ? 8u : 0) | (reg >> 3 & 1) << 2 | (index >> 3 & 1) << 1 | (base >> 3 & 1);
     if (rex != 0 || (op & X64_BYTE && ((reg | base) & 4)))
         *p++ = (uint8_t)(0x40 | rex);
     unsigned map = op >> 8 & 3;
@@ -219,8 +277,8 @@ static inline void x64_rm(struct x64_asm *a, uint32_t op, unsigned reg, struct x
         mode = x64_is_i8(mem.disp) ? 1 : 2;
     if (has_index || (mem.base & 7) == RSP) {
         x64_u8(a, mode << 6 | (reg & 7) << 3 | 4);
-        x64_u8(a, (unsigned)mem.scale << 6 | (has_index ? mem.index & 7u : 4u) << 3 |
-                      (mem.base & 7u));
+        x64_u8(a,
+               (unsigned)mem.scale << 6 | (has_index ? mem.index & 7u : 4u) << 3 | (mem.base & 7u));
     } else {
         x64_u8(a, mode << 6 | (reg & 7) << 3 | (mem.base & 7u));
     }

@@ -14,10 +14,10 @@
 #include "base/bytes.h"
 #include "wasm/insn.h"
 
-#define STACK_BYTES      (UINT64_C(1) << 20)
-#define TABLE_ROOM       16384u
+#define STACK_BYTES (UINT64_C(1) << 20)
+#define TABLE_ROOM 16384u
 #define OTHER_PAGES_ROOM 64u
-#define PAGES_MAX        1024u /* what memory.grow allows */
+#define PAGES_MAX 1024u /* what memory.grow allows */
 
 struct harness {
     struct weir_arena *arena;
@@ -188,8 +188,8 @@ static uint64_t table_grow(struct weir_vmctx *v, uint64_t which, void *value, ui
     const struct weir_limits *limits = &running->module->tables[which].limits;
     uint64_t max = limits->has_max && limits->max < TABLE_ROOM ? limits->max : TABLE_ROOM;
     uint64_t old = table->size;
-    if (old + count > max)
-        return UINT32_MAX;
+    if (count > max || old + count > max)
+        return UINT64_MAX; /* i32: the generator clears the upper half */
     for (uint64_t i = 0; i < count; i++)
         table->elements[table->size++] = value;
     return old;
@@ -232,9 +232,9 @@ static uint64_t evaluate(const struct harness *h, struct weir_wasm_expr expr)
     case WEIR_OP_REF_FUNC:
         return (uint64_t)&h->funcrefs[insn.index];
     case WEIR_OP_GLOBAL_GET: {
-        uint64_t *slot = (uint64_t *)((uint8_t *)h->vmctx +
-                                      WEIR_ABI_VMCTX_GLOBAL(h->module->func_import_count,
-                                                            insn.index));
+        uint64_t *slot =
+            (uint64_t *)((uint8_t *)h->vmctx +
+                         WEIR_ABI_VMCTX_GLOBAL(h->module->func_import_count, insn.index));
         return insn.index < h->module->global_import_count ? *(uint64_t *)*slot : *slot;
     }
     default:
@@ -311,8 +311,8 @@ static void make_memories(struct harness *h)
     for (uint32_t i = 0; i < m->memory_count; i++) {
         size_t reserve = i == 0 ? WEIR_ABI_GUARD_SPACE + WEIR_ABI_GUARD_BYTES
                                 : OTHER_PAGES_ROOM * WEIR_WASM_PAGE_BYTES;
-        h->memories[i].base = mmap(NULL, reserve, PROT_NONE,
-                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        h->memories[i].base =
+            mmap(NULL, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         h->memories[i].size_bytes = m->memories[i].min * WEIR_WASM_PAGE_BYTES;
         mprotect(h->memories[i].base, h->memories[i].size_bytes, PROT_READ | PROT_WRITE);
         h->memory_list[i] = &h->memories[i];
@@ -438,7 +438,7 @@ struct harness *harness_new(const uint8_t *bytes, size_t size,
     memcpy(h->bytes, bytes, size);
     struct weir_arena *scratch = NULL;
     const uint32_t features = WEIR_FEATURES_DEFAULT | WEIR_FEATURE_MULTI_MEMORY |
-                              WEIR_FEATURE_MEMORY64;
+                              WEIR_FEATURE_MEMORY64 | WEIR_FEATURE_TABLE64;
     enum weir_status status = weir_arena_new(NULL, 0, &h->arena, error);
     if (status == WEIR_OK)
         status = weir_arena_new(NULL, 0, &scratch, error);
@@ -477,10 +477,9 @@ void harness_free(struct harness *h)
         munmap(h->text, h->text_bytes);
     weir_code_done(&h->code);
     weir_arena_free(h->arena);
-    void *owned[] = {h->bytes,      h->escapes, h->vmctx,      h->state,
-                     h->funcrefs,   h->memories, h->memory_list, h->tables,
-                     h->table_list, h->imported_globals, h->type_ids, h->has_data,
-                     h->has_elem};
+    void *owned[] = {h->bytes,    h->escapes,     h->vmctx,   h->state,      h->funcrefs,
+                     h->memories, h->memory_list, h->tables,  h->table_list, h->imported_globals,
+                     h->type_ids, h->has_data,    h->has_elem};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         free(owned[i]);
     free(h);
@@ -524,8 +523,7 @@ static bool is_float(weir_wasm_type type)
 enum weir_trap_code harness_call(struct harness *h, uint32_t index, const uint64_t *args,
                                  uint64_t *ret_results, uint32_t *ret_offset)
 {
-    const struct weir_wasm_func_type *type =
-        &h->module->types[h->module->funcs[index].type_index];
+    const struct weir_wasm_func_type *type = &h->module->types[h->module->funcs[index].type_index];
     int64_t ints[WEIR_ABI_INT_ARGS] = {0};
     double floats[WEIR_ABI_FLOAT_ARGS] = {0};
     unsigned int_count = 0;
@@ -550,8 +548,8 @@ enum weir_trap_code harness_call(struct harness *h, uint32_t index, const uint64
     int code = sigsetjmp(landing, 0);
     if (code == 0) {
         struct answer answer =
-            callee.code(h->vmctx, ints[0], ints[1], ints[2], ints[3], ints[4], floats[0],
-                        floats[1], floats[2], floats[3], floats[4], floats[5], floats[6], floats[7]);
+            callee.code(h->vmctx, ints[0], ints[1], ints[2], ints[3], ints[4], floats[0], floats[1],
+                        floats[2], floats[3], floats[4], floats[5], floats[6], floats[7]);
         for (uint32_t i = 1; i < type->result_count; i++)
             ret_results[i] = (uint64_t)h->state->results[i].i64;
         if (type->result_count > 0 && is_float(type->results[0]))
