@@ -22,6 +22,9 @@ if(WEIR_CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
   set(CMAKE_C_COMPILER_LAUNCHER "${WEIR_CCACHE}")
 endif()
 
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+
 add_library(weir_warnings INTERFACE)
 target_compile_options(
   weir_warnings

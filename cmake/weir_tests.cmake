@@ -4,7 +4,6 @@
 # reasons. With WEIR_REQUIRE_ALL=1 in the environment it must fail instead.
 
 if(WEIR_TESTS)
-  find_package(PkgConfig REQUIRED)
   pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
 endif()
 set(WEIR_SKIP_CODE 77)
