@@ -1,0 +1,299 @@
+/* The watch: one thread that sees what nobody else does. A client that leaves while its connection
+ * is suspended; a client that is too slow; a sleeping guest whose time has come.
+ *
+ * The table of connections and the clock list are under one lock. A connection is in the table from
+ * its start to its end, so whatever the watch finds there is alive. */
+#include "server/server_internal.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define WAKE_EVENT UINT64_MAX
+#define EVENTS_MAX 32
+
+static void lock(struct weir__watch *watch)
+{
+    int failed = pthread_mutex_lock(&watch->lock);
+    WEIR_ASSERT(failed == 0);
+}
+
+static void unlock(struct weir__watch *watch)
+{
+    int failed = pthread_mutex_unlock(&watch->lock);
+    WEIR_ASSERT(failed == 0);
+}
+
+static void wake(struct weir__watch *watch)
+{
+    const uint64_t one = 1;
+    ssize_t ignored = write(watch->wake_fd, &one, sizeof one);
+    (void)ignored;
+}
+
+/* --- the table ----------------------------------------------------------------------------- */
+
+bool weir__watch_add(struct weir__connection *connection)
+{
+    struct weir__watch *watch = &connection->server->watch;
+    lock(watch);
+    bool has_room = watch->connection_count < watch->connection_max;
+    if (has_room) {
+        connection->index = watch->connection_count++;
+        watch->connections[connection->index] = connection;
+    }
+    bool is_first = has_room && watch->connection_count == 1;
+    unlock(watch);
+    if (is_first)
+        wake(watch);
+    return has_room;
+}
+
+void weir__watch_remove(struct weir__connection *connection)
+{
+    struct weir__watch *watch = &connection->server->watch;
+    lock(watch);
+    struct weir__connection *last = watch->connections[--watch->connection_count];
+    watch->connections[connection->index] = last;
+    last->index = connection->index;
+    unlock(watch);
+}
+
+/* --- suspended connections ----------------------------------------------------------------- */
+
+/* Events carry the descriptor and a generation: one that was fetched before the connection was
+ * resumed must not hit whoever came after. */
+static uint64_t event_key(const struct weir__connection *connection)
+{
+    return (uint64_t)connection->watch_generation << 32 | (uint32_t)connection->fd;
+}
+
+void weir__watch_suspended(struct weir__connection *connection)
+{
+    struct weir__watch *watch = &connection->server->watch;
+    lock(watch);
+    connection->watch_generation++;
+    atomic_store_explicit(&connection->is_suspended, true, memory_order_relaxed);
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT,
+                                .data.u64 = event_key(connection)};
+    (void)epoll_ctl(watch->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event);
+    unlock(watch);
+}
+
+void weir__watch_resumed(struct weir__connection *connection)
+{
+    struct weir__watch *watch = &connection->server->watch;
+    lock(watch);
+    atomic_store_explicit(&connection->is_suspended, false, memory_order_relaxed);
+    (void)epoll_ctl(watch->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
+    unlock(watch);
+}
+
+void weir__watch_sleep(struct weir__request *request)
+{
+    struct weir__watch *watch = &request->connection->server->watch;
+    lock(watch);
+    request->next = watch->clocks;
+    watch->clocks = request;
+    unlock(watch);
+    wake(watch);
+}
+
+/* Under the lock. The store is alive: its slot is given back only after the connection is resumed.
+ */
+static void cancel(struct weir__connection *connection)
+{
+    struct weir__request *request = connection->request;
+    atomic_store_explicit(&request->is_gone, true, memory_order_relaxed);
+    if (request->store != NULL)
+        weir_store_interrupt(request->store);
+}
+
+static void client_left(struct weir__watch *watch, uint64_t key)
+{
+    lock(watch);
+    for (uint32_t i = 0; i < watch->connection_count; i++) {
+        struct weir__connection *connection = watch->connections[i];
+        if (atomic_load_explicit(&connection->is_suspended, memory_order_relaxed) &&
+            event_key(connection) == key) {
+            cancel(connection);
+            break;
+        }
+    }
+    unlock(watch);
+}
+
+/* --- time ---------------------------------------------------------------------------------- */
+
+/* Under the lock: whoever is too slow is told, where nothing was said yet, and cut off. */
+static void end_slow(struct weir__connection *connection, uint64_t now)
+{
+    uint64_t deadline = atomic_load_explicit(&connection->deadline_ns, memory_order_relaxed);
+    if (deadline == 0 || now < deadline ||
+        atomic_load_explicit(&connection->is_suspended, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&connection->deadline_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&connection->is_timed_out, true, memory_order_relaxed);
+    if (atomic_load_explicit(&connection->awaits_body, memory_order_relaxed))
+        weir__answer_raw(connection, WEIR__REFUSAL_SLOW_BODY, "the body came too slowly");
+    (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+static void look_at_clients(struct weir__watch *watch, uint64_t now)
+{
+    lock(watch);
+    for (uint32_t i = 0; i < watch->connection_count; i++)
+        end_slow(watch->connections[i], now);
+    unlock(watch);
+}
+
+static uint64_t due_ns(const struct weir__request *request)
+{
+    if (atomic_load_explicit(&request->is_gone, memory_order_relaxed))
+        return 0;
+    return request->wake_ns < request->guest_deadline_ns ? request->wake_ns
+                                                         : request->guest_deadline_ns;
+}
+
+/* Sends due sleepers to the workers; returns when the next one is due. */
+static uint64_t wake_guests(struct weir_server *server, uint64_t now)
+{
+    struct weir__watch *watch = &server->watch;
+    struct weir__request *due = NULL;
+    uint64_t next = UINT64_MAX;
+    lock(watch);
+    for (struct weir__request **at = &watch->clocks; *at != NULL;) {
+        struct weir__request *request = *at;
+        uint64_t when = due_ns(request);
+        if (when <= now) {
+            *at = request->next;
+            request->next = due;
+            due = request;
+        } else {
+            next = when < next ? when : next;
+            at = &request->next;
+        }
+    }
+    unlock(watch);
+    while (due != NULL) {
+        struct weir__request *request = due;
+        due = request->next;
+        weir__workers_push(&server->workers, request);
+    }
+    return next;
+}
+
+/* Rounded up, so that a sleeper is due when epoll returns. */
+static int timeout_ms(struct weir__watch *watch, uint64_t now, uint64_t next)
+{
+    lock(watch);
+    bool has_clients = watch->connection_count > 0;
+    unlock(watch);
+    uint64_t wait = has_clients ? WEIR_SERVER_WATCH_MS : UINT64_MAX;
+    if (next != UINT64_MAX) {
+        uint64_t left = next > now ? (next - now + 999999) / 1000000 : 0;
+        wait = left < wait ? left : wait;
+    }
+    return wait == UINT64_MAX ? -1 : (int)wait;
+}
+
+static void *watch_clients(void *context)
+{
+    struct weir_server *server = context;
+    struct weir__watch *watch = &server->watch;
+    uint64_t looked_ns = 0;
+    for (;;) {
+        uint64_t now = weir_clock_ns();
+        uint64_t next = wake_guests(server, now);
+        if (now - looked_ns >= WEIR_SERVER_WATCH_MS * UINT64_C(1000000)) {
+            look_at_clients(watch, now);
+            looked_ns = now;
+        }
+        struct epoll_event events[EVENTS_MAX];
+        int count = epoll_wait(watch->epoll_fd, events, EVENTS_MAX, timeout_ms(watch, now, next));
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.u64 == WAKE_EVENT) {
+                uint64_t drained;
+                ssize_t ignored = read(watch->wake_fd, &drained, sizeof drained);
+                (void)ignored;
+            } else {
+                client_left(watch, events[i].data.u64);
+            }
+        }
+        lock(watch);
+        bool is_stopping = watch->is_stopping;
+        unlock(watch);
+        if (is_stopping)
+            return NULL;
+    }
+}
+
+void weir__watch_cancel_all(struct weir_server *server)
+{
+    struct weir__watch *watch = &server->watch;
+    lock(watch);
+    for (uint32_t i = 0; i < watch->connection_count; i++) {
+        struct weir__connection *connection = watch->connections[i];
+        if (atomic_load_explicit(&connection->is_suspended, memory_order_relaxed))
+            cancel(connection);
+        else
+            (void)shutdown(connection->fd, SHUT_RDWR);
+    }
+    unlock(watch);
+    wake(watch);
+}
+
+/* --- start and stop ------------------------------------------------------------------------ */
+
+enum weir_status weir__watch_start(struct weir_server *server, struct weir_error *error)
+{
+    struct weir__watch *watch = &server->watch;
+    watch->connection_max = server->config->connections_max;
+    watch->connections =
+        weir_account_alloc(server->account, WEIR_KIND_SERVER,
+                           watch->connection_max * sizeof *watch->connections, error);
+    if (watch->connections == NULL)
+        return WEIR_LIMIT;
+    watch->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    watch->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = WAKE_EVENT};
+    if (watch->epoll_fd < 0 || watch->wake_fd < 0 ||
+        epoll_ctl(watch->epoll_fd, EPOLL_CTL_ADD, watch->wake_fd, &event) != 0)
+        return weir_error_set_errno(error, WEIR_IO, errno, "cannot watch connections");
+    pthread_attr_t attributes;
+    (void)pthread_attr_init(&attributes);
+    (void)pthread_attr_setstacksize(&attributes, WEIR_SERVER_THREAD_STACK);
+    int failed = pthread_create(&watch->thread, &attributes, watch_clients, server);
+    (void)pthread_attr_destroy(&attributes);
+    if (failed != 0)
+        return weir_error_set_errno(error, WEIR_NO_MEMORY, failed, "cannot start the watch");
+    watch->is_running = true;
+    return WEIR_OK;
+}
+
+void weir__watch_stop(struct weir_server *server)
+{
+    struct weir__watch *watch = &server->watch;
+    if (watch->is_running) {
+        lock(watch);
+        watch->is_stopping = true;
+        unlock(watch);
+        wake(watch);
+        (void)pthread_join(watch->thread, NULL);
+        watch->is_running = false;
+    }
+    if (watch->epoll_fd >= 0)
+        (void)close(watch->epoll_fd);
+    if (watch->wake_fd >= 0)
+        (void)close(watch->wake_fd);
+    watch->epoll_fd = watch->wake_fd = -1;
+    weir_account_free(server->account, WEIR_KIND_SERVER, watch->connections,
+                      watch->connection_max * sizeof *watch->connections);
+    watch->connections = NULL;
+}

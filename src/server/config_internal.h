@@ -1,0 +1,43 @@
+/* What the files that read weir.yaml share: the raw form libcyaml fills, and where keys stand. */
+#ifndef WEIR_SERVER_CONFIG_INTERNAL_H
+#define WEIR_SERVER_CONFIG_INTERNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* Texts as they stand in the file; NULL and 0 counts: not given. */
+struct weir__raw_limits {
+    char *memory, *fuel, *time, *concurrency, *body, *output;
+};
+struct weir__raw_route {
+    char *path, *module, *memory_max, *warm;
+    char **args, **env, **dirs;
+    unsigned args_count, env_count, dirs_count;
+    struct weir__raw_limits limits;
+};
+struct weir__raw_server {
+    char *loops, *workers, *connections_max, *connections_per_client_max;
+    char *idle_timeout, *body_timeout, *write_timeout, *drain_timeout, *spool;
+};
+struct weir__raw_config {
+    char *listen, *memory_max, *modules, *cache;
+    struct weir__raw_server server;
+    struct weir__raw_route *routes;
+    unsigned routes_count;
+};
+
+/* Loads by the schema. CONFIG with line and, for an unknown key, the nearest known one. */
+enum weir_status weir__config_load_raw(const char *name, const uint8_t *bytes, size_t size,
+                                       struct weir__raw_config **ret_raw, struct weir_error *error)
+    WEIR_MUST_USE;
+void weir__config_free_raw(struct weir__raw_config *raw);
+
+/* The line (1-based) of the value at a path such as "routes[1].limits.memory", or of its nearest
+ * ancestor that is there; 0 when the text cannot be read. */
+unsigned weir__config_line(const uint8_t *bytes, size_t size, const char *path);
+/* The line of the first key spelled `key`; 0 without. */
+unsigned weir__config_key_line(const uint8_t *bytes, size_t size, const char *key);
+
+#endif

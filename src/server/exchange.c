@@ -1,0 +1,326 @@
+/* A request from its head to its end, as the event loop's thread sees it: begin, body, end, pump,
+ * completion. All functions here run on that thread while it owns the request. */
+#include "server/server_internal.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <stddef.h>
+
+/* Less inline time than this is not worth an entry. */
+#define INLINE_MIN_NS 20000u
+
+void weir__exchange_expect(struct weir__connection *connection, uint64_t since_ns,
+                           uint64_t grace_ns, uint64_t bytes)
+{
+    uint64_t allowed =
+        grace_ns + connection->suspended_ns + bytes / WEIR_SERVER_RATE_MIN * UINT64_C(1000000000);
+    atomic_store_explicit(&connection->deadline_ns, since_ns + allowed, memory_order_relaxed);
+}
+
+/* --- handing over -------------------------------------------------------------------------- */
+
+static void suspend(struct weir__connection *connection)
+{
+    connection->suspended_at_ns = weir_clock_ns();
+    MHD_suspend_connection(connection->mhd);
+    weir__watch_suspended(connection);
+}
+
+/* First thing in every callback: the loop owns the request again. */
+static void take_over(struct weir__connection *connection)
+{
+    if (connection->suspended_at_ns == 0)
+        return;
+    connection->suspended_ns += weir_clock_ns() - connection->suspended_at_ns;
+    connection->suspended_at_ns = 0;
+}
+
+void weir__exchange_offload(struct weir__request *request)
+{
+    request->was_offloaded = true;
+    suspend(request->connection);
+    weir__workers_push(&request->connection->server->workers, request);
+}
+
+void weir__exchange_sleep(struct weir__request *request)
+{
+    request->was_offloaded = true;
+    suspend(request->connection);
+    weir__watch_sleep(request);
+}
+
+bool weir__exchange_pump(struct weir__request *request)
+{
+    take_over(request->connection);
+    while (weir__request_is_runnable(request)) {
+        if (request->inline_left_ns < INLINE_MIN_NS) {
+            weir__exchange_offload(request);
+            return false;
+        }
+        uint64_t begin = weir_clock_ns();
+        weir__guest_step(request, request->inline_left_ns);
+        uint64_t spent = weir_clock_ns() - begin;
+        request->inline_left_ns -=
+            spent < request->inline_left_ns ? spent : request->inline_left_ns;
+    }
+    return true;
+}
+
+/* --- begin --------------------------------------------------------------------------------- */
+
+static void add_address(struct weir__connection *connection, struct weir_cgi_env *env)
+{
+    char port[8];
+    (void)snprintf(port, sizeof port, "%u", connection->server->port);
+    weir_cgi_env_add(env, "SERVER_NAME", connection->server->host);
+    weir_cgi_env_add(env, "SERVER_PORT", port);
+    weir_cgi_env_add(env, "REMOTE_ADDR", connection->client);
+}
+
+static enum MHD_Result add_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                  const char *value)
+{
+    (void)kind;
+    weir_cgi_env_header(context, name, value != NULL ? value : "");
+    return MHD_YES;
+}
+
+/* RFC 3875, section 4.1. */
+static void build_env(struct weir__connection *connection, struct weir__request *request,
+                      const char *length)
+{
+    struct weir_cgi_env *env = &request->env;
+    const struct weir_route_config *config = request->route->config;
+    weir_cgi_env_add_text(env, "GATEWAY_INTERFACE=CGI/1.1");
+    weir_cgi_env_add_text(env, "SERVER_SOFTWARE=weir/0.1.0");
+    weir_cgi_env_add_text(env, "SERVER_PROTOCOL=HTTP/1.1");
+    weir_cgi_env_add(env, "REQUEST_METHOD", connection->method);
+    const char *script = strcmp(config->path, "/") == 0 ? "" : config->path;
+    weir_cgi_env_add(env, "SCRIPT_NAME", script);
+    weir_cgi_env_add(env, "PATH_INFO", connection->target.path + strlen(script));
+    weir_cgi_env_add(env, "QUERY_STRING", connection->target.query);
+    const char *type =
+        MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+    if (type != NULL)
+        weir_cgi_env_add(env, "CONTENT_TYPE", type);
+    if (length != NULL)
+        weir_cgi_env_add(env, "CONTENT_LENGTH", length);
+    add_address(connection, env);
+    (void)MHD_get_connection_values(connection->mhd, MHD_HEADER_KIND, add_header, env);
+    for (size_t i = 0; i < config->env_count; i++)
+        weir_cgi_env_add_text(env, config->env[i]);
+}
+
+static void begin_guest(struct weir__connection *connection, struct weir__route *route,
+                        const char *length, uint64_t body_bytes)
+{
+    const struct weir_route_config *config = route->config;
+    if (body_bytes > config->body_bytes_max) {
+        connection->failure.limit = config->body_bytes_max;
+        connection->failure.used = body_bytes;
+        weir__fail(&connection->failure, WEIR__REFUSAL_BODY, "the body is over the route's limit");
+        return;
+    }
+    struct weir__request *request = weir__request_take(connection, route);
+    if (request == NULL)
+        return;
+    connection->request = request;
+    build_env(connection, request, length);
+    if (request->env.is_full)
+        weir__guest_abort(request, WEIR__REFUSAL_HEADERS,
+                          "the request's header fields do not fit a guest's environment");
+}
+
+static void begin_route(struct weir__connection *connection, const char *length,
+                        uint64_t body_bytes)
+{
+    struct weir_server *server = connection->server;
+    if (connection->target_is_long) {
+        connection->failure.limit = WEIR_SERVER_TARGET_MAX;
+        weir__fail(&connection->failure, WEIR__REFUSAL_TARGET_LONG,
+                   "the request target is too long");
+        return;
+    }
+    struct weir_error error = {0};
+    if (weir_cgi_target_parse(connection->text, &connection->target, &error) != WEIR_OK) {
+        weir__fail(&connection->failure, WEIR__REFUSAL_TARGET, "%s", error.message);
+        weir_error_done(&error);
+        return;
+    }
+    if (weir__page_find(connection->target.path) != NULL) {
+        if (strcmp(connection->method, "GET") != 0 && strcmp(connection->method, "HEAD") != 0)
+            weir__fail(&connection->failure, WEIR__REFUSAL_METHOD,
+                       "only GET and HEAD are answered");
+        return;
+    }
+    struct weir__route *route = weir__route_find(server, connection->target.path);
+    if (route == NULL)
+        weir__fail(&connection->failure, WEIR__REFUSAL_NO_ROUTE, "no route begins this path");
+    else if (atomic_load_explicit(&server->phase, memory_order_relaxed) == WEIR__DRAINING)
+        weir__fail(&connection->failure, WEIR__REFUSAL_DRAINING, "the server is stopping");
+    else
+        begin_guest(connection, route, length, body_bytes);
+}
+
+enum MHD_Result weir__exchange_begin(struct weir__connection *connection)
+{
+    (void)atomic_fetch_add_explicit(&connection->server->active, 1, memory_order_relaxed);
+    connection->is_begun = true;
+    atomic_store_explicit(&connection->awaits_body, true, memory_order_relaxed);
+    connection->begin_ns = weir_clock_ns();
+    const char *length = MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND,
+                                                     MHD_HTTP_HEADER_CONTENT_LENGTH);
+    uint64_t body_bytes = length != NULL ? strtoull(length, NULL, 10) : 0;
+    begin_route(connection, length, body_bytes);
+    weir__exchange_expect(connection, connection->begin_ns, connection->server->config->body_ns, 0);
+    if (connection->failure.refusal == WEIR__REFUSAL_NONE)
+        return MHD_YES;
+    connection->is_discarding = true;
+    /* Said at once where the client waits to be told to go on, or has too much to say. */
+    const char *expect =
+        MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
+    if ((expect != NULL && body_bytes > 0) || body_bytes > WEIR_SERVER_DISCARD_MAX)
+        return weir__answer_failure(connection);
+    return MHD_YES;
+}
+
+/* --- body ---------------------------------------------------------------------------------- */
+
+/* Chunked bodies show their size only while they come. */
+static enum MHD_Result over_limit(struct weir__connection *connection)
+{
+    struct weir__request *request = connection->request;
+    request->failure.limit = request->route->config->body_bytes_max;
+    request->failure.used = connection->received;
+    weir__guest_abort(request, WEIR__REFUSAL_BODY, "the body is over the route's limit");
+    connection->is_discarding = true;
+    return MHD_YES;
+}
+
+/* After the guest stopped for now and the body is still coming. */
+static void react_to_body(struct weir__request *request)
+{
+    if (request->guest == WEIR__GUEST_WAITS_ROOM)
+        request->is_spooling = true; /* MHD answers only behind the whole body */
+    else if (request->guest == WEIR__GUEST_WAITS_CLOCK)
+        weir__exchange_sleep(request);
+}
+
+enum MHD_Result weir__exchange_body(struct weir__connection *connection, const char *data,
+                                    size_t *size)
+{
+    take_over(connection);
+    struct weir__request *request = connection->request;
+    connection->received += *size;
+    weir__exchange_expect(connection, connection->begin_ns, connection->server->config->body_ns,
+                          connection->received);
+    if (request != NULL && !connection->is_discarding &&
+        connection->received > request->route->config->body_bytes_max)
+        (void)over_limit(connection);
+    if (connection->is_discarding || request == NULL || request->guest == WEIR__GUEST_DONE) {
+        connection->discarded += *size;
+        if (connection->is_discarding && connection->discarded > WEIR_SERVER_DISCARD_MAX) {
+            weir__answer_raw(connection, WEIR__REFUSAL_BODY, "the body is over the route's limit");
+            connection->status = weir__refusal_http(WEIR__REFUSAL_BODY);
+            return MHD_NO;
+        }
+        *size = 0;
+        return MHD_YES;
+    }
+    /* Full buffer: the guest empties it now, or the connection is suspended and MHD shows the rest
+     * again, or the guest reads no more and the rest goes to the spool or is thrown away. */
+    size_t total = *size, taken = 0;
+    while (taken < total && request->guest != WEIR__GUEST_DONE) {
+        taken += weir__request_feed(request, data + taken, total - taken);
+        if (weir__exchange_pump(request))
+            react_to_body(request);
+        if (connection->suspended_at_ns != 0)
+            break;
+    }
+    if (request->guest == WEIR__GUEST_DONE && connection->suspended_at_ns == 0)
+        taken = total;
+    *size = total - taken;
+    connection->received -= *size;
+    return MHD_YES;
+}
+
+/* --- end ----------------------------------------------------------------------------------- */
+
+/* The guest said something, sleeps, and the client may see it already. */
+static bool can_flush(const struct weir__request *request)
+{
+    return memmem(request->out, request->out_end, "\n\n", 2) != NULL ||
+           memmem(request->out, request->out_end, "\n\r\n", 3) != NULL;
+}
+
+enum MHD_Result weir__exchange_end(struct weir__connection *connection)
+{
+    take_over(connection);
+    if (connection->failure.refusal != WEIR__REFUSAL_NONE)
+        return weir__answer_failure(connection);
+    struct weir__request *request = connection->request;
+    if (request == NULL)
+        return weir__page_find(connection->target.path)(connection);
+    request->in_closed = true;
+    if (!weir__exchange_pump(request))
+        return MHD_YES;
+    switch (request->guest) {
+    case WEIR__GUEST_DONE:
+        return weir__answer_guest(request);
+    case WEIR__GUEST_WAITS_ROOM:
+        return weir__answer_stream(request);
+    default:
+        if (can_flush(request))
+            return weir__answer_stream(request);
+        weir__exchange_sleep(request);
+        return MHD_YES;
+    }
+}
+
+void weir__exchange_completed(struct weir__connection *connection, bool is_complete)
+{
+    take_over(connection);
+    struct weir_server *server = connection->server;
+    struct weir__request *request = connection->request;
+    struct weir__route_figures *figures = &server->own;
+    struct weir__failure *failure = &connection->failure;
+    atomic_store_explicit(&connection->deadline_ns, weir_clock_ns() + server->config->idle_ns,
+                          memory_order_relaxed);
+    atomic_store_explicit(&connection->awaits_body, false, memory_order_relaxed);
+    if (!connection->is_begun) {
+        connection->has_target = false;
+        return;
+    }
+    if (request != NULL) {
+        figures = &request->route->figures;
+        /* A client that has all it wanted (HEAD, Content-Length) did not leave. */
+        weir__guest_abort(request, is_complete ? WEIR__REFUSAL_NONE : WEIR__REFUSAL_CANCELLED,
+                          "the client left");
+        if (request->failure.refusal != WEIR__REFUSAL_NONE)
+            failure = &request->failure;
+        (void)atomic_fetch_add_explicit(&figures->body_bytes, connection->received,
+                                        memory_order_relaxed);
+        (void)atomic_fetch_add_explicit(&figures->output_bytes, request->out_total,
+                                        memory_order_relaxed);
+        if (!request->was_offloaded)
+            (void)atomic_fetch_add_explicit(&figures->inline_done, 1, memory_order_relaxed);
+    }
+    if (atomic_load_explicit(&connection->is_timed_out, memory_order_relaxed) &&
+        !connection->has_answer)
+        connection->status = weir__refusal_http(WEIR__REFUSAL_SLOW_BODY);
+    weir__figures_count(figures, is_complete || connection->status >= 400 ? connection->status : 0,
+                        failure->refusal, weir_clock_ns() - connection->begin_ns);
+    if (request != NULL) {
+        if (failure->refusal != WEIR__REFUSAL_NONE && failure->refusal != WEIR__REFUSAL_BUSY)
+            weir__log_failure(server, request);
+        weir__guest_close(request);
+        weir__request_give(request);
+    }
+    (void)atomic_fetch_sub_explicit(&server->active, 1, memory_order_relaxed);
+    memset(&connection->has_target, 0,
+           offsetof(struct weir__connection, client) -
+               offsetof(struct weir__connection, has_target));
+}

@@ -1,0 +1,202 @@
+/* A guest's life inside a request: a slot from the pool, slices of time, its end. The thread that
+ * owns the request runs it; which one does not matter. */
+#include "server/server_internal.h"
+
+#include "artifact/abi.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/sizes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What weir_pool_take() or the WASI context refused. */
+static void fail_open(struct weir__request *request, enum weir_status status,
+                      const struct weir_error *error)
+{
+    const struct weir_route_config *config = request->route->config;
+    switch (status) {
+    case WEIR_BUSY:
+        request->failure.limit = config->concurrency;
+        weir__fail(&request->failure, WEIR__REFUSAL_BUSY, "%u requests are served here at once",
+                   config->concurrency);
+        break;
+    case WEIR_LIMIT:
+    case WEIR_NO_MEMORY:
+        weir__fail(&request->failure, WEIR__REFUSAL_MEMORY, "%s", error->message);
+        break;
+    case WEIR_TRAP:
+        weir__fail(&request->failure, WEIR__REFUSAL_TRAP, "the guest's start function trapped: %s",
+                   error->message);
+        break;
+    default:
+        weir__fail(&request->failure, WEIR__REFUSAL_INTERNAL, "%s", error->message);
+        break;
+    }
+    request->guest = WEIR__GUEST_DONE;
+}
+
+static enum weir_status open_wasi(struct weir__request *request, struct weir_error *error)
+{
+    const struct weir_route_config *config = request->route->config;
+    const struct weir_wasi_config wasi = {
+        .args = config->args,
+        .arg_count = config->arg_count,
+        .env = request->env.list,
+        .env_count = request->env.count,
+        .preopens = config->dirs,
+        .preopen_count = config->dir_count,
+        .stdio_fds = {-1, -1, -1},
+        .stdio_streams = {weir__request_stream(request, 0), weir__request_stream(request, 1),
+                          weir__request_stream(request, 2)},
+    };
+    enum weir_status status = weir_wasi_new(request->store, &wasi, &request->wasi, error);
+    if (status == WEIR_OK)
+        weir_store_set_data(request->store, request->wasi);
+    return status;
+}
+
+static bool open_guest(struct weir__request *request)
+{
+    const struct weir_route_config *config = request->route->config;
+    struct weir_error error = {0};
+    enum weir_status status = weir_pool_take(request->route->pool, &request->instance, &error);
+    if (status == WEIR_OK) {
+        request->store = weir_instance_store(request->instance);
+        status = open_wasi(request, &error);
+    }
+    if (status == WEIR_OK && config->fuel != 0)
+        status = weir_store_set_fuel(request->store, config->fuel, &error);
+    if (status != WEIR_OK) {
+        fail_open(request, status, &error);
+        weir_error_done(&error);
+        weir__guest_close(request);
+        return false;
+    }
+    request->guest_deadline_ns = weir_clock_ns() + config->time_ns;
+    weir_store_set_deadline(request->store, request->guest_deadline_ns);
+    return true;
+}
+
+static void fail_trap(struct weir__request *request)
+{
+    const struct weir_route_config *config = request->route->config;
+    const struct weir_trap *trap = &request->trap;
+    struct weir__failure *failure = &request->failure;
+    if (failure->refusal != WEIR__REFUSAL_NONE)
+        return; /* we stopped it, and know why */
+    const char *text =
+        trap->cause.message[0] != 0 ? trap->cause.message : weir_trap_text(trap->code);
+    (void)snprintf(failure->trap, sizeof failure->trap, "%s", weir_trap_name(trap->code));
+    if (trap->frame_count > 0)
+        (void)snprintf(failure->at, sizeof failure->at, "%.70s (0x%x)", trap->frames[0].function,
+                       trap->frames[0].module_offset);
+    if (trap->code == WEIR_TRAP_DEADLINE) {
+        weir__fail(failure, WEIR__REFUSAL_DEADLINE, "the guest ran longer than %s",
+                   weir_duration_format(config->time_ns).text);
+    } else if (trap->code == WEIR_TRAP_FUEL) {
+        failure->limit = config->fuel;
+        weir__fail(failure, WEIR__REFUSAL_FUEL, "the guest used up its fuel");
+    } else if (trap->code == WEIR_TRAP_CANCELLED) {
+        weir__fail(failure, WEIR__REFUSAL_CANCELLED, "stopped by the host");
+    } else {
+        struct weir_account_reading reading;
+        weir_account_read(weir_store_account(request->store), &reading);
+        if (reading.refused_count > 0) { /* often the cause: it got no memory and gave up */
+            failure->limit = reading.limit_bytes;
+            failure->used = reading.peak_bytes;
+        }
+        weir__fail(failure, WEIR__REFUSAL_TRAP, "%s%s", text,
+                   reading.refused_count > 0 ? "; memory was refused before" : "");
+    }
+}
+
+/* After PENDING: what the guest waits for. */
+static enum weir__guest_state parked_state(struct weir__request *request)
+{
+    request->wake_ns = UINT64_MAX;
+    if (weir_store_parked(request->store) == WEIR_PARK_SLICE)
+        return WEIR__GUEST_READY;
+    int stream = weir_wasi_waits_for(request->wasi, &request->wake_ns);
+    if (stream == 0 && !request->in_closed)
+        return WEIR__GUEST_WAITS_BODY;
+    if (stream == 1 || stream == 2)
+        return WEIR__GUEST_WAITS_ROOM;
+    if (request->wake_ns == UINT64_MAX || request->wake_ns <= weir_clock_ns())
+        return WEIR__GUEST_READY;
+    return WEIR__GUEST_WAITS_CLOCK;
+}
+
+static void settle(struct weir__request *request, enum weir_status status, struct weir_error *error)
+{
+    switch (status) {
+    case WEIR_PENDING:
+        request->guest = parked_state(request);
+        if (request->guest == WEIR__GUEST_WAITS_BODY || request->guest == WEIR__GUEST_WAITS_ROOM)
+            request->waits_since_ns = weir_clock_ns();
+        return;
+    case WEIR_OK:
+        if (request->exit_code != 0)
+            weir__fail(&request->failure, WEIR__REFUSAL_EXIT, "the guest ended with exit code %d",
+                       request->exit_code);
+        break;
+    case WEIR_TRAP:
+        fail_trap(request);
+        break;
+    default:
+        weir__fail(&request->failure, WEIR__REFUSAL_INTERNAL, "%s", error->message);
+        break;
+    }
+    request->guest = WEIR__GUEST_DONE;
+}
+
+void weir__guest_step(struct weir__request *request, uint64_t slice_ns)
+{
+    struct weir_error error = {0};
+    enum weir_status status;
+    WEIR_DASSERT(request->guest != WEIR__GUEST_DONE);
+    if (request->guest == WEIR__GUEST_FRESH) {
+        if (!open_guest(request))
+            return;
+        weir_store_set_slice(request->store, slice_ns);
+        status = weir_wasi_run(request->wasi, request->instance, &request->exit_code,
+                               &request->trap, &error);
+    } else {
+        if (request->waits_since_ns != 0) { /* the client's time, not the guest's */
+            request->guest_deadline_ns += weir_clock_ns() - request->waits_since_ns;
+            request->waits_since_ns = 0;
+            weir_store_set_deadline(request->store, request->guest_deadline_ns);
+        }
+        weir_store_set_slice(request->store, slice_ns);
+        status = weir_wasi_resume(request->wasi, &request->exit_code, &request->trap, &error);
+    }
+    settle(request, status, &error);
+    weir_error_done(&error);
+}
+
+void weir__guest_abort(struct weir__request *request, enum weir__refusal refusal,
+                       const char *reason)
+{
+    weir__fail(&request->failure, refusal, "%s", reason);
+    if (request->guest == WEIR__GUEST_DONE)
+        return;
+    if (request->store != NULL && weir_store_parked(request->store) != WEIR_PARK_NONE)
+        weir_store_unpark(request->store);
+    request->guest = WEIR__GUEST_DONE;
+}
+
+void weir__guest_close(struct weir__request *request)
+{
+    if (request->instance == NULL)
+        return;
+    WEIR_DASSERT(request->guest == WEIR__GUEST_DONE);
+    weir_wasi_free(request->wasi);
+    weir_trap_done(&request->trap);
+    weir_store_set_data(request->store, NULL);
+    weir_store_set_deadline(request->store, 0);
+    weir_store_clear_interrupt(request->store);
+    weir_pool_give(request->route->pool, request->instance);
+    request->instance = NULL;
+    request->store = NULL;
+    request->wasi = NULL;
+}

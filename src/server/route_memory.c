@@ -1,0 +1,69 @@
+/* GET /v1/memory: the account tree, equation (a), every linear memory, the peak. */
+#include "server/server_internal.h"
+
+#include "observe/memory_json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MEMORIES_MAX 1000 /* linear memories listed; the sums hold all */
+
+static void set_number(json_t *object, const char *key, uint64_t value)
+{
+    (void)json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static json_t *pools_json(const struct weir_server *server)
+{
+    json_t *pools = json_array();
+    for (size_t i = 0; i < server->config->route_count; i++) {
+        struct weir_pool_figures figures;
+        weir_pool_figures(server->routes[i].pool, &figures);
+        json_t *pool = json_pack("{s:s}", "route", server->routes[i].config->path);
+        if (pool == NULL)
+            break;
+        set_number(pool, "in_use", figures.in_use);
+        set_number(pool, "warm", figures.warm);
+        set_number(pool, "takes", figures.takes);
+        set_number(pool, "cold_takes", figures.cold_takes);
+        set_number(pool, "resets", figures.resets);
+        set_number(pool, "busy", figures.busy);
+        (void)json_array_append_new(pools, pool);
+    }
+    return pools;
+}
+
+static char *write_memory(struct weir_server *server, struct weir_error *error)
+{
+    struct weir_equation equation;
+    if (weir_equation_read(&equation, error) != WEIR_OK)
+        return NULL;
+    json_t *object = weir_memory_json(weir_account_host(), &equation);
+    if (object == NULL)
+        return NULL;
+    uint64_t growth = 0;
+    if (weir_growth_read(&growth, NULL) == WEIR_OK)
+        set_number(object, "growth_bytes", growth);
+    (void)json_object_set_new(object, "memories", weir_memory_json_memories(MEMORIES_MAX));
+    (void)json_object_set_new(object, "pools", pools_json(server));
+    char *text = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    return text;
+}
+
+enum MHD_Result weir__page_memory(struct weir__connection *connection)
+{
+    struct weir_server *server = connection->server;
+    struct weir_error error = {0};
+    (void)pthread_mutex_lock(&server->report_lock);
+    char *text = write_memory(server, &error);
+    (void)pthread_mutex_unlock(&server->report_lock);
+    if (text == NULL) {
+        weir__fail(&connection->failure, WEIR__REFUSAL_INTERNAL, "%s",
+                   error.message[0] != 0 ? error.message : "no memory for the report");
+        weir_error_done(&error);
+        return weir__answer_failure(connection);
+    }
+    return weir__answer_text(connection, 200, "application/json", text, strlen(text),
+                             MHD_RESPMEM_MUST_FREE);
+}

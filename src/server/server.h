@@ -1,0 +1,37 @@
+/* The HTTP host: routes answered by WASI programs (DESIGN 5.10), and Weir's own pages. */
+#ifndef WEIR_SERVER_H
+#define WEIR_SERVER_H
+
+#include "ledger/ledger.h"
+#include "server/server_config.h"
+
+struct weir_server;
+
+struct weir_server_progress {
+    void (*compiling)(void *context, const char *file); /* before each module; may be NULL */
+    void (*compiled)(void *context, uint32_t done, uint32_t total);
+    void *context;
+};
+
+/* Compiles every module and warms every pool; `config` must outlive the server. */
+enum weir_status weir_server_new(const struct weir_server_config *config,
+                                 const struct weir_server_progress *progress,
+                                 struct weir_server **ret_server, struct weir_error *error)
+    WEIR_MUST_USE;
+void weir_server_free(struct weir_server *server);
+
+/* Binds (port 0: any free one) and starts the threads. IO with the remedy when the port is taken.
+ */
+enum weir_status weir_server_start(struct weir_server *server, struct weir_error *error)
+    WEIR_MUST_USE;
+/* "http://127.0.0.1:7070", once started. */
+const char *weir_server_url(const struct weir_server *server);
+
+/* Stops accepting, waits for requests in flight at most `drain_ns`, then cancels them. True when
+ * none had to be cancelled. */
+bool weir_server_stop(struct weir_server *server, uint64_t drain_ns);
+
+/* What the configuration allows at most, line by line. */
+void weir_server_bounds(const struct weir_server *server, weir_bound_report *report, void *context);
+
+#endif

@@ -1,0 +1,465 @@
+/* From texts to checked values: grammar, ranges, defaults, paths. Everything the caller keeps is
+ * copied into its arena; libcyaml's own memory is given back before return. */
+#include "server/server_config.h"
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/sizes.h"
+#include "server/config_internal.h"
+#include "server/host_file.h"
+#include "server/server_limits.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define SECOND UINT64_C(1000000000)
+
+struct loader {
+    const char *name;
+    const uint8_t *bytes;
+    size_t size;
+    struct weir_arena *arena;
+    char folder[PATH_MAX]; /* of the file; "" for the working directory */
+    char modules[PATH_MAX];
+    struct weir_error *error;
+};
+
+static enum weir_status refuse(struct loader *loader, const char *path, const char *format, ...)
+    WEIR_PRINTF(3, 4);
+
+/* "weir.yaml:12: routes[0].limits.memory: what" */
+static enum weir_status refuse(struct loader *loader, const char *path, const char *format, ...)
+{
+    char what[160];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    return weir_error_set(loader->error, WEIR_CONFIG, WEIR_NO_OFFSET, "%s:%u: %s: %s", loader->name,
+                          weir__config_line(loader->bytes, loader->size, path), path, what);
+}
+
+static enum weir_status no_memory(struct loader *loader)
+{
+    return weir_error_set(loader->error, WEIR_NO_MEMORY, WEIR_NO_OFFSET,
+                          "%s: no memory for the configuration", loader->name);
+}
+
+/* "prefix.key" in a buffer of its own for the length of one statement. */
+struct key_path {
+    char text[128];
+};
+
+static struct key_path key_path(const char *prefix, const char *key)
+{
+    struct key_path path;
+    (void)snprintf(path.text, sizeof path.text, "%s%s%s", prefix, prefix[0] != 0 ? "." : "", key);
+    return path;
+}
+
+struct range {
+    uint64_t min, max;
+};
+
+static enum weir_status read_size(struct loader *loader, const char *path, const char *text,
+                                  struct range range, uint64_t *value)
+{
+    if (text == NULL)
+        return WEIR_OK;
+    uint64_t bytes = 0;
+    if (weir_size_parse(text, strlen(text), &bytes, NULL) != WEIR_OK)
+        return refuse(loader, path, "\"%.40s\" is no size: %s", text, WEIR_SIZE_GRAMMAR);
+    if (bytes < range.min || bytes > range.max)
+        return refuse(loader, path, "%s is out of range: %s to %s", weir_size_format(bytes).text,
+                      weir_size_format(range.min).text, weir_size_format(range.max).text);
+    *value = bytes;
+    return WEIR_OK;
+}
+
+static enum weir_status read_time(struct loader *loader, const char *path, const char *text,
+                                  struct range range, uint64_t *value)
+{
+    if (text == NULL)
+        return WEIR_OK;
+    uint64_t ns = 0;
+    if (weir_duration_parse(text, strlen(text), &ns, NULL) != WEIR_OK)
+        return refuse(loader, path, "\"%.40s\" is no duration: %s", text, WEIR_DURATION_GRAMMAR);
+    if (ns < range.min || ns > range.max)
+        return refuse(loader, path, "%s is out of range: %s to %s", weir_duration_format(ns).text,
+                      weir_duration_format(range.min).text, weir_duration_format(range.max).text);
+    *value = ns;
+    return WEIR_OK;
+}
+
+static enum weir_status read_count(struct loader *loader, const char *path, const char *text,
+                                   struct range range, uint64_t *value)
+{
+    if (text == NULL)
+        return WEIR_OK;
+    char *end = NULL;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)text[0]) || *end != 0 || errno != 0)
+        return refuse(loader, path, "\"%.40s\" is no whole number", text);
+    if (number < range.min || number > range.max)
+        return refuse(loader, path, "%llu is out of range: %llu to %llu", number,
+                      (unsigned long long)range.min, (unsigned long long)range.max);
+    *value = number;
+    return WEIR_OK;
+}
+
+/* Counts end up in 32-bit fields. */
+static enum weir_status read_count32(struct loader *loader, const char *path, const char *text,
+                                     struct range range, uint32_t *value)
+{
+    uint64_t number = *value;
+    enum weir_status status = read_count(loader, path, text, range, &number);
+    *value = (uint32_t)number;
+    return status;
+}
+
+static char *copy(struct loader *loader, const char *text)
+{
+    return weir_arena_strndup(loader->arena, text, strlen(text));
+}
+
+/* A path as it stands when absolute, else under `folder`. */
+static enum weir_status resolve(struct loader *loader, const char *key, const char *folder,
+                                const char *text, const char **ret_path)
+{
+    char path[PATH_MAX];
+    bool is_absolute = text[0] == '/' || folder[0] == 0;
+    int size = snprintf(path, sizeof path, "%s%s%s", is_absolute ? "" : folder,
+                        is_absolute ? "" : "/", text);
+    if (size < 0 || size >= (int)sizeof path)
+        return refuse(loader, key, "the path is too long");
+    *ret_path = copy(loader, path);
+    return *ret_path != NULL ? WEIR_OK : no_memory(loader);
+}
+
+static enum weir_status copy_list(struct loader *loader, char **texts, unsigned count,
+                                  const char *const **ret_list, size_t *ret_count)
+{
+    const char **list = WEIR_ARENA_ARRAY(loader->arena, const char *, count);
+    if (list == NULL)
+        return no_memory(loader);
+    for (unsigned i = 0; i < count; i++) {
+        list[i] = copy(loader, texts[i] != NULL ? texts[i] : "");
+        if (list[i] == NULL)
+            return no_memory(loader);
+    }
+    *ret_list = list;
+    *ret_count = count;
+    return WEIR_OK;
+}
+
+/* HOST[::GUEST][:ro], as --dir of `weir run`. */
+static enum weir_status read_dir(struct loader *loader, const char *key, const char *text,
+                                 struct weir_wasi_preopen *preopen)
+{
+    char *value = copy(loader, text);
+    if (value == NULL)
+        return no_memory(loader);
+    size_t size = strlen(value);
+    if (size > 3 && strcmp(value + size - 3, ":ro") == 0) {
+        preopen->is_read_only = true;
+        value[size - 3] = 0;
+    }
+    char *separator = strstr(value, "::");
+    preopen->guest_path = separator != NULL ? separator + 2 : value;
+    if (separator != NULL)
+        *separator = 0;
+    if (value[0] == 0 || preopen->guest_path[0] == 0)
+        return refuse(loader, key, "HOST[::GUEST][:ro] is needed");
+    return resolve(loader, key, loader->folder, value, &preopen->host_path);
+}
+
+static enum weir_status read_lists(struct loader *loader, const char *prefix,
+                                   const struct weir__raw_route *raw,
+                                   struct weir_route_config *route)
+{
+    enum weir_status status =
+        copy_list(loader, raw->args, raw->args_count, &route->args, &route->arg_count);
+    if (status == WEIR_OK)
+        status = copy_list(loader, raw->env, raw->env_count, &route->env, &route->env_count);
+    for (unsigned i = 0; status == WEIR_OK && i < raw->env_count; i++)
+        if (route->env[i][0] == '=' || strchr(route->env[i], '=') == NULL)
+            return refuse(loader, key_path(prefix, "env").text, "\"%.40s\": NAME=value is needed",
+                          route->env[i]);
+    struct weir_wasi_preopen *dirs =
+        WEIR_ARENA_ARRAY(loader->arena, struct weir_wasi_preopen, raw->dirs_count);
+    if (dirs == NULL)
+        return no_memory(loader);
+    for (unsigned i = 0; status == WEIR_OK && i < raw->dirs_count; i++)
+        status = read_dir(loader, key_path(prefix, "dirs").text, raw->dirs[i], &dirs[i]);
+    route->dirs = dirs;
+    route->dir_count = raw->dirs_count;
+    return status;
+}
+
+static enum weir_status read_limits(struct loader *loader, const char *prefix,
+                                    const struct weir__raw_route *raw,
+                                    struct weir_route_config *route)
+{
+    char limits[96];
+    (void)snprintf(limits, sizeof limits, "%s.limits", prefix);
+    route->memory_bytes_max = 64 * MIB;
+    route->time_ns = 10 * SECOND;
+    route->body_bytes_max = 1 * MIB;
+    route->output_bytes_max = 64 * MIB;
+    route->concurrency = 16;
+    route->tenant_bytes_max = WEIR_UNLIMITED;
+    const struct weir__raw_limits *given = &raw->limits;
+    enum weir_status status =
+        read_size(loader, key_path(limits, "memory").text, given->memory,
+                  (struct range){256 * 1024, UINT64_C(1) << 40}, &route->memory_bytes_max);
+    if (status == WEIR_OK)
+        status = read_count(loader, key_path(limits, "fuel").text, given->fuel,
+                            (struct range){1, INT64_MAX}, &route->fuel);
+    if (status == WEIR_OK)
+        status = read_time(loader, key_path(limits, "time").text, given->time,
+                           (struct range){1000000, 3600 * SECOND}, &route->time_ns);
+    if (status == WEIR_OK)
+        status = read_count32(loader, key_path(limits, "concurrency").text, given->concurrency,
+                              (struct range){1, 10000}, &route->concurrency);
+    if (status == WEIR_OK)
+        status = read_size(loader, key_path(limits, "body").text, given->body,
+                           (struct range){0, UINT64_C(1) << 40}, &route->body_bytes_max);
+    if (status == WEIR_OK)
+        status = read_size(loader, key_path(limits, "output").text, given->output,
+                           (struct range){1024, UINT64_C(1) << 40}, &route->output_bytes_max);
+    if (status == WEIR_OK)
+        status = read_size(loader, key_path(prefix, "memory_max").text, raw->memory_max,
+                           (struct range){1 * MIB, UINT64_C(1) << 50}, &route->tenant_bytes_max);
+    route->warm = route->concurrency < 8 ? route->concurrency : 8;
+    if (status == WEIR_OK)
+        status = read_count32(loader, key_path(prefix, "warm").text, raw->warm,
+                              (struct range){0, route->concurrency}, &route->warm);
+    return status;
+}
+
+static enum weir_status check_path(struct loader *loader, const char *key, const char *path)
+{
+    if (path == NULL)
+        return refuse(loader, key, "every route needs a path");
+    size_t size = strlen(path);
+    if (path[0] != '/' || size > 256)
+        return refuse(loader, key, "\"%.40s\": a path begins with / and has at most 256 bytes",
+                      path);
+    if (size > 1 && path[size - 1] == '/')
+        return refuse(loader, key, "\"%.40s\": leave the / at the end out", path);
+    static const char *const OURS[] = {"/v1", "/metrics", "/healthz", "/readyz"};
+    for (size_t i = 0; i < sizeof OURS / sizeof OURS[0]; i++) {
+        size_t length = strlen(OURS[i]);
+        if (strncmp(path, OURS[i], length) == 0 && (path[length] == 0 || path[length] == '/'))
+            return refuse(loader, key, "%s belongs to Weir itself", OURS[i]);
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status read_route(struct loader *loader, unsigned index,
+                                   const struct weir__raw_route *raw,
+                                   struct weir_route_config *route)
+{
+    char prefix[32];
+    (void)snprintf(prefix, sizeof prefix, "routes[%u]", index);
+    enum weir_status status = check_path(loader, key_path(prefix, "path").text, raw->path);
+    if (status != WEIR_OK)
+        return status;
+    if (raw->module == NULL || raw->module[0] == 0)
+        return refuse(loader, key_path(prefix, "module").text, "every route needs a module");
+    route->path = copy(loader, raw->path);
+    if (route->path == NULL)
+        return no_memory(loader);
+    status = resolve(loader, key_path(prefix, "module").text, loader->modules, raw->module,
+                     &route->module);
+    if (status == WEIR_OK)
+        status = read_limits(loader, prefix, raw, route);
+    if (status == WEIR_OK)
+        status = read_lists(loader, prefix, raw, route);
+    return status;
+}
+
+static enum weir_status read_routes(struct loader *loader, const struct weir__raw_config *raw,
+                                    struct weir_server_config *config)
+{
+    if (raw->routes_count == 0)
+        return refuse(loader, "routes", "at least one route is needed");
+    struct weir_route_config *routes =
+        WEIR_ARENA_ARRAY(loader->arena, struct weir_route_config, raw->routes_count);
+    if (routes == NULL)
+        return no_memory(loader);
+    for (unsigned i = 0; i < raw->routes_count; i++) {
+        enum weir_status status = read_route(loader, i, &raw->routes[i], &routes[i]);
+        if (status != WEIR_OK)
+            return status;
+        for (unsigned j = 0; j < i; j++) {
+            char key[32];
+            (void)snprintf(key, sizeof key, "routes[%u].path", i);
+            if (strcmp(routes[j].path, routes[i].path) == 0)
+                return refuse(loader, key, "%s is route %u already", routes[i].path, j + 1);
+        }
+    }
+    config->routes = routes;
+    config->route_count = raw->routes_count;
+    return WEIR_OK;
+}
+
+static enum weir_status read_server(struct loader *loader, const struct weir__raw_server *raw,
+                                    struct weir_server_config *config)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    uint32_t threads = processors < 1 ? 1 : processors > 8 ? 8 : (uint32_t)processors;
+    config->loops = threads;
+    config->workers = threads;
+    config->connections_max = 512;
+    config->connections_per_client_max = 0;
+    config->idle_ns = 30 * SECOND;
+    config->body_ns = 10 * SECOND;
+    config->write_ns = 10 * SECOND;
+    config->drain_ns = 10 * SECOND;
+    const struct {
+        const char *key, *text;
+        struct range range;
+        uint32_t *value;
+    } counts[] = {
+        {"server.loops", raw->loops, {1, 64}, &config->loops},
+        {"server.workers", raw->workers, {1, 256}, &config->workers},
+        {"server.connections_max", raw->connections_max, {1, 60000}, &config->connections_max},
+        {"server.connections_per_client_max",
+         raw->connections_per_client_max,
+         {0, 60000},
+         &config->connections_per_client_max},
+    };
+    const struct {
+        const char *key, *text;
+        uint64_t *value;
+    } times[] = {
+        {"server.idle_timeout", raw->idle_timeout, &config->idle_ns},
+        {"server.body_timeout", raw->body_timeout, &config->body_ns},
+        {"server.write_timeout", raw->write_timeout, &config->write_ns},
+        {"server.drain_timeout", raw->drain_timeout, &config->drain_ns},
+    };
+    enum weir_status status = WEIR_OK;
+    for (size_t i = 0; status == WEIR_OK && i < sizeof counts / sizeof counts[0]; i++)
+        status =
+            read_count32(loader, counts[i].key, counts[i].text, counts[i].range, counts[i].value);
+    for (size_t i = 0; status == WEIR_OK && i < sizeof times / sizeof times[0]; i++)
+        status = read_time(loader, times[i].key, times[i].text,
+                           (struct range){SECOND / 10, 3600 * SECOND}, times[i].value);
+    if (status == WEIR_OK)
+        status = resolve(loader, "server.spool", loader->folder,
+                         raw->spool != NULL ? raw->spool : "/var/tmp", &config->spool_dir);
+    return status;
+}
+
+static enum weir_status read_top(struct loader *loader, const char *modules_dir,
+                                 const struct weir__raw_config *raw,
+                                 struct weir_server_config *config)
+{
+    char host[64];
+    uint16_t port;
+    struct weir_error inner = {0};
+    (void)snprintf(config->listen, sizeof config->listen, "%.200s",
+                   raw->listen != NULL ? raw->listen : "127.0.0.1:7070");
+    if (weir_server_listen_parse(config->listen, host, &port, &inner) != WEIR_OK) {
+        enum weir_status refused = refuse(loader, "listen", "%s", inner.message);
+        weir_error_done(&inner);
+        return refused;
+    }
+    config->memory_bytes_max = WEIR_UNLIMITED;
+    enum weir_status status =
+        read_size(loader, "memory_max", raw->memory_max,
+                  (struct range){16 * MIB, UINT64_C(1) << 50}, &config->memory_bytes_max);
+    const char *modules = loader->folder;
+    if (status == WEIR_OK && modules_dir != NULL)
+        modules = modules_dir;
+    else if (status == WEIR_OK && raw->modules != NULL)
+        status = resolve(loader, "modules", loader->folder, raw->modules, &modules);
+    (void)snprintf(loader->modules, sizeof loader->modules, "%s", modules);
+    char cache[PATH_MAX];
+    if (status != WEIR_OK || (raw->cache != NULL && strcmp(raw->cache, "none") == 0))
+        return status;
+    if (raw->cache != NULL)
+        return resolve(loader, "cache", loader->folder, raw->cache, &config->cache_dir);
+    if (weir_host_cache_dir(cache, sizeof cache)) {
+        config->cache_dir = copy(loader, cache);
+        return config->cache_dir != NULL ? WEIR_OK : no_memory(loader);
+    }
+    return WEIR_OK;
+}
+
+enum weir_status weir_server_config_parse(const char *name, const uint8_t *bytes, size_t size,
+                                          const char *modules_dir, struct weir_arena *arena,
+                                          struct weir_server_config *ret_config,
+                                          struct weir_error *error)
+{
+    struct loader loader = {
+        .name = name, .bytes = bytes, .size = size, .arena = arena, .error = error};
+    const char *slash = strrchr(name, '/');
+    if (slash != NULL && slash - name < PATH_MAX)
+        (void)snprintf(loader.folder, sizeof loader.folder, "%.*s",
+                       slash == name ? 1 : (int)(slash - name), name);
+    struct weir__raw_config *raw = NULL;
+    enum weir_status status = weir__config_load_raw(name, bytes, size, &raw, error);
+    if (status != WEIR_OK)
+        return status;
+    struct weir_server_config config = {.file = weir_arena_strndup(arena, name, strlen(name))};
+    if (config.file == NULL)
+        status = no_memory(&loader);
+    if (status == WEIR_OK)
+        status = read_top(&loader, modules_dir, raw, &config);
+    if (status == WEIR_OK)
+        status = read_server(&loader, &raw->server, &config);
+    if (status == WEIR_OK)
+        status = read_routes(&loader, raw, &config);
+    weir__config_free_raw(raw);
+    if (status == WEIR_OK)
+        *ret_config = config;
+    return status;
+}
+
+enum weir_status weir_server_config_load(const char *path, const char *modules_dir,
+                                         struct weir_arena *arena,
+                                         struct weir_server_config *ret_config,
+                                         struct weir_error *error)
+{
+    struct weir_host_file file = {0};
+    enum weir_status status =
+        weir_host_file_read(path, WEIR_SERVER_CONFIG_BYTES_MAX, weir_account_host(), &file, error);
+    if (status != WEIR_OK)
+        return status;
+    status = weir_server_config_parse(path, file.bytes, file.size, modules_dir, arena, ret_config,
+                                      error);
+    weir_host_file_done(&file);
+    return status;
+}
+
+enum weir_status weir_server_listen_parse(const char *text, char ret_host[64], uint16_t *ret_port,
+                                          struct weir_error *error)
+{
+    const char *colon = strrchr(text, ':');
+    char *end = NULL;
+    unsigned long port = colon != NULL ? strtoul(colon + 1, &end, 10) : 0;
+    size_t host_size = colon != NULL ? (size_t)(colon - text) : 0;
+    bool is_bracketed = host_size > 1 && text[0] == '[' && text[host_size - 1] == ']';
+    if (is_bracketed) {
+        text++;
+        host_size -= 2;
+    }
+    if (colon == NULL || !isdigit((unsigned char)colon[1]) || *end != 0 || port > 65535 ||
+        host_size > 63 || (!is_bracketed && memchr(text, ':', host_size) != NULL))
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "\"%.80s\": HOST:PORT is needed, such as 127.0.0.1:7070", text);
+    memcpy(ret_host, text, host_size);
+    ret_host[host_size] = 0;
+    *ret_port = (uint16_t)port;
+    return WEIR_OK;
+}

@@ -1,0 +1,59 @@
+/* The configuration of `weir serve`: weir.yaml read, checked and completed. */
+#ifndef WEIR_SERVER_CONFIG_H
+#define WEIR_SERVER_CONFIG_H
+
+#include "base/arena.h"
+#include "worlds/wasi/wasi.h"
+
+struct weir_route_config {
+    const char *path;   /* "/hello": it and everything under it */
+    const char *module; /* path of the file */
+    const char *const *args;
+    size_t arg_count;
+    const char *const *env; /* "NAME=value" */
+    size_t env_count;
+    const struct weir_wasi_preopen *dirs;
+    size_t dir_count;
+    uint64_t tenant_bytes_max; /* WEIR_UNLIMITED: none */
+    uint64_t memory_bytes_max; /* per request */
+    uint64_t fuel;             /* 0: not counted */
+    uint64_t time_ns;
+    uint64_t body_bytes_max;
+    uint64_t output_bytes_max;
+    uint32_t concurrency;
+    uint32_t warm;
+};
+
+struct weir_server_config {
+    const char *file;      /* for messages */
+    char listen[256];      /* "127.0.0.1:7070" */
+    const char *cache_dir; /* NULL: nothing is kept */
+    const char *spool_dir;
+    uint64_t memory_bytes_max; /* of the host's account; WEIR_UNLIMITED: none */
+    uint32_t loops;
+    uint32_t workers;
+    uint32_t connections_max;
+    uint32_t connections_per_client_max;
+    uint64_t idle_ns, body_ns, write_ns, drain_ns;
+    const struct weir_route_config *routes;
+    size_t route_count;
+};
+
+/* Reads and checks a file; strings live in `arena`. CONFIG with file, line, key and remedy; errors
+ * of reading the file as they come. Module paths are made relative to the file's folder, or to
+ * `modules_dir` when that is given. */
+enum weir_status weir_server_config_load(const char *path, const char *modules_dir,
+                                         struct weir_arena *arena,
+                                         struct weir_server_config *ret_config,
+                                         struct weir_error *error) WEIR_MUST_USE;
+/* The same from bytes; `name` stands for the file in messages and for its folder. */
+enum weir_status weir_server_config_parse(const char *name, const uint8_t *bytes, size_t size,
+                                          const char *modules_dir, struct weir_arena *arena,
+                                          struct weir_server_config *ret_config,
+                                          struct weir_error *error) WEIR_MUST_USE;
+
+/* "HOST:PORT", "[IPv6]:PORT" or ":PORT". */
+enum weir_status weir_server_listen_parse(const char *text, char ret_host[64], uint16_t *ret_port,
+                                          struct weir_error *error) WEIR_MUST_USE;
+
+#endif

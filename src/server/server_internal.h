@@ -1,0 +1,297 @@
+/* What the files of the server share.
+ *
+ * Who owns a request: at any moment exactly one of its connection's event-loop thread, the worker
+ * queue or one worker, and the watch's clock list. The connection is suspended whenever the loop is
+ * not the owner; MHD_resume_connection() hands the request back. So nothing of a request is locked,
+ * except what the watch may ask of a suspended one: `is_gone` and the store's interrupt.
+ */
+#ifndef WEIR_SERVER_INTERNAL_H
+#define WEIR_SERVER_INTERNAL_H
+
+#include <weir/weir.h>
+
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "server/cgi.h"
+#include "server/server.h"
+
+enum weir__refusal {
+#define WEIR_REFUSAL(id, name, http, retry) WEIR__REFUSAL_##id,
+#include "server/refusals.def"
+#undef WEIR_REFUSAL
+    WEIR__REFUSAL_COUNT
+};
+const char *weir__refusal_name(enum weir__refusal refusal);
+unsigned weir__refusal_http(enum weir__refusal refusal);
+unsigned weir__refusal_retry_s(enum weir__refusal refusal);
+
+/* Why a request did not get a guest's answer. First report wins, as with weir_error. */
+struct weir__failure {
+    enum weir__refusal refusal; /* NONE: none */
+    char reason[200];
+    uint64_t limit, used; /* figures, when limit is not 0 */
+    char trap[24];
+    char at[96]; /* innermost guest frame */
+};
+void weir__fail(struct weir__failure *failure, enum weir__refusal refusal, const char *format, ...)
+    WEIR_PRINTF(3, 4);
+
+/* --- figures ------------------------------------------------------------------------------- */
+
+#define WEIR__LATENCY_BUCKETS 18
+extern const uint64_t weir__latency_bounds_us[WEIR__LATENCY_BUCKETS - 1]; /* the last is infinite */
+
+struct weir__route_figures {
+    _Atomic uint64_t by_status[6]; /* hundreds; 0: the connection ended without an answer */
+    _Atomic uint64_t refusals[WEIR__REFUSAL_COUNT];
+    _Atomic uint64_t latency[WEIR__LATENCY_BUCKETS];
+    _Atomic uint64_t latency_sum_ns;
+    _Atomic uint64_t body_bytes, output_bytes;
+    _Atomic uint64_t inline_done; /* finished on the event loop */
+};
+
+/* --- a route and its requests -------------------------------------------------------------- */
+
+struct weir__route {
+    const struct weir_route_config *config;
+    size_t path_size;
+    struct weir_account *account; /* tenant */
+    struct weir_module *module;
+    struct weir_pool *pool;
+    pthread_mutex_t lock; /* free list */
+    struct weir__request *free_list;
+    uint32_t request_count; /* blocks that exist, in use or free */
+    struct weir__route_figures figures;
+};
+
+enum weir__guest_state {
+    WEIR__GUEST_FRESH,       /* not started */
+    WEIR__GUEST_READY,       /* its time slice ended */
+    WEIR__GUEST_WAITS_BODY,  /* stdin is empty and open */
+    WEIR__GUEST_WAITS_ROOM,  /* stdout's buffer is full */
+    WEIR__GUEST_WAITS_CLOCK, /* until wake_ns */
+    WEIR__GUEST_DONE         /* exit_code, or the failure */
+};
+
+struct weir__request {
+    struct weir__request *next; /* free list, worker queue or clock list */
+    struct weir__connection *connection;
+    struct weir__route *route;
+
+    struct weir_instance *instance;
+    struct weir_store *store;
+    struct weir_wasi *wasi;
+    enum weir__guest_state guest;
+    bool was_offloaded;
+    int exit_code;
+    uint64_t inline_left_ns;
+    uint64_t guest_deadline_ns;
+    uint64_t waits_since_ns; /* for the client: moves the deadline */
+    uint64_t wake_ns;
+    _Atomic bool is_gone; /* the client left, or the drain's bound passed */
+    struct weir__failure failure;
+
+    /* Body, on its way in: ring of the latest bytes, then the spool file, then the end. */
+    uint8_t *in;
+    size_t in_begin, in_size;
+    bool in_closed;
+    bool is_spooling;
+    int spool_fd;
+    uint64_t spool_written, spool_read;
+
+    /* Output, on its way out: out[out_begin .. out_end). */
+    size_t out_begin, out_end;
+    uint64_t out_total;
+    bool has_head; /* head is parsed, out_begin is behind it */
+    bool is_streaming;
+    uint64_t body_sent;
+    size_t stderr_size;
+    char stderr_text[WEIR_SERVER_STDERR_BYTES];
+    struct weir_cgi_head head;
+
+    struct weir_cgi_env env;
+    const char *env_list[WEIR_SERVER_ENV_MAX];
+    char env_bytes[WEIR_SERVER_ENV_BYTES];
+    struct weir_trap trap;
+    uint8_t out[WEIR_SERVER_BUFFER_BYTES];
+};
+
+/* --- a connection -------------------------------------------------------------------------- */
+
+struct weir__connection {
+    struct weir_server *server;
+    struct MHD_Connection *mhd;
+    int fd;
+    uint32_t index; /* in the watch's table */
+    bool is_charged;
+    _Atomic uint64_t deadline_ns; /* the watch ends the connection then; 0: none */
+    _Atomic bool is_suspended;
+    _Atomic bool is_timed_out;
+    _Atomic bool awaits_body; /* begun, nothing answered yet */
+    uint32_t watch_generation;
+
+    /* Of the present request. */
+    bool has_target;
+    bool is_begun;
+    bool is_discarding;
+    bool has_answer; /* a response is queued */
+    bool target_is_long;
+    unsigned status;
+    uint64_t begin_ns, answer_ns, suspended_at_ns, suspended_ns;
+    uint64_t received, discarded;
+    struct weir__request *request;
+    struct weir__failure failure;
+    struct weir_cgi_target target;
+    const char *method;
+    char client[INET6_ADDRSTRLEN];
+    char text[WEIR_SERVER_TARGET_MAX + 1];
+    char reply[1024];
+};
+
+/* --- the server ---------------------------------------------------------------------------- */
+
+enum weir__phase {
+    WEIR__STARTING,
+    WEIR__SERVING,
+    WEIR__DRAINING
+};
+
+struct weir__workers {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct weir__request *first, *last;
+    uint32_t queued;
+    bool is_stopping;
+    pthread_t *threads;
+    uint32_t count;
+};
+
+struct weir__watch {
+    pthread_mutex_t lock;
+    int epoll_fd;
+    int wake_fd;
+    pthread_t thread;
+    bool is_running;
+    bool is_stopping;
+    struct weir__connection **connections;
+    uint32_t connection_count;
+    uint32_t connection_max;
+    struct weir__request *clocks; /* unordered: few guests sleep */
+};
+
+struct weir_server {
+    const struct weir_server_config *config;
+    struct weir_account *account;
+    struct weir_engine *engines[2]; /* without and with fuel; NULL where no route asks */
+    struct weir_linker *linkers[2];
+    struct weir__route *routes;     /* in the order of the configuration */
+    struct weir__route **by_length; /* longest path first */
+    struct MHD_Daemon *daemon;
+    int listen_fd;
+    char host[64];
+    uint16_t port;
+    char url[96];
+    _Atomic int phase;
+    _Atomic uint32_t active; /* requests between begin and completion */
+    _Atomic uint64_t connections_total;
+    struct weir__workers workers;
+    struct weir__watch watch;
+    struct weir__route_figures own; /* Weir's own pages and requests without a route */
+    pthread_mutex_t report_lock;    /* one reader of smaps at a time */
+    pthread_mutex_t log_lock;
+    uint64_t log_second;
+    uint32_t log_lines;
+    uint64_t log_left_out;
+    uint64_t charged_threads;
+};
+
+/* server_http.c */
+enum weir_status weir__http_start(struct weir_server *server, struct weir_error *error)
+    WEIR_MUST_USE;
+
+/* exchange.c: the loop's side of a request. */
+enum MHD_Result weir__exchange_begin(struct weir__connection *connection);
+enum MHD_Result weir__exchange_body(struct weir__connection *connection, const char *data,
+                                    size_t *size);
+enum MHD_Result weir__exchange_end(struct weir__connection *connection);
+void weir__exchange_completed(struct weir__connection *connection, bool is_complete);
+/* Sets when the watch gives up on the client: grace, plus what the lowest rate allows. */
+void weir__exchange_expect(struct weir__connection *connection, uint64_t since_ns,
+                           uint64_t grace_ns, uint64_t bytes);
+
+/* route_guest.c: requests that a guest answers. */
+struct weir__route *weir__route_find(struct weir_server *server, const char *path);
+/* A clean block for a request; NULL with the failure set. */
+struct weir__request *weir__request_take(struct weir__connection *connection,
+                                         struct weir__route *route);
+void weir__request_give(struct weir__request *request);
+void weir__route_free_requests(struct weir__route *route);
+/* Copies upload bytes to the ring or the spool. Returns how many were taken. */
+size_t weir__request_feed(struct weir__request *request, const char *data, size_t size);
+bool weir__request_is_runnable(const struct weir__request *request);
+struct weir_wasi_stream weir__request_stream(struct weir__request *request, int number);
+
+/* guest_run.c: any thread that owns the request. */
+void weir__guest_step(struct weir__request *request, uint64_t slice_ns);
+/* Ends a guest that is parked or not started; `refusal` is why. */
+void weir__guest_abort(struct weir__request *request, enum weir__refusal refusal,
+                       const char *reason);
+/* Gives the slot back. */
+void weir__guest_close(struct weir__request *request);
+
+/* answer.c: responses. */
+enum MHD_Result weir__answer_failure(struct weir__connection *connection);
+enum MHD_Result weir__answer_guest(struct weir__request *request);
+enum MHD_Result weir__answer_stream(struct weir__request *request);
+enum MHD_Result weir__answer_text(struct weir__connection *connection, unsigned status,
+                                  const char *type, char *text, size_t size,
+                                  enum MHD_ResponseMemoryMode mode);
+/* Mid-upload, where MHD cannot queue a response: writes one by hand; the connection must end. */
+void weir__answer_raw(struct weir__connection *connection, enum weir__refusal refusal,
+                      const char *reason);
+/* Moves the request to the workers, connection suspended. */
+void weir__exchange_offload(struct weir__request *request);
+/* Suspends until the watch's clock or the client's end. */
+void weir__exchange_sleep(struct weir__request *request);
+/* Runs the guest on this loop's thread as long as its inline time lasts; false when it went to the
+ * workers. */
+bool weir__exchange_pump(struct weir__request *request);
+
+/* worker_pool.c */
+enum weir_status weir__workers_start(struct weir_server *server, struct weir_error *error)
+    WEIR_MUST_USE;
+void weir__workers_push(struct weir__workers *workers, struct weir__request *request);
+void weir__workers_stop(struct weir_server *server);
+
+/* client_watch.c */
+enum weir_status weir__watch_start(struct weir_server *server, struct weir_error *error)
+    WEIR_MUST_USE;
+void weir__watch_stop(struct weir_server *server);
+bool weir__watch_add(struct weir__connection *connection);
+void weir__watch_remove(struct weir__connection *connection);
+/* A suspended connection: tells when the client leaves. */
+void weir__watch_suspended(struct weir__connection *connection);
+void weir__watch_resumed(struct weir__connection *connection);
+/* Puts the request on the clock list until its wake_ns or deadline; it then goes to the workers. */
+void weir__watch_sleep(struct weir__request *request);
+/* Cancels every suspended request and ends every other connection. */
+void weir__watch_cancel_all(struct weir_server *server);
+
+/* Weir's own pages: true when the path is one of them and an answer was queued. */
+typedef enum MHD_Result weir__page(struct weir__connection *connection);
+weir__page *weir__page_find(const char *path);
+enum MHD_Result weir__page_memory(struct weir__connection *connection);
+enum MHD_Result weir__page_metrics(struct weir__connection *connection);
+enum MHD_Result weir__page_healthz(struct weir__connection *connection);
+enum MHD_Result weir__page_readyz(struct weir__connection *connection);
+
+/* server_figures.c */
+void weir__figures_count(struct weir__route_figures *figures, unsigned status,
+                         enum weir__refusal refusal, uint64_t ns);
+/* One line on stderr about a failed guest, at most WEIR_SERVER_LOG_LINES_MAX per second. */
+void weir__log_failure(struct weir_server *server, const struct weir__request *request);
+
+#endif
