@@ -1,0 +1,407 @@
+/* Finding the memory cgroup and reading its levels. The texts are parsed in proc_cgroup_text.c. */
+#include "base/proc_cgroup.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/proc_scan.h"
+#include "base/proc_smaps.h"
+
+/* /proc/self/mountinfo of a machine with thousands of containers; more is refused. */
+#define MOUNTINFO_SIZE_MAX (4u << 20)
+#define MEMBERSHIP_SIZE 16384
+/* memory.stat has about 60 lines of 40 bytes, on NUMA machines no more. */
+#define STAT_SIZE 16384
+#define FILE_PATH_SIZE (2 * WEIR_CGROUP_PATH_SIZE)
+
+static enum weir_status join(char path[FILE_PATH_SIZE], const char *root, const char *rest,
+                             struct weir_error *error)
+{
+    int length = snprintf(path, FILE_PATH_SIZE, "%s%s", root, rest);
+    if (length < 0 || length >= FILE_PATH_SIZE)
+        return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
+                              "a path of %d bytes is longer than %d", length, FILE_PATH_SIZE - 1);
+    return WEIR_OK;
+}
+
+/* --- from the mount to the folder ---------------------------------------------------------- */
+
+/* Whether `path` is `top` or lies below it. */
+static bool is_below(const char *path, const char *top)
+{
+    size_t length = strlen(top);
+    if (length == 1 && top[0] == '/')
+        return path[0] == '/';
+    return strncmp(path, top, length) == 0 && (path[length] == '\0' || path[length] == '/');
+}
+
+/* Folder and levels from a mount and the path inside its hierarchy. */
+static enum weir_status place(struct weir_cgroup *cgroup, const struct weir_mount *mount,
+                              struct weir_error *error)
+{
+    const char *inside = "";
+    cgroup->approximate = !is_below(cgroup->path, mount->root);
+    if (!cgroup->approximate)
+        inside = cgroup->path + (strcmp(mount->root, "/") == 0 ? 0 : strlen(mount->root));
+    /* "/../x": a cgroup above the namespace's root cannot be seen from here. */
+    if (strncmp(inside, "/..", 3) == 0 && (inside[3] == '/' || inside[3] == '\0')) {
+        cgroup->approximate = true;
+        inside = "";
+    }
+    if (strcmp(inside, "/") == 0)
+        inside = "";
+    int length = snprintf(cgroup->folder, sizeof cgroup->folder, "%s%s", mount->point, inside);
+    if (length < 0 || (size_t)length >= sizeof cgroup->folder)
+        return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
+                              "the path of a cgroup has %d bytes, at most %zu are read", length,
+                              sizeof cgroup->folder - 1);
+    size_t top = strlen(mount->point);
+    size_t at = (size_t)length;
+    cgroup->level_count = 0;
+    for (;;) {
+        if (cgroup->level_count == WEIR_CGROUP_LEVELS_MAX)
+            return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
+                                  "%s is more than %d cgroups deep", cgroup->folder,
+                                  WEIR_CGROUP_LEVELS_MAX);
+        cgroup->folder_lengths[cgroup->level_count++] = at;
+        if (at <= top)
+            return WEIR_OK;
+        do
+            at--;
+        while (at > top && cgroup->folder[at] != '/');
+    }
+}
+
+struct mounts {
+    struct weir_mount v1;
+    struct weir_mount v2;
+    struct weir_mount line;
+    bool has_v1;
+    bool has_v2;
+};
+
+/* Of several mounts of one hierarchy the one whose root is nearest above the path is taken. */
+static void prefer(struct weir_mount *best, bool *has, const struct weir_mount *mount,
+                   const char *path)
+{
+    bool leads = path != NULL && is_below(path, mount->root);
+    bool led = *has && path != NULL && is_below(path, best->root);
+    if (*has && (!leads || (led && strlen(mount->root) <= strlen(best->root))))
+        return;
+    *best = *mount;
+    *has = true;
+}
+
+static enum weir_status read_mounts(const char *root, const char *pid, const char *v1_path,
+                                    const char *v2_path, struct mounts *mounts,
+                                    struct weir_error *error)
+{
+    char path[FILE_PATH_SIZE];
+    char rest[64];
+    (void)snprintf(rest, sizeof rest, "/proc/%.20s/mountinfo", pid);
+    enum weir_status status = join(path, root, rest, error);
+    if (status != WEIR_OK)
+        return status;
+    AUTO_FREE char *text = NULL;
+    size_t size = 65536;
+    size_t length = 0;
+    do { /* mountinfo tells no size */
+        free(text);
+        text = malloc(size);
+        if (text == NULL)
+            return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory to read %s",
+                                  path);
+        struct weir_error refusal = {0};
+        status = weir_proc_file_read(path, text, size, &length, &refusal);
+        if (status != WEIR_TOO_LARGE || size >= MOUNTINFO_SIZE_MAX)
+            weir_error_move(error, &refusal);
+        weir_error_done(&refusal);
+        size *= 4;
+    } while (status == WEIR_TOO_LARGE && size <= MOUNTINFO_SIZE_MAX);
+    if (status != WEIR_OK)
+        return status;
+    struct weir_scan scan = weir_scan(text, length);
+    struct weir_scan line;
+    while (weir_scan_line(&scan, &line)) {
+        if (weir_scan_done(&line))
+            continue;
+        status = weir_mount_parse(line.at, (size_t)(line.end - line.at), &mounts->line, error);
+        if (status != WEIR_OK)
+            return status;
+        if (mounts->line.is_v1_memory)
+            prefer(&mounts->v1, &mounts->has_v1, &mounts->line, v1_path);
+        if (mounts->line.is_v2)
+            prefer(&mounts->v2, &mounts->has_v2, &mounts->line, v2_path);
+    }
+    return WEIR_OK;
+}
+
+static bool copy_text(struct weir_text text, char ret_path[WEIR_CGROUP_PATH_SIZE])
+{
+    if (text.bytes == NULL || text.length >= WEIR_CGROUP_PATH_SIZE)
+        return false;
+    memcpy(ret_path, text.bytes, text.length);
+    ret_path[text.length] = '\0';
+    return true;
+}
+
+struct find {
+    char membership[MEMBERSHIP_SIZE];
+    char v1_path[WEIR_CGROUP_PATH_SIZE];
+    char v2_path[WEIR_CGROUP_PATH_SIZE];
+    struct mounts mounts;
+};
+
+static enum weir_status find(const char *root, const char *pid, struct find *find,
+                             struct weir_cgroup *cgroup, struct weir_error *error)
+{
+    char path[FILE_PATH_SIZE];
+    char rest[64];
+    size_t length;
+    struct weir_cgroup_membership membership;
+    (void)snprintf(rest, sizeof rest, "/proc/%.20s/cgroup", pid);
+    enum weir_status status = join(path, root, rest, error);
+    if (status == WEIR_OK)
+        status =
+            weir_proc_file_read(path, find->membership, sizeof find->membership, &length, error);
+    if (status == WEIR_OK)
+        status = weir_cgroup_parse_membership(find->membership, length, &membership, error);
+    if (status != WEIR_OK)
+        return status;
+    bool in_v1 = copy_text(membership.v1, find->v1_path);
+    bool in_v2 = copy_text(membership.v2, find->v2_path);
+    status = read_mounts(root, pid, in_v1 ? find->v1_path : NULL, in_v2 ? find->v2_path : NULL,
+                         &find->mounts, error);
+    if (status != WEIR_OK)
+        return status;
+    if (in_v1 && find->mounts.has_v1) {
+        cgroup->version = find->mounts.has_v2 ? WEIR_CGROUP_HYBRID : WEIR_CGROUP_V1;
+        memcpy(cgroup->path, find->v1_path, sizeof cgroup->path);
+        return place(cgroup, &find->mounts.v1, error);
+    }
+    if (in_v2 && find->mounts.has_v2 && !in_v1) {
+        cgroup->version = WEIR_CGROUP_V2;
+        memcpy(cgroup->path, find->v2_path, sizeof cgroup->path);
+        return place(cgroup, &find->mounts.v2, error);
+    }
+    cgroup->version = WEIR_CGROUP_NONE;
+    return WEIR_OK;
+}
+
+enum weir_status weir_cgroup_find(const char *root, const char *pid, struct weir_cgroup *ret_cgroup,
+                                  struct weir_error *error)
+{
+    AUTO_FREE struct find *state = calloc(1, sizeof *state);
+    AUTO_FREE struct weir_cgroup *cgroup = calloc(1, sizeof *cgroup);
+    if (state == NULL || cgroup == NULL)
+        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET,
+                              "no memory to look for the cgroup of %s", pid);
+    enum weir_status status = find(root, pid, state, cgroup, error);
+    if (status == WEIR_OK)
+        *ret_cgroup = *cgroup;
+    return status;
+}
+
+enum weir_status weir_cgroup_open(const char *root, const char *folder,
+                                  struct weir_cgroup *ret_cgroup, struct weir_error *error)
+{
+    AUTO_FREE struct mounts *mounts = calloc(1, sizeof *mounts);
+    AUTO_FREE struct weir_cgroup *cgroup = calloc(1, sizeof *cgroup);
+    if (mounts == NULL || cgroup == NULL)
+        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory to open %s",
+                              folder);
+    enum weir_status status = read_mounts(root, "self", NULL, NULL, mounts, error);
+    if (status != WEIR_OK)
+        return status;
+    bool in_v1 = mounts->has_v1 && is_below(folder, mounts->v1.point);
+    bool in_v2 = mounts->has_v2 && is_below(folder, mounts->v2.point);
+    if (!in_v1 && !in_v2)
+        return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
+                              "%.150s is not inside a mounted memory cgroup hierarchy", folder);
+    struct weir_mount *mount = in_v1 ? &mounts->v1 : &mounts->v2;
+    cgroup->version = !in_v1           ? WEIR_CGROUP_V2
+                      : mounts->has_v2 ? WEIR_CGROUP_HYBRID
+                                       : WEIR_CGROUP_V1;
+    const char *inside = folder + strlen(mount->point);
+    int length = snprintf(cgroup->path, sizeof cgroup->path, "%s%s",
+                          strcmp(mount->root, "/") == 0 ? "" : mount->root,
+                          *inside != '\0' || strcmp(mount->root, "/") != 0 ? inside : "/");
+    if (length < 0 || (size_t)length >= sizeof cgroup->path)
+        return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET, "the path is too long");
+    size_t end = strlen(cgroup->path); /* "x/" is "x" */
+    while (end > 1 && cgroup->path[end - 1] == '/')
+        cgroup->path[--end] = '\0';
+    status = place(cgroup, mount, error);
+    if (status == WEIR_OK)
+        *ret_cgroup = *cgroup;
+    return status;
+}
+
+/* --- figures ------------------------------------------------------------------------------- */
+
+struct level_reader {
+    const char *root;
+    const struct weir_cgroup *cgroup;
+    size_t level;
+    char text[STAT_SIZE];
+};
+
+/* Into reader->text; VALUE when there is a text to look at. */
+static enum weir_figure_state read_file(struct level_reader *reader, const char *name,
+                                        size_t *ret_length)
+{
+    char path[FILE_PATH_SIZE];
+    int wanted =
+        snprintf(path, sizeof path, "%s%.*s/%s", reader->root,
+                 (int)reader->cgroup->folder_lengths[reader->level], reader->cgroup->folder, name);
+    if (wanted < 0 || wanted >= (int)sizeof path)
+        return WEIR_FIGURE_UNREADABLE;
+    switch (weir_proc_file_read(path, reader->text, sizeof reader->text, ret_length, NULL)) {
+    case WEIR_OK:
+        return WEIR_FIGURE_VALUE;
+    case WEIR_NOT_FOUND:
+        return WEIR_FIGURE_MISSING;
+    case WEIR_TOO_LARGE:
+        return WEIR_FIGURE_MALFORMED;
+    default:
+        return WEIR_FIGURE_UNREADABLE;
+    }
+}
+
+static struct weir_figure read_figure(struct level_reader *reader, const char *name)
+{
+    size_t length;
+    enum weir_figure_state state = read_file(reader, name, &length);
+    if (state != WEIR_FIGURE_VALUE)
+        return (struct weir_figure){state, 0};
+    return weir_cgroup_parse_figure(reader->text, length);
+}
+
+struct key {
+    const char *name;
+    size_t offset;
+};
+
+/* Several figures of one file of "key value" lines. */
+static void read_keys(struct level_reader *reader, const char *name, const struct key *keys,
+                      struct weir_cgroup_level *level)
+{
+    size_t length;
+    enum weir_figure_state state = read_file(reader, name, &length);
+    for (; keys->name != NULL; keys++) {
+        struct weir_figure figure = {state, 0};
+        if (state == WEIR_FIGURE_VALUE)
+            figure = weir_cgroup_parse_key(reader->text, length, keys->name);
+        memcpy((char *)level + keys->offset, &figure, sizeof figure);
+    }
+}
+
+#define LEVEL(member) offsetof(struct weir_cgroup_level, member)
+
+static void read_v2(struct level_reader *reader, struct weir_cgroup_level *level)
+{
+    static const struct key stat[] = {
+        {"anon", LEVEL(anon)},
+        {"file", LEVEL(file)},
+        {"shmem", LEVEL(shmem)},
+        {"active_file", LEVEL(active_file)},
+        {"inactive_file", LEVEL(inactive_file)},
+        {"unevictable", LEVEL(unevictable)},
+        {"file_dirty", LEVEL(dirty)},
+        {"kernel", LEVEL(kernel_usage)},
+        {NULL, 0},
+    };
+    static const struct key events[] = {
+        {"high", LEVEL(events_high)},
+        {"max", LEVEL(events_max)},
+        {"oom", LEVEL(events_oom)},
+        {"oom_kill", LEVEL(events_oom_kill)},
+        {NULL, 0},
+    };
+    level->limit = read_figure(reader, "memory.max");
+    level->high = read_figure(reader, "memory.high");
+    level->usage = read_figure(reader, "memory.current");
+    level->swap_limit = read_figure(reader, "memory.swap.max");
+    level->swap_usage = read_figure(reader, "memory.swap.current");
+    read_keys(reader, "memory.stat", stat, level);
+    read_keys(reader, "memory.events", events, level);
+}
+
+/* What v1 prints for "no limit" depends on the page size; nobody has half as much. */
+static struct weir_figure v1_limit(struct weir_figure figure)
+{
+    if (figure.state == WEIR_FIGURE_VALUE && figure.value > UINT64_C(1) << 62)
+        figure = (struct weir_figure){WEIR_FIGURE_MAX, 0};
+    return figure;
+}
+
+static void read_v1(struct level_reader *reader, struct weir_cgroup_level *level)
+{
+    static const struct key stat[] = {
+        {"total_rss", LEVEL(anon)},
+        {"total_cache", LEVEL(file)},
+        {"total_shmem", LEVEL(shmem)},
+        {"total_active_file", LEVEL(active_file)},
+        {"total_inactive_file", LEVEL(inactive_file)},
+        {"total_unevictable", LEVEL(unevictable)},
+        {"total_dirty", LEVEL(dirty)},
+        {NULL, 0},
+    };
+    static const struct key oom[] = {{"oom_kill", LEVEL(events_oom_kill)}, {NULL, 0}};
+    level->limit = v1_limit(read_figure(reader, "memory.limit_in_bytes"));
+    level->usage = read_figure(reader, "memory.usage_in_bytes");
+    level->high.state = WEIR_FIGURE_MISSING;
+    level->swap_limit = v1_limit(read_figure(reader, "memory.memsw.limit_in_bytes"));
+    level->swap_usage = read_figure(reader, "memory.memsw.usage_in_bytes");
+    level->kernel_usage = read_figure(reader, "memory.kmem.usage_in_bytes");
+    level->events_high.state = WEIR_FIGURE_MISSING;
+    level->events_oom.state = WEIR_FIGURE_MISSING;
+    level->events_max = read_figure(reader, "memory.failcnt");
+    read_keys(reader, "memory.oom_control", oom, level);
+    read_keys(reader, "memory.stat", stat, level);
+    struct weir_figure hierarchy = read_figure(reader, "memory.use_hierarchy");
+    level->limits_below = hierarchy.state != WEIR_FIGURE_VALUE || hierarchy.value != 0;
+}
+
+void weir_cgroup_read(const char *root, const struct weir_cgroup *cgroup, size_t level,
+                      struct weir_cgroup_level *ret_level)
+{
+    struct level_reader reader = {.root = root, .cgroup = cgroup, .level = level};
+    *ret_level = (struct weir_cgroup_level){.limits_below = true};
+    if (cgroup->version == WEIR_CGROUP_V2)
+        read_v2(&reader, ret_level);
+    else
+        read_v1(&reader, ret_level);
+}
+
+bool weir_cgroup_binding(const char *root, const struct weir_cgroup *cgroup,
+                         struct weir_cgroup_binding *ret_binding)
+{
+    bool found = false;
+    for (size_t i = 0; i < cgroup->level_count; i++) {
+        struct weir_cgroup_level level;
+        weir_cgroup_read(root, cgroup, i, &level);
+        if (level.limit.state != WEIR_FIGURE_VALUE || level.usage.state != WEIR_FIGURE_VALUE ||
+            (i != 0 && !level.limits_below))
+            continue;
+        uint64_t usage = level.usage.value;
+        uint64_t cache = 0;
+        if (level.active_file.state == WEIR_FIGURE_VALUE &&
+            level.inactive_file.state == WEIR_FIGURE_VALUE &&
+            !weir_add_u64(level.active_file.value, level.inactive_file.value, &cache))
+            cache = usage;
+        if (cache > usage)
+            cache = usage;
+        uint64_t held = usage - cache;
+        uint64_t headroom = level.limit.value > held ? level.limit.value - held : 0;
+        if (found && headroom >= ret_binding->headroom_bytes)
+            continue;
+        *ret_binding = (struct weir_cgroup_binding){i, level.limit.value, usage, cache, headroom};
+        found = true;
+    }
+    return found;
+}
