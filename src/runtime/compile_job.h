@@ -15,7 +15,7 @@ struct weir_artifact_dir; /* an open artifact directory, 0700, with its key */
 
 struct weir_compile_limits {
     uint64_t memory_bytes; /* RLIMIT_AS of the child; 0: 64 MiB + 32 x module */
-    uint64_t output_bytes; /* 0: 16 MiB + 64 x module */
+    uint64_t output_bytes; /* 0: 32 MiB + 64 x module */
     uint32_t cpu_ms;       /* 0: 10 s + 1 s per 100 KB */
 };
 
@@ -24,16 +24,21 @@ struct weir_compile_job {
     size_t module_bytes;
     struct weir_artifact_options options;
     struct weir_compile_limits limits;
-    struct weir_account *account; /* WEIR_KIND_COMPILER is charged while the job runs */
+    /* WEIR_KIND_COMPILER (module and memory limit) and WEIR_KIND_DESCRIPTOR are charged while the
+     * job runs; NULL: the host's account. */
+    struct weir_account *account;
+    int cancel_fd; /* the job is given up (CANCELLED) once this is readable; 0: none */
     void (*progress)(void *context, uint32_t done, uint32_t total);
     void *progress_context;
 };
 
 struct weir_compile_result {
-    int fd;               /* read-only, the sealed file or a sealed memfd; the caller closes it */
-    bool was_cached;      /* found on disk, not compiled */
-    double compile_ms;    /* 0 when cached */
-    uint64_t peak_bytes;  /* of the child */
+    int fd;          /* read-only, the sealed file or a sealed memfd; the caller closes it */
+    bool was_cached; /* found on disk, not compiled */
+    bool is_filed;   /* `fd` is a file of the directory; otherwise a memfd, which nobody changes */
+    double compile_ms;   /* from the request to the result; 0 when cached */
+    double child_up_ms;  /* from the request to the first word of the child */
+    uint64_t peak_bytes; /* of the child, its output included */
 };
 
 /* Creates the directory (0700) and its key when missing; refuses one that others can write. */
@@ -41,8 +46,20 @@ enum weir_status weir_artifact_dir_open(const char *path, struct weir_artifact_d
                                         struct weir_error *error) WEIR_MUST_USE;
 void weir_artifact_dir_close(struct weir_artifact_dir *dir);
 
+struct weir_artifact_dir_counts {
+    uint64_t hits;
+    uint64_t misses;
+    uint64_t filed;
+    uint64_t file_failures; /* the artifact was used, but could not be kept: disk full ... */
+    uint64_t quarantined;   /* damaged, foreign or misnamed files that were moved away */
+    uint64_t verified;      /* seals computed; less than hits, as identities are remembered */
+};
+void weir_artifact_dir_read(struct weir_artifact_dir *dir, struct weir_artifact_dir_counts *ret);
+
 /* Looks the artifact up in `dir`, or compiles and files it. `dir` NULL: nothing is kept, the result
- * is a sealed memfd. Blocks; any thread. Errors of the compiler (MALFORMED, INVALID, UNSUPPORTED,
+ * is a sealed memfd (sealed by the kernel; no HMAC follows its bytes). The same where filing fails,
+ * which is counted and is no error. Blocks; any thread; as many jobs as there are processors run at
+ * a time, the others wait. Errors of the compiler (MALFORMED, INVALID, UNSUPPORTED,
  * with offset and message) arrive unchanged; COMPILE when the child died or hit a limit. */
 enum weir_status weir_compile_job_run(struct weir_artifact_dir *dir,
                                       const struct weir_compile_job *job,

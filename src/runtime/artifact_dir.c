@@ -1,0 +1,523 @@
+/* The directory of artifacts (DESIGN law 6): ours alone, every file under its key and sealed.
+ *
+ *   KEY                  an artifact and its seal; appears by rename, so it is whole or not there
+ *   seal.key             32 random bytes, 0600, made once
+ *   .new-*               files in the making; old ones are removed when the directory is opened
+ *   quarantine/KEY       what carried a wrong seal or a wrong name; never served
+ *
+ * Several processes may use one directory: whoever renames last wins, and all files of one key are
+ * the same bytes.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "artifact/artifact.h"
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "runtime/compile_internal.h"
+
+#define KEY_NAME "seal.key"
+#define NEW_PREFIX ".new-"
+#define QUARANTINE "quarantine"
+#define OTHERS_WRITE (S_IWGRP | S_IWOTH)
+#define OTHERS_ANY (S_IRWXG | S_IRWXO)
+
+struct weir_artifact_dir {
+    struct weir_io *io;
+    int fd;
+    uint64_t device;
+    struct weir_hash key;
+    pthread_mutex_t lock; /* for what follows */
+    struct weir_artifact_dir_counts counts;
+    uint64_t quarantine_files;
+    struct weir__artifact_seen seen;
+};
+
+/* Closes through the layer that opened. */
+struct dir_fd {
+    struct weir_io *io;
+    int fd;
+};
+static void close_fd(struct dir_fd *fd)
+{
+    if (fd->fd >= 0)
+        (void)weir_io_close(fd->io, fd->fd);
+}
+#define AUTO_FD __attribute__((cleanup(close_fd))) struct dir_fd
+
+static enum weir_status failed(struct weir_error *error, long result, const char *what)
+{
+    return weir_error_set_errno(error, WEIR_IO, (int)-result, "artifact directory: %s", what);
+}
+
+static void count(struct weir_artifact_dir *dir, uint64_t *counter)
+{
+    (void)pthread_mutex_lock(&dir->lock);
+    (*counter)++;
+    (void)pthread_mutex_unlock(&dir->lock);
+}
+
+/* --- names --- */
+
+struct new_name {
+    char text[sizeof NEW_PREFIX + 16];
+};
+
+static enum weir_status make_new_name(struct weir_io *io, struct new_name *ret_name,
+                                      struct weir_error *error)
+{
+    uint64_t number = 0;
+    long got = weir_io_getrandom(io, &number, sizeof number, 0);
+    if (got != (long)sizeof number)
+        return failed(error, got < 0 ? got : -EIO, "no random name");
+    (void)snprintf(ret_name->text, sizeof ret_name->text, NEW_PREFIX "%016" PRIx64, number);
+    return WEIR_OK;
+}
+
+/* --- opening --- */
+
+static enum weir_status open_folder(const char *path, struct weir_io *io, int *ret_fd,
+                                    struct weir_error *error)
+{
+    int made = weir_io_mkdirat(io, AT_FDCWD, path, 0700);
+    if (made < 0 && made != -EEXIST)
+        return weir_error_set_errno(error, WEIR_IO, -made,
+                                    "cannot create the artifact directory %s", path);
+    AUTO_FD fd = {io, weir_io_open(io, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)};
+    if (fd.fd < 0)
+        return weir_error_set_errno(error, WEIR_IO, -fd.fd, "cannot open the artifact directory %s",
+                                    path);
+    struct stat stat;
+    int got = weir_io_fstat(io, fd.fd, &stat);
+    if (got < 0)
+        return failed(error, got, "no information about it");
+    if (stat.st_uid != geteuid())
+        return weir_error_set(error, WEIR_PERMISSION, WEIR_NO_OFFSET,
+                              "the artifact directory %s belongs to user %u, we are %u; give us "
+                              "one of our own",
+                              path, stat.st_uid, geteuid());
+    if ((stat.st_mode & OTHERS_WRITE) != 0)
+        return weir_error_set(error, WEIR_PERMISSION, WEIR_NO_OFFSET,
+                              "others may write to the artifact directory %s (mode %04o); empty "
+                              "it and chmod 700",
+                              path, stat.st_mode & 07777u);
+    *ret_fd = fd.fd;
+    fd.fd = -1;
+    return WEIR_OK;
+}
+
+static enum weir_status read_key(struct weir_artifact_dir *dir, struct weir_error *error)
+{
+    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->fd, KEY_NAME, O_RDONLY | O_NOFOLLOW, 0)};
+    if (fd.fd == -ENOENT)
+        return WEIR_NOT_FOUND;
+    if (fd.fd < 0)
+        return failed(error, fd.fd, "cannot open " KEY_NAME);
+    struct stat stat;
+    int got = weir_io_fstat(dir->io, fd.fd, &stat);
+    if (got < 0)
+        return failed(error, got, "no information about " KEY_NAME);
+    if (!S_ISREG(stat.st_mode) || stat.st_uid != geteuid() || (stat.st_mode & OTHERS_ANY) != 0)
+        return weir_error_set(error, WEIR_PERMISSION, WEIR_NO_OFFSET,
+                              "others may read " KEY_NAME " of the artifact directory (mode "
+                              "%04o); remove it, all modules will be compiled again",
+                              stat.st_mode & 07777u);
+    long size = weir_io_read_full(dir->io, fd.fd, dir->key.bytes, sizeof dir->key.bytes);
+    if (size < 0)
+        return failed(error, size, "cannot read " KEY_NAME);
+    if (size != (long)sizeof dir->key.bytes || stat.st_size != size)
+        return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
+                              KEY_NAME " of the artifact directory has %lld bytes instead of 32; "
+                                       "remove it, all modules will be compiled again",
+                              (long long)stat.st_size);
+    return WEIR_OK;
+}
+
+/* Writes a key under a new name and links it in place: of several processes one wins, whole. */
+static enum weir_status write_key(struct weir_artifact_dir *dir, const char *name,
+                                  struct weir_error *error)
+{
+    struct weir_hash key;
+    long got = weir_io_getrandom(dir->io, key.bytes, sizeof key.bytes, 0);
+    if (got != (long)sizeof key.bytes)
+        return failed(error, got < 0 ? got : -EIO, "no random key");
+    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->fd, name, O_WRONLY | O_CREAT | O_EXCL, 0600)};
+    if (fd.fd < 0)
+        return failed(error, fd.fd, "cannot create a file");
+    int result = weir_io_write_all(dir->io, fd.fd, key.bytes, sizeof key.bytes);
+    if (result == 0)
+        result = weir_io_fsync(dir->io, fd.fd);
+    if (result == 0)
+        result = weir_io_linkat(dir->io, dir->fd, name, dir->fd, KEY_NAME, 0);
+    if (result == 0)
+        result = weir_io_fsync(dir->io, dir->fd);
+    (void)weir_io_unlinkat(dir->io, dir->fd, name, 0);
+    if (result < 0 && result != -EEXIST)
+        return failed(error, result, "cannot write " KEY_NAME);
+    return WEIR_OK;
+}
+
+static enum weir_status have_key(struct weir_artifact_dir *dir, struct weir_error *error)
+{
+    enum weir_status status = read_key(dir, error);
+    if (status != WEIR_NOT_FOUND)
+        return status;
+    struct new_name name;
+    if ((status = make_new_name(dir->io, &name, error)) != WEIR_OK ||
+        (status = write_key(dir, name.text, error)) != WEIR_OK)
+        return status;
+    status = read_key(dir, error);
+    if (status == WEIR_NOT_FOUND)
+        return failed(error, -ENOENT, KEY_NAME " is gone again");
+    return status;
+}
+
+/* Calls visit for every name in `fd`; a directory that cannot be read has none. */
+static void each_name(struct weir_artifact_dir *dir, int fd,
+                      void (*visit)(struct weir_artifact_dir *dir, int fd, const char *name))
+{
+    _Alignas(struct dirent64) char buffer[4096];
+    for (;;) {
+        long size = weir_io_getdents(dir->io, fd, buffer, sizeof buffer);
+        if (size <= 0)
+            return;
+        for (long at = 0; at < size;) {
+            const struct dirent64 *entry = (const void *)(buffer + at);
+            if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+                visit(dir, fd, entry->d_name);
+            at += entry->d_reclen;
+        }
+    }
+}
+
+static void remove_stale(struct weir_artifact_dir *dir, int fd, const char *name)
+{
+    struct stat stat;
+    struct timespec now;
+    if (strncmp(name, NEW_PREFIX, strlen(NEW_PREFIX)) != 0 ||
+        weir_io_fstatat(dir->io, fd, name, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
+        weir_io_clock_gettime(dir->io, CLOCK_REALTIME, &now) < 0)
+        return;
+    if (now.tv_sec - stat.st_mtim.tv_sec > WEIR_ARTIFACT_STALE_S)
+        (void)weir_io_unlinkat(dir->io, fd, name, 0);
+}
+
+static void count_quarantined(struct weir_artifact_dir *dir, int fd, const char *name)
+{
+    (void)fd;
+    (void)name;
+    dir->quarantine_files++;
+}
+
+static enum weir_status prepare(struct weir_artifact_dir *dir, struct weir_error *error)
+{
+    struct stat stat;
+    int got = weir_io_fstat(dir->io, dir->fd, &stat);
+    if (got < 0)
+        return failed(error, got, "no information about it");
+    dir->device = stat.st_dev;
+    enum weir_status status = have_key(dir, error);
+    if (status != WEIR_OK)
+        return status;
+    AUTO_FD list = {dir->io, weir_io_open(dir->io, dir->fd, ".", O_RDONLY | O_DIRECTORY, 0)};
+    if (list.fd >= 0)
+        each_name(dir, list.fd, remove_stale);
+    AUTO_FD quarantine = {dir->io, weir_io_open(dir->io, dir->fd, QUARANTINE,
+                                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)};
+    if (quarantine.fd >= 0)
+        each_name(dir, quarantine.fd, count_quarantined);
+    return WEIR_OK;
+}
+
+enum weir_status weir__artifact_dir_open(const char *path, struct weir_io *io,
+                                         struct weir_artifact_dir **ret_dir,
+                                         struct weir_error *error)
+{
+    struct weir_account *host = weir_account_host();
+    int fd = -1;
+    enum weir_status status = weir_account_charge(host, WEIR_KIND_DESCRIPTOR, 1, error);
+    if (status != WEIR_OK)
+        return status;
+    if ((status = open_folder(path, io, &fd, error)) != WEIR_OK) {
+        weir_account_discharge(host, WEIR_KIND_DESCRIPTOR, 1);
+        return status;
+    }
+    struct weir_artifact_dir *dir =
+        weir_account_alloc(host, WEIR_KIND_METADATA, sizeof *dir, error);
+    if (dir == NULL) {
+        (void)weir_io_close(io, fd);
+        weir_account_discharge(host, WEIR_KIND_DESCRIPTOR, 1);
+        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_NO_MEMORY;
+    }
+    dir->io = io;
+    dir->fd = fd;
+    (void)pthread_mutex_init(&dir->lock, NULL);
+    if ((status = prepare(dir, error)) != WEIR_OK) {
+        weir_artifact_dir_close(dir);
+        return status;
+    }
+    *ret_dir = dir;
+    return WEIR_OK;
+}
+
+enum weir_status weir_artifact_dir_open(const char *path, struct weir_artifact_dir **ret_dir,
+                                        struct weir_error *error)
+{
+    return weir__artifact_dir_open(path, weir_io_system(), ret_dir, error);
+}
+
+void weir_artifact_dir_close(struct weir_artifact_dir *dir)
+{
+    if (dir == NULL)
+        return;
+    struct weir_account *host = weir_account_host();
+    (void)weir_io_close(dir->io, dir->fd);
+    (void)pthread_mutex_destroy(&dir->lock);
+    explicit_bzero(&dir->key, sizeof dir->key);
+    weir_account_free(host, WEIR_KIND_METADATA, dir, sizeof *dir);
+    weir_account_discharge(host, WEIR_KIND_DESCRIPTOR, 1);
+}
+
+void weir_artifact_dir_read(struct weir_artifact_dir *dir, struct weir_artifact_dir_counts *ret)
+{
+    (void)pthread_mutex_lock(&dir->lock);
+    *ret = dir->counts;
+    (void)pthread_mutex_unlock(&dir->lock);
+}
+
+/* --- verifying --- */
+
+static bool is_seen(struct weir_artifact_dir *dir, const struct weir__artifact_identity *identity)
+{
+    (void)pthread_mutex_lock(&dir->lock);
+    bool found = weir__artifact_seen_has(&dir->seen, identity);
+    (void)pthread_mutex_unlock(&dir->lock);
+    return found;
+}
+
+static void remember(struct weir_artifact_dir *dir, const struct weir__artifact_identity *identity)
+{
+    (void)pthread_mutex_lock(&dir->lock);
+    weir__artifact_seen_add(&dir->seen, identity);
+    (void)pthread_mutex_unlock(&dir->lock);
+}
+
+static enum weir_status check_seal(struct weir_artifact_dir *dir, int fd, uint64_t size,
+                                   struct weir_error *error)
+{
+    struct weir_hash expected, found;
+    enum weir_status status =
+        weir__artifact_mac_file(dir->io, fd, size, &dir->key, &expected, error);
+    if (status != WEIR_OK)
+        return status;
+    long got = weir_io_pread(dir->io, fd, found.bytes, sizeof found.bytes, size);
+    if (got != (long)sizeof found.bytes || !weir_hash_equal(&expected, &found))
+        return weir_error_set(error, WEIR_CORRUPT, size,
+                              "the seal of an artifact does not fit its bytes: damaged, or made "
+                              "by somebody else");
+    return WEIR_OK;
+}
+
+enum weir_status weir_artifact_dir_verify(struct weir_artifact_dir *dir, int fd,
+                                          struct weir_error *error)
+{
+    struct stat stat, after;
+    int got = weir_io_fstat(dir->io, fd, &stat);
+    if (got < 0)
+        return failed(error, got, "no information about an artifact");
+    if (!S_ISREG(stat.st_mode) || stat.st_dev != dir->device || stat.st_uid != geteuid())
+        return weir_error_set(error, WEIR_FOREIGN, WEIR_NO_OFFSET,
+                              "an artifact that is not a file of ours");
+    if ((uint64_t)stat.st_size <= WEIR_ARTIFACT_SEAL_BYTES)
+        return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
+                              "an artifact of %lld bytes has no room for its seal",
+                              (long long)stat.st_size);
+    struct weir__artifact_identity identity = weir__artifact_identify(&stat);
+    if (is_seen(dir, &identity))
+        return WEIR_OK;
+    count(dir, &dir->counts.verified);
+    enum weir_status status =
+        check_seal(dir, fd, (uint64_t)stat.st_size - WEIR_ARTIFACT_SEAL_BYTES, error);
+    if (status != WEIR_OK)
+        return status;
+    /* What was hashed is what will be used, unless the file changed meanwhile. */
+    got = weir_io_fstat(dir->io, fd, &after);
+    if (got < 0)
+        return failed(error, got, "no information about an artifact");
+    struct weir__artifact_identity now = weir__artifact_identify(&after);
+    if (memcmp(&identity, &now, sizeof now) != 0)
+        return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
+                              "an artifact changed while it was read");
+    remember(dir, &identity);
+    return WEIR_OK;
+}
+
+/* --- finding --- */
+
+/* Moves a bad file away; where that fails it is removed, and where that fails too it stays and
+ * is refused again next time. */
+static void quarantine(struct weir_artifact_dir *dir, const char *name)
+{
+    (void)pthread_mutex_lock(&dir->lock);
+    bool has_room = dir->quarantine_files < WEIR_ARTIFACT_QUARANTINE_MAX;
+    dir->quarantine_files += has_room;
+    dir->counts.quarantined++;
+    (void)pthread_mutex_unlock(&dir->lock);
+    char target[sizeof QUARANTINE + WEIR_HASH_HEX_SIZE];
+    (void)snprintf(target, sizeof target, QUARANTINE "/%s", name);
+    if (has_room) {
+        (void)weir_io_mkdirat(dir->io, dir->fd, QUARANTINE, 0700);
+        if (weir_io_renameat(dir->io, dir->fd, name, dir->fd, target, 0) == 0)
+            return;
+    }
+    (void)weir_io_unlinkat(dir->io, dir->fd, name, 0);
+}
+
+/* Sealed by us, but also what its name says? */
+static enum weir_status check_name(struct weir_artifact_dir *dir, int fd,
+                                   const struct weir_hash *key, struct weir_error *error)
+{
+    struct weir_artifact_head head;
+    struct stat stat;
+    long got = weir_io_pread(dir->io, fd, &head, sizeof head, WEIR_ARTIFACT_HEAD_OFFSET);
+    int stated = weir_io_fstat(dir->io, fd, &stat);
+    if (got < 0 || stated < 0)
+        return failed(error, got < 0 ? got : stated, "cannot read an artifact");
+    if (got != (long)sizeof head ||
+        memcmp(head.magic, WEIR_ARTIFACT_MAGIC, sizeof head.magic) != 0 ||
+        head.file_bytes + WEIR_ARTIFACT_SEAL_BYTES != (uint64_t)stat.st_size ||
+        memcmp(head.key, key->bytes, sizeof head.key) != 0)
+        return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
+                              "an artifact is not what its name says");
+    return WEIR_OK;
+}
+
+enum weir_status weir__artifact_dir_find(struct weir_artifact_dir *dir, const struct weir_hash *key,
+                                         int *ret_fd, struct weir_error *error)
+{
+    char name[WEIR_HASH_HEX_SIZE];
+    weir_hash_hex(key, name);
+    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->fd, name, O_RDONLY | O_NOFOLLOW, 0)};
+    if (fd.fd >= 0) {
+        struct weir_error why = {0};
+        enum weir_status status = weir_artifact_dir_verify(dir, fd.fd, &why);
+        if (status == WEIR_OK)
+            status = check_name(dir, fd.fd, key, &why);
+        if (status == WEIR_OK) {
+            count(dir, &dir->counts.hits);
+            *ret_fd = fd.fd;
+            fd.fd = -1;
+            return WEIR_OK;
+        }
+        if (status == WEIR_NO_MEMORY)
+            (void)weir_error_set(error, status, WEIR_NO_OFFSET, "%s", why.message);
+        weir_error_done(&why);
+        if (status == WEIR_NO_MEMORY)
+            return status;
+        if (status != WEIR_IO)
+            quarantine(dir, name);
+    } else if (fd.fd == -ELOOP || fd.fd == -ENXIO) {
+        quarantine(dir, name);
+    }
+    count(dir, &dir->counts.misses);
+    return WEIR_NOT_FOUND;
+}
+
+/* --- filing --- */
+
+static bool is_zero(const uint8_t *bytes, size_t size)
+{
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
+/* Writes what is not zero; whole pages of zeros stay holes. 0 or -errno. */
+static long write_sparse(struct weir_io *io, int fd, const uint8_t *bytes, size_t size)
+{
+    const size_t page = WEIR_ARTIFACT_PAGE;
+    for (size_t at = 0; at < size;) {
+        size_t end = at;
+        while (end < size && !is_zero(bytes + end, page < size - end ? page : size - end))
+            end += page < size - end ? page : size - end;
+        while (at < end) {
+            long count = weir_io_pwrite(io, fd, bytes + at, end - at, at);
+            if (count == -EINTR)
+                continue;
+            if (count <= 0)
+                return count < 0 ? count : -EIO;
+            at += (size_t)count;
+        }
+        if (at < size)
+            at += page < size - at ? page : size - at;
+    }
+    return 0;
+}
+
+static enum weir_status write_sealed(struct weir_artifact_dir *dir, int fd, const uint8_t *bytes,
+                                     size_t size, struct weir_error *error)
+{
+    struct weir_hash seal;
+    enum weir_status status =
+        weir_hash_hmac(dir->key.bytes, sizeof dir->key.bytes, bytes, size, &seal, error);
+    if (status != WEIR_OK)
+        return status;
+    long result = weir_io_ftruncate(dir->io, fd, size + sizeof seal.bytes);
+    if (result == 0)
+        result = write_sparse(dir->io, fd, bytes, size);
+    if (result == 0) {
+        result = weir_io_pwrite(dir->io, fd, seal.bytes, sizeof seal.bytes, size);
+        result = result == (long)sizeof seal.bytes ? 0 : result < 0 ? result : -ENOSPC;
+    }
+    if (result == 0)
+        result = weir_io_fsync(dir->io, fd);
+    return result == 0 ? WEIR_OK : failed(error, result, "cannot write an artifact");
+}
+
+/* The file is renamed while it is open; its change time moves, so it is identified afterwards. */
+static enum weir_status publish(struct weir_artifact_dir *dir, const char *from, const char *to,
+                                int *ret_fd, struct weir_error *error)
+{
+    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->fd, from, O_RDONLY | O_NOFOLLOW, 0)};
+    if (fd.fd < 0)
+        return failed(error, fd.fd, "cannot open an artifact");
+    long result = weir_io_renameat(dir->io, dir->fd, from, dir->fd, to, 0);
+    if (result == 0)
+        result = weir_io_fsync(dir->io, dir->fd);
+    struct stat stat;
+    if (result == 0)
+        result = weir_io_fstat(dir->io, fd.fd, &stat);
+    if (result != 0)
+        return failed(error, result, "cannot publish an artifact");
+    struct weir__artifact_identity identity = weir__artifact_identify(&stat);
+    remember(dir, &identity);
+    *ret_fd = fd.fd;
+    fd.fd = -1;
+    return WEIR_OK;
+}
+
+enum weir_status weir__artifact_dir_file(struct weir_artifact_dir *dir, const struct weir_hash *key,
+                                         const uint8_t *bytes, size_t size, int *ret_fd,
+                                         struct weir_error *error)
+{
+    char name[WEIR_HASH_HEX_SIZE];
+    weir_hash_hex(key, name);
+    struct new_name temporary;
+    enum weir_status status = make_new_name(dir->io, &temporary, error);
+    if (status == WEIR_OK) {
+        AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->fd, temporary.text,
+                                            O_WRONLY | O_CREAT | O_EXCL, 0600)};
+        if (fd.fd < 0)
+            status = failed(error, fd.fd, "cannot create a file");
+        else if ((status = write_sealed(dir, fd.fd, bytes, size, error)) == WEIR_OK)
+            status = publish(dir, temporary.text, name, ret_fd, error);
+        if (fd.fd >= 0 && status != WEIR_OK)
+            (void)weir_io_unlinkat(dir->io, dir->fd, temporary.text, 0);
+    }
+    count(dir, status == WEIR_OK ? &dir->counts.filed : &dir->counts.file_failures);
+    return status;
+}

@@ -1,0 +1,26 @@
+/* Every fixed bound of compile jobs and artifact directories, each with its reason. */
+#ifndef WEIR_RUNTIME_COMPILE_LIMITS_H
+#define WEIR_RUNTIME_COMPILE_LIMITS_H
+
+/* Jobs at a time: one per processor, within these. */
+#define WEIR_COMPILE_SLOTS_MIN 2u
+#define WEIR_COMPILE_SLOTS_MAX 16u
+
+/* Descriptors that one job holds: module, output, two ends of its reply socket. */
+#define WEIR_COMPILE_JOB_FDS 4u
+
+/* Times that a job is tried: a spawner that somebody killed is worth one more. */
+#define WEIR_COMPILE_TRIES 2u
+
+/* File identities whose seal is known to be good: sets of a few, 128 KiB in all. 10,000 loaded
+ * artifacts share it; one that fell out costs a hash of its file. */
+#define WEIR_ARTIFACT_SEEN_SETS 512u
+#define WEIR_ARTIFACT_SEEN_WAYS 8u
+
+/* Files kept for inspection in quarantine; beyond, damaged files are removed. */
+#define WEIR_ARTIFACT_QUARANTINE_MAX 64u
+
+/* A file in the making that is older than this was left by a process that died. */
+#define WEIR_ARTIFACT_STALE_S 3600
+
+#endif
