@@ -43,9 +43,13 @@ struct weir_account_reading {
     enum weir_account_role role;
     uint64_t limit_bytes; /* WEIR_UNLIMITED when none */
     uint64_t used_bytes;  /* by this account and everything under it */
+    /* Exact for stores and instances. Above them: what was granted at most, which holds the idle
+     * credit of the stores at that moment. */
     uint64_t peak_bytes;
-    uint64_t refused_count;
-    uint64_t kinds[WEIR_KIND_COUNT];      /* used, per kind; counts for kinds of unit N */
+    uint64_t refused_count;          /* charges that this account's limit refused, whoever asked */
+    uint64_t kinds[WEIR_KIND_COUNT]; /* used, per kind; counts for kinds of unit N */
+    /* Exact for stores and instances. Above them: own charges, and the highest sum that a reading
+     * or the composition of a peak came across. */
     uint64_t kind_peaks[WEIR_KIND_COUNT];
 };
 

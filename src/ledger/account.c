@@ -210,6 +210,7 @@ static void die_and_unlock(struct weir_account *account)
     void (*drained)(void *context) = account->drained;
     void *context = account->drained_context;
     bool parent_owned = parent->holder != NULL;
+    WEIR_ASSERT(weir__get(&account->credit) == 0 && weir__get(&account->granted) == 0);
     account->dead = true;
     parent->child_count--;
     struct weir_account *swept = sweep(account);

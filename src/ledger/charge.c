@@ -166,10 +166,15 @@ static void discharge_shared(struct weir_account *account, enum weir_kind kind, 
 
 /* --- stores and instances ------------------------------------------------------------------ */
 
+static inline bool is_closed(const struct weir_account *account)
+{
+    return (atomic_load_explicit(&account->slow, memory_order_relaxed) & WEIR__SLOW_CLOSED) != 0;
+}
+
 /* How much more than it needs a holder may ask for: less the nearer a limit is. */
 static uint64_t slab_for(const struct weir_account *holder, uint64_t need)
 {
-    if ((atomic_load_explicit(&holder->slow, memory_order_relaxed) & WEIR__SLOW_CLOSED) != 0)
+    if (is_closed(holder))
         return 0;
     uint64_t slab = weir__ledger.slab_bytes;
     for (const struct weir_account *at = holder->parent; at != NULL; at = at->parent) {
@@ -180,6 +185,16 @@ static uint64_t slab_for(const struct weir_account *holder, uint64_t need)
         slab = room < slab ? room : slab;
     }
     return slab;
+}
+
+void weir__credit_return(struct weir_account *holder)
+{
+    enter_wait(holder);
+    uint64_t credit = weir__get(&holder->credit);
+    weir__set(&holder->credit, 0);
+    leave(holder);
+    if (credit != 0)
+        weir__ungrant(holder->parent, credit);
 }
 
 /* Settles what the hot path left: more credit, limits, draining, closed accounts. */
@@ -205,8 +220,11 @@ static __attribute__((noinline)) enum weir_status charge_slow(struct weir_accoun
             return WEIR_OK;
         }
         leave(holder);
-        if (level != NULL)
+        if (level != NULL) {
+            if (is_closed(holder))
+                weir__credit_return(holder);
             return weir__refuse(account, kind, amount, level, error);
+        }
         uint64_t need = amount - credit;
         uint64_t slab = slab_for(holder, need);
         if (slab != 0 && weir__grant(holder->parent, need + slab, &level))
@@ -224,8 +242,7 @@ static __attribute__((noinline)) void discharge_slow(struct weir_account *accoun
     struct weir_account *holder = account->holder;
     weir__peak_leave();
     enter_wait(holder);
-    bool closed =
-        (atomic_load_explicit(&holder->slow, memory_order_relaxed) & WEIR__SLOW_CLOSED) != 0;
+    bool closed = is_closed(holder);
     drop(&holder->kinds[kind], amount);
     drop(&holder->used, amount);
     if (account != holder) {
@@ -239,18 +256,8 @@ static __attribute__((noinline)) void discharge_slow(struct weir_account *accoun
     leave(holder);
     if (excess != 0)
         weir__ungrant(holder->parent, excess);
-    if ((atomic_load_explicit(&account->slow, memory_order_relaxed) & WEIR__SLOW_CLOSED) != 0)
+    if (is_closed(account))
         weir__account_settle(account);
-}
-
-void weir__credit_return(struct weir_account *holder)
-{
-    enter_wait(holder);
-    uint64_t credit = weir__get(&holder->credit);
-    weir__set(&holder->credit, 0);
-    leave(holder);
-    if (credit != 0)
-        weir__ungrant(holder->parent, credit);
 }
 
 /* --- things that are counted --------------------------------------------------------------- */
@@ -294,7 +301,7 @@ static void discharge_count(struct weir_account *account, enum weir_kind kind, u
     drop(&holder->kinds[kind], amount);
     if (account != holder)
         drop(&account->kinds[kind], amount);
-    if ((atomic_load_explicit(&account->slow, memory_order_relaxed) & WEIR__SLOW_CLOSED) != 0)
+    if (is_closed(account))
         weir__account_settle(account);
 }
 
