@@ -267,18 +267,21 @@ static void elem_drop(struct weir_vmctx *v, uint64_t segment)
     running->has_elem[segment] = false;
 }
 
+/* A function's address as data, which ISO C has no direct cast for. */
+#define ADDRESS(function) ((const void *)(uintptr_t)(function))
+
 static const void *const builtins[WEIR_BUILTIN_COUNT] = {
-    [WEIR_BUILTIN_POLL] = (const void *)builtin_poll,
-    [WEIR_BUILTIN_MEMORY_GROW] = (const void *)memory_grow,
-    [WEIR_BUILTIN_MEMORY_COPY] = (const void *)memory_copy,
-    [WEIR_BUILTIN_MEMORY_FILL] = (const void *)memory_fill,
-    [WEIR_BUILTIN_MEMORY_INIT] = (const void *)memory_init,
-    [WEIR_BUILTIN_DATA_DROP] = (const void *)data_drop,
-    [WEIR_BUILTIN_TABLE_GROW] = (const void *)table_grow,
-    [WEIR_BUILTIN_TABLE_FILL] = (const void *)table_fill,
-    [WEIR_BUILTIN_TABLE_COPY] = (const void *)table_copy,
-    [WEIR_BUILTIN_TABLE_INIT] = (const void *)table_init,
-    [WEIR_BUILTIN_ELEM_DROP] = (const void *)elem_drop,
+    [WEIR_BUILTIN_POLL] = ADDRESS(builtin_poll),
+    [WEIR_BUILTIN_MEMORY_GROW] = ADDRESS(memory_grow),
+    [WEIR_BUILTIN_MEMORY_COPY] = ADDRESS(memory_copy),
+    [WEIR_BUILTIN_MEMORY_FILL] = ADDRESS(memory_fill),
+    [WEIR_BUILTIN_MEMORY_INIT] = ADDRESS(memory_init),
+    [WEIR_BUILTIN_DATA_DROP] = ADDRESS(data_drop),
+    [WEIR_BUILTIN_TABLE_GROW] = ADDRESS(table_grow),
+    [WEIR_BUILTIN_TABLE_FILL] = ADDRESS(table_fill),
+    [WEIR_BUILTIN_TABLE_COPY] = ADDRESS(table_copy),
+    [WEIR_BUILTIN_TABLE_INIT] = ADDRESS(table_init),
+    [WEIR_BUILTIN_ELEM_DROP] = ADDRESS(elem_drop),
 };
 
 static struct answer imported_function(void)
@@ -351,7 +354,7 @@ static void make_functions_and_globals(struct harness *h)
         ref->vmctx = h->vmctx;
         ref->func_index = i;
         ref->type_id = m->types[m->funcs[i].type_index].canonical + 100;
-        ref->code = (const void *)imported_function;
+        ref->code = ADDRESS(imported_function);
         if (i >= m->func_import_count)
             ref->code = h->text + h->code.funcs[i - m->func_import_count].text_offset;
         if (i < m->func_import_count) {
