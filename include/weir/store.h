@@ -37,6 +37,11 @@ void *weir_store_data(const struct weir_store *store);
 struct weir_account *weir_store_account(struct weir_store *store);
 struct weir_engine *weir_store_engine(struct weir_store *store);
 
+/* Gives the guest stack back; the next call takes one again. For a store that will be idle. */
+void weir_store_rest(struct weir_store *store);
+/* Why memory.grow or table.grow was refused the first time since the last reset; NULL: never. */
+const struct weir_error *weir_store_refusal(const struct weir_store *store);
+
 /* Fuel left; STATE when the engine has no fuel. Negative fuel is not possible: at most INT64_MAX. */
 enum weir_status weir_store_set_fuel(struct weir_store *store, uint64_t fuel,
                                      struct weir_error *error);

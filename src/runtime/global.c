@@ -1,0 +1,40 @@
+/* Globals: a type and a pointer to the one place where the value lives, in the vmctx of the
+ * instance that defines it or, for the host's own, beside the record. */
+#include <weir/extern.h>
+
+#include "runtime/store_internal.h"
+
+enum weir_status weir_global_new(struct weir_store *store, enum weir_type type, bool is_mutable,
+                                 union weir_value value, struct weir_global **ret_global,
+                                 struct weir_error *error)
+{
+    struct weir_global *global = weir__store_alloc(store, sizeof *global, error);
+    union weir_value *home = weir__store_alloc(store, sizeof *home, error);
+    if (global == NULL || home == NULL)
+        return weir__refused(error);
+    *global =
+        (struct weir_global){.store = store, .type = type, .is_mutable = is_mutable, .value = home};
+    *home = value;
+    *ret_global = global;
+    return WEIR_OK;
+}
+
+enum weir_type weir_global_type(const struct weir_global *global, bool *ret_is_mutable)
+{
+    if (ret_is_mutable != NULL)
+        *ret_is_mutable = global->is_mutable;
+    return global->type;
+}
+
+union weir_value weir_global_get(const struct weir_global *global)
+{
+    return *global->value;
+}
+
+enum weir_status weir_global_set(struct weir_global *global, union weir_value value)
+{
+    if (!global->is_mutable)
+        return WEIR_STATE;
+    *global->value = value;
+    return WEIR_OK;
+}

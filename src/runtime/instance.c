@@ -1,0 +1,368 @@
+/* Instances: allocation, instantiation in the specification's order (4.5.4), exports.
+ *
+ * Until the first segment is applied nobody can see the instance, and a failure gives back what it
+ * took. From then on others may hold its functions; it stays in its store to the end, reset or not.
+ */
+#include <string.h>
+
+#include "runtime/store_internal.h"
+
+/* Arrays of an instance in one piece, so that it costs one allocation. */
+struct layout {
+    size_t vmctx, funcrefs, memories, tables, globals, bindings, dropped_data, dropped_elems, saved,
+        saved_data, saved_elems;
+    size_t bytes;
+};
+
+static size_t take(struct layout *layout, size_t count, size_t size)
+{
+    size_t at = layout->bytes;
+    layout->bytes = (at + count * size + 15) & ~(size_t)15;
+    return at;
+}
+
+static uint32_t own_mutable_globals(const struct weir_artifact *artifact)
+{
+    uint32_t count = 0;
+    for (uint32_t i = artifact->head->global_import_count; i < artifact->head->globals.count; i++)
+        count += artifact->globals[i].is_mutable != 0;
+    return count;
+}
+
+/* Counts are 32 bits and bounded by the artifact's checks; the sums fit 64 bits. */
+static void lay_out(const struct weir_artifact *artifact, struct layout *layout)
+{
+    const struct weir_artifact_head *head = artifact->head;
+    *layout = (struct layout){0};
+    (void)take(layout, 1, sizeof(struct weir_instance));
+    layout->vmctx =
+        take(layout, 1, WEIR_ABI_VMCTX_SIZE(head->func_import_count, head->globals.count));
+    layout->funcrefs = take(layout, head->escape_count, sizeof(struct weir_funcref));
+    layout->memories = take(layout, head->memories.count, sizeof(void *));
+    layout->tables = take(layout, head->tables.count, sizeof(void *));
+    layout->globals = take(layout, head->globals.count, sizeof(struct weir_global));
+    layout->bindings = take(layout, head->func_import_count, sizeof(struct weir__binding));
+    layout->dropped_data = take(layout, (head->datas.count + 63) / 64, sizeof(uint64_t));
+    layout->dropped_elems = take(layout, (head->elems.count + 63) / 64, sizeof(uint64_t));
+    layout->saved = take(layout, own_mutable_globals(artifact), sizeof(union weir_value));
+    layout->saved_data = take(layout, (head->datas.count + 63) / 64, sizeof(uint64_t));
+    layout->saved_elems = take(layout, (head->elems.count + 63) / 64, sizeof(uint64_t));
+}
+
+static struct weir_instance *allocate(struct weir_store *store, struct weir_module *module,
+                                      struct weir_error *error)
+{
+    struct layout layout;
+    lay_out(&module->artifact, &layout);
+    uint8_t *base = weir__store_alloc(store, layout.bytes, error);
+    if (base == NULL)
+        return NULL;
+    struct weir_instance *instance = (struct weir_instance *)(void *)base;
+    instance->store = store;
+    instance->module = module;
+    instance->vmctx = (struct weir_vmctx *)(void *)(base + layout.vmctx);
+    instance->memories = (struct weir_memory **)(void *)(base + layout.memories);
+    instance->tables = (struct weir_table **)(void *)(base + layout.tables);
+    instance->globals = (struct weir_global *)(void *)(base + layout.globals);
+    instance->bindings = (struct weir__binding *)(void *)(base + layout.bindings);
+    instance->dropped_data = (uint64_t *)(void *)(base + layout.dropped_data);
+    instance->dropped_elems = (uint64_t *)(void *)(base + layout.dropped_elems);
+    instance->saved_globals = (union weir_value *)(void *)(base + layout.saved);
+    instance->saved_data = (uint64_t *)(void *)(base + layout.saved_data);
+    instance->saved_elems = (uint64_t *)(void *)(base + layout.saved_elems);
+    struct weir_vmctx *vmctx = instance->vmctx;
+    vmctx->state = store->state;
+    vmctx->builtins = weir__builtin_thunks;
+    vmctx->type_ids = module->type_ids;
+    vmctx->memories = (struct weir_vm_memory **)(void *)instance->memories;
+    vmctx->tables = (struct weir_vm_table **)(void *)instance->tables;
+    vmctx->funcrefs = (struct weir_funcref *)(void *)(base + layout.funcrefs);
+    vmctx->instance = instance;
+    return instance;
+}
+
+static enum weir_status make_memories(struct weir_instance *instance, struct weir_error *error)
+{
+    const struct weir_artifact *artifact = &instance->module->artifact;
+    for (uint32_t i = artifact->head->memory_import_count; i < artifact->head->memories.count;
+         i++) {
+        const struct weir_artifact_limits *from = &artifact->memories[i];
+        struct weir_limits limits = {.min = from->min,
+                                     .max = from->max,
+                                     .has_max = from->max != UINT64_MAX,
+                                     .is_64 = (from->flags & 1) != 0};
+        enum weir_status status =
+            weir__memory_new(instance->store, &limits, i == 0 ? instance->module : NULL,
+                             &instance->memories[i], error);
+        if (status != WEIR_OK)
+            return status;
+    }
+    if (artifact->head->memories.count > 0) {
+        instance->vmctx->memory0 = &instance->memories[0]->vm;
+        instance->vmctx->memory0_base = instance->memories[0]->vm.base;
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status make_tables(struct weir_instance *instance, struct weir_error *error)
+{
+    const struct weir_artifact *artifact = &instance->module->artifact;
+    for (uint32_t i = artifact->head->table_import_count; i < artifact->head->tables.count; i++) {
+        const struct weir_artifact_limits *from = &artifact->tables[i];
+        struct weir_limits limits = {.min = from->min,
+                                     .max = from->max,
+                                     .has_max = from->max != UINT64_MAX,
+                                     .is_64 = (from->flags & 1) != 0};
+        enum weir_status status = weir__table_new(instance->store, (enum weir_type)from->type,
+                                                  &limits, &instance->tables[i], error);
+        if (status != WEIR_OK)
+            return status;
+    }
+    return WEIR_OK;
+}
+
+static void make_funcrefs(struct weir_instance *instance)
+{
+    const struct weir_module *module = instance->module;
+    const struct weir_artifact *artifact = &module->artifact;
+    const struct weir_artifact_head *head = artifact->head;
+    const struct weir_vm_import *imports = (const struct weir_vm_import *)(instance->vmctx + 1);
+    for (uint32_t i = 0; i < head->escape_count; i++) {
+        uint32_t index = module->escapes[i];
+        struct weir_funcref *ref = &instance->vmctx->funcrefs[i];
+        ref->type_id = weir__module_type_id(module, index);
+        ref->func_index = index;
+        ref->owner = instance;
+        if (index < head->func_import_count) {
+            ref->code = imports[index].code;
+            ref->vmctx = imports[index].vmctx;
+        } else {
+            ref->code = artifact->text + artifact->funcs[index].text_offset;
+            ref->vmctx = instance->vmctx;
+        }
+    }
+}
+
+static void make_globals(struct weir_instance *instance)
+{
+    const struct weir_artifact *artifact = &instance->module->artifact;
+    const struct weir_artifact_head *head = artifact->head;
+    uint8_t *slots = (uint8_t *)instance->vmctx + WEIR_ABI_VMCTX_GLOBAL(head->func_import_count, 0);
+    for (uint32_t i = 0; i < head->globals.count; i++) {
+        union weir_value *slot = (union weir_value *)(void *)(slots + 16u * (size_t)i);
+        struct weir_global *global = &instance->globals[i];
+        if (i < head->global_import_count) {
+            memcpy(slot, &global->value, sizeof global->value); /* the exporter's home */
+            continue;
+        }
+        *global = (struct weir_global){.store = instance->store,
+                                       .type = (enum weir_type)artifact->globals[i].type,
+                                       .is_mutable = artifact->globals[i].is_mutable != 0,
+                                       .value = slot};
+        *slot = weir__init_value(instance, &artifact->globals[i].init);
+    }
+}
+
+void weir__instance_extern(struct weir_instance *instance, uint32_t kind, uint32_t index,
+                           struct weir_extern *ret_extern)
+{
+    const struct weir_artifact *artifact = &instance->module->artifact;
+    *ret_extern = (struct weir_extern){.kind = (enum weir_extern_kind)kind};
+    switch (ret_extern->kind) {
+    case WEIR_EXTERN_FUNC:
+        ret_extern->func = &instance->vmctx->funcrefs[artifact->funcs[index].escape_index];
+        break;
+    case WEIR_EXTERN_TABLE:
+        ret_extern->table = instance->tables[index];
+        break;
+    case WEIR_EXTERN_MEMORY:
+        ret_extern->memory = instance->memories[index];
+        break;
+    case WEIR_EXTERN_GLOBAL:
+        ret_extern->global = &instance->globals[index];
+        break;
+    }
+}
+
+enum weir_status weir_instance_export(struct weir_instance *instance, const char *name,
+                                      size_t name_size, struct weir_extern *ret_extern)
+{
+    const struct weir_artifact *artifact = &instance->module->artifact;
+    for (uint32_t i = 0; i < artifact->head->exports.count; i++) {
+        const struct weir_artifact_export *export = &artifact->exports[i];
+        if (export->name.size == name_size &&
+            memcmp(artifact->strings + export->name.start, name, name_size) == 0) {
+            weir__instance_extern(instance, export->kind, export->index, ret_extern);
+            return WEIR_OK;
+        }
+    }
+    return WEIR_NOT_FOUND;
+}
+
+static void find_main_memory(struct weir_instance *instance)
+{
+    struct weir_extern item;
+    if (weir_instance_export(instance, "memory", 6, &item) == WEIR_OK &&
+        item.kind == WEIR_EXTERN_MEMORY)
+        instance->main_memory = item.memory;
+    else if (instance->module->artifact.head->memories.count > 0)
+        instance->main_memory = instance->memories[0];
+}
+
+/* --- instantiation ------------------------------------------------------------------------- */
+
+/* What a failed one takes back: memories and tables made since; records stay in the arena. */
+struct marks {
+    struct weir_memory *memories;
+    struct weir_table *tables;
+};
+
+static void undo(struct weir_store *store, const struct marks *marks)
+{
+    while (store->memories != marks->memories) {
+        struct weir_memory *memory = store->memories;
+        store->memories = memory->next;
+        weir__memory_free(memory);
+    }
+    while (store->tables != marks->tables) {
+        struct weir_table *table = store->tables;
+        store->tables = table->next;
+        weir__table_free(table);
+    }
+}
+
+static enum weir_status build(struct weir_instance *instance, const struct weir_linker *linker,
+                              struct weir_error *error)
+{
+    enum weir_status status = weir__instance_link(instance, linker, error);
+    if (status == WEIR_OK)
+        status = make_memories(instance, error);
+    if (status == WEIR_OK)
+        status = make_tables(instance, error);
+    if (status != WEIR_OK)
+        return status;
+    make_funcrefs(instance);
+    make_globals(instance);
+    find_main_memory(instance);
+    return WEIR_OK;
+}
+
+/* A segment out of bounds traps like an instruction would, but there is no frame to show. */
+static enum weir_status segment_trap(enum weir_trap_code code, struct weir_trap *trap,
+                                     struct weir_error *error)
+{
+    if (trap != NULL) {
+        memset(trap, 0, sizeof *trap);
+        trap->code = (int)code;
+    }
+    return weir_error_set(error, WEIR_TRAP, WEIR_NO_OFFSET, "%s: an active segment does not fit",
+                          weir_trap_text((int)code));
+}
+
+static enum weir_status run_start(struct weir_instance *instance, struct weir_trap *trap,
+                                  struct weir_error *error)
+{
+    const struct weir_artifact *artifact = &instance->module->artifact;
+    uint32_t index = artifact->head->start_func;
+    if (index == WEIR_ARTIFACT_NONE)
+        return WEIR_OK;
+    struct weir_funcref start = {.type_id = weir__module_type_id(instance->module, index),
+                                 .func_index = index,
+                                 .owner = instance,
+                                 .vmctx = instance->vmctx};
+    if (index < artifact->head->func_import_count) {
+        const struct weir_vm_import *import =
+            (const struct weir_vm_import *)(instance->vmctx + 1) + index;
+        start.code = import->code;
+        start.vmctx = import->vmctx;
+    } else {
+        start.code = artifact->text + artifact->funcs[index].text_offset;
+    }
+    enum weir_status status = weir_func_call(instance->store, &start, NULL, NULL, trap, error);
+    if (status != WEIR_PENDING)
+        return status;
+    weir_store_unpark(instance->store);
+    return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
+                          "the start function waits for the host, which it must not");
+}
+
+static enum weir_status initialise(struct weir_instance *instance, struct weir_trap *trap,
+                                   struct weir_error *error)
+{
+    enum weir_trap_code code = weir__instance_fill_tables(instance, false);
+    if (code == WEIR_TRAP_NONE)
+        code = weir__instance_fill_memories(instance);
+    if (code != WEIR_TRAP_NONE)
+        return segment_trap(code, trap, error);
+    weir__instance_drop_segments(instance);
+    enum weir_status status = run_start(instance, trap, error);
+    if (status != WEIR_OK)
+        return status;
+    return weir__instance_remember(instance, error);
+}
+
+enum weir_status weir_instance_new(struct weir_store *store, const struct weir_linker *linker,
+                                   struct weir_module *module, struct weir_instance **ret_instance,
+                                   struct weir_trap *trap, struct weir_error *error)
+{
+    if (store->park != WEIR_PARK_NONE)
+        return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET, "the store has a parked call");
+    if (store->instance_count >= store->instances_max)
+        return weir_error_set(error, WEIR_LIMIT, WEIR_NO_OFFSET,
+                              "the store has %u instances, which is its limit",
+                              store->instance_count);
+    enum weir_status status = weir__module_check_file(module, error);
+    if (status != WEIR_OK)
+        return status;
+    struct weir_instance *instance = allocate(store, module, error);
+    if (instance == NULL)
+        return weir__refused(error);
+    struct marks marks = {store->memories, store->tables};
+    status = build(instance, linker, error);
+    if (status != WEIR_OK) {
+        undo(store, &marks);
+        return status;
+    }
+    (void)weir_module_ref(module);
+    instance->next = store->instances;
+    store->instances = instance;
+    store->instance_count++;
+    status = initialise(instance, trap, error);
+    if (status != WEIR_OK)
+        return status;
+    instance->is_whole = true;
+    *ret_instance = instance;
+    return WEIR_OK;
+}
+
+struct weir_module *weir_instance_module(struct weir_instance *instance)
+{
+    return instance->module;
+}
+
+struct weir_store *weir_instance_store(struct weir_instance *instance)
+{
+    return instance->store;
+}
+
+size_t weir_instance_global_count(const struct weir_instance *instance)
+{
+    return instance->module->artifact.head->globals.count;
+}
+
+struct weir_global *weir_instance_global(struct weir_instance *instance, size_t index)
+{
+    WEIR_ASSERT(index < weir_instance_global_count(instance));
+    return &instance->globals[index];
+}
+
+size_t weir_instance_memory_count(const struct weir_instance *instance)
+{
+    return instance->module->artifact.head->memories.count;
+}
+
+struct weir_memory *weir_instance_memory(struct weir_instance *instance, size_t index)
+{
+    WEIR_ASSERT(index < weir_instance_memory_count(instance));
+    return instance->memories[index];
+}

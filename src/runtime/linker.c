@@ -1,0 +1,215 @@
+/* The linker: a hash table of (module, name) → definition. Everything in it is charged to its
+ * engine. Filled by one thread, then read by any number. */
+#include <string.h>
+
+#include "runtime/linker_internal.h"
+#include "runtime/module_internal.h"
+#include "runtime/store_internal.h"
+
+#define BUCKETS_FIRST 64u
+
+struct weir_linker {
+    struct weir_engine *engine;
+    struct weir__definition **buckets;
+    uint32_t bucket_count;
+    uint32_t count;
+    bool allows_shadowing;
+};
+
+static uint32_t hash_names(const char *module, size_t module_size, const char *name,
+                           size_t name_size)
+{
+    uint64_t hash = 1469598103934665603u;
+    for (size_t i = 0; i < module_size; i++)
+        hash = (hash ^ (uint8_t)module[i]) * 1099511628211u;
+    hash = (hash ^ 0x100u) * 1099511628211u;
+    for (size_t i = 0; i < name_size; i++)
+        hash = (hash ^ (uint8_t)name[i]) * 1099511628211u;
+    return (uint32_t)(hash ^ hash >> 32);
+}
+
+enum weir_status weir_linker_new(struct weir_engine *engine, struct weir_linker **ret_linker,
+                                 struct weir_error *error)
+{
+    struct weir_linker *linker =
+        weir_account_alloc(engine->account, WEIR_KIND_METADATA, sizeof *linker, error);
+    if (linker == NULL)
+        return weir__refused(error);
+    linker->buckets = weir_account_alloc(engine->account, WEIR_KIND_METADATA,
+                                         BUCKETS_FIRST * sizeof(void *), error);
+    if (linker->buckets == NULL) {
+        weir_account_free(engine->account, WEIR_KIND_METADATA, linker, sizeof *linker);
+        return weir__refused(error);
+    }
+    linker->bucket_count = BUCKETS_FIRST;
+    linker->engine = weir_engine_ref(engine);
+    *ret_linker = linker;
+    return WEIR_OK;
+}
+
+static void free_definition(struct weir_engine *engine, struct weir__definition *definition)
+{
+    weir__type_release(definition->type);
+    weir_account_free(engine->account, WEIR_KIND_METADATA, definition, definition->bytes);
+}
+
+void weir_linker_free(struct weir_linker *linker)
+{
+    if (linker == NULL)
+        return;
+    struct weir_engine *engine = linker->engine;
+    for (uint32_t i = 0; i < linker->bucket_count; i++) {
+        while (linker->buckets[i] != NULL) {
+            struct weir__definition *definition = linker->buckets[i];
+            linker->buckets[i] = definition->next;
+            free_definition(engine, definition);
+        }
+    }
+    weir_account_free(engine->account, WEIR_KIND_METADATA, linker->buckets,
+                      linker->bucket_count * sizeof(void *));
+    weir_account_free(engine->account, WEIR_KIND_METADATA, linker, sizeof *linker);
+    weir_engine_unref(engine);
+}
+
+void weir_linker_allow_shadowing(struct weir_linker *linker, bool allow)
+{
+    linker->allows_shadowing = allow;
+}
+
+struct weir_engine *weir__linker_engine(const struct weir_linker *linker)
+{
+    return linker->engine;
+}
+
+static struct weir__definition **find_place(const struct weir_linker *linker, uint32_t hash,
+                                            const struct weir__definition *key)
+{
+    struct weir__definition **at = &linker->buckets[hash & (linker->bucket_count - 1)];
+    for (; *at != NULL; at = &(*at)->next)
+        if ((*at)->hash == hash && (*at)->module_size == key->module_size &&
+            (*at)->name_size == key->name_size &&
+            memcmp((*at)->names, key->names, key->module_size + key->name_size) == 0)
+            break;
+    return at;
+}
+
+const struct weir__definition *weir__linker_find(const struct weir_linker *linker,
+                                                 const char *module, size_t module_size,
+                                                 const char *name, size_t name_size)
+{
+    uint32_t hash = hash_names(module, module_size, name, name_size);
+    const struct weir__definition *at = linker->buckets[hash & (linker->bucket_count - 1)];
+    for (; at != NULL; at = at->next)
+        if (at->hash == hash && at->module_size == module_size && at->name_size == name_size &&
+            memcmp(at->names, module, module_size) == 0 &&
+            memcmp(at->names + module_size, name, name_size) == 0)
+            return at;
+    return NULL;
+}
+
+/* A table that cannot grow is only slower. */
+static void grow_buckets(struct weir_linker *linker)
+{
+    struct weir_account *account = linker->engine->account;
+    uint32_t count = linker->bucket_count * 2;
+    struct weir__definition **buckets =
+        weir_account_alloc(account, WEIR_KIND_METADATA, count * sizeof(void *), NULL);
+    if (buckets == NULL)
+        return;
+    for (uint32_t i = 0; i < linker->bucket_count; i++) {
+        while (linker->buckets[i] != NULL) {
+            struct weir__definition *definition = linker->buckets[i];
+            linker->buckets[i] = definition->next;
+            definition->next = buckets[definition->hash & (count - 1)];
+            buckets[definition->hash & (count - 1)] = definition;
+        }
+    }
+    weir_account_free(account, WEIR_KIND_METADATA, linker->buckets,
+                      linker->bucket_count * sizeof(void *));
+    linker->buckets = buckets;
+    linker->bucket_count = count;
+}
+
+struct names {
+    const char *module;
+    size_t module_size;
+    const char *name;
+    size_t name_size;
+};
+
+/* Takes over `content` but for the names. */
+static enum weir_status define(struct weir_linker *linker, const struct names *names,
+                               const struct weir__definition *content, struct weir_error *error)
+{
+    size_t bytes = sizeof *content + names->module_size + names->name_size + 1;
+    struct weir_account *account = linker->engine->account;
+    struct weir__definition *definition =
+        weir_account_alloc(account, WEIR_KIND_METADATA, bytes, error);
+    if (definition == NULL)
+        return weir__refused(error);
+    *definition = *content;
+    definition->bytes = bytes;
+    definition->module_size = (uint32_t)names->module_size;
+    definition->name_size = (uint32_t)names->name_size;
+    memcpy(definition->names, names->module, names->module_size);
+    memcpy(definition->names + names->module_size, names->name, names->name_size);
+    definition->hash = hash_names(names->module, names->module_size, names->name, names->name_size);
+    struct weir__definition **at = find_place(linker, definition->hash, definition);
+    struct weir__definition *before = *at;
+    if (before != NULL && !linker->allows_shadowing) {
+        weir_account_free(account, WEIR_KIND_METADATA, definition, bytes);
+        return weir_error_set(error, WEIR_EXISTS, WEIR_NO_OFFSET,
+                              "\"%.*s\" \"%.*s\" is defined already", (int)names->module_size,
+                              names->module, (int)names->name_size, names->name);
+    }
+    definition->next = before != NULL ? before->next : NULL;
+    *at = definition;
+    if (before != NULL)
+        free_definition(linker->engine, before);
+    else if (++linker->count > linker->bucket_count)
+        grow_buckets(linker);
+    return WEIR_OK;
+}
+
+enum weir_status weir_linker_define_func(struct weir_linker *linker, const char *module,
+                                         const char *name, const struct weir_func_type *type,
+                                         weir_host_func *func, void *data, struct weir_error *error)
+{
+    struct names names = {module, strlen(module), name, strlen(name)};
+    struct weir__definition content = {
+        .item = {.kind = WEIR_EXTERN_FUNC}, .func = func, .data = data};
+    enum weir_status status = weir__type_acquire(type, &content.type, error);
+    if (status != WEIR_OK)
+        return status;
+    status = define(linker, &names, &content, error);
+    if (status != WEIR_OK)
+        weir__type_release(content.type);
+    return status;
+}
+
+enum weir_status weir_linker_define(struct weir_linker *linker, struct weir_store *store,
+                                    const char *module, const char *name,
+                                    const struct weir_extern *item, struct weir_error *error)
+{
+    struct names names = {module, strlen(module), name, strlen(name)};
+    struct weir__definition content = {.store = store, .item = *item};
+    return define(linker, &names, &content, error);
+}
+
+enum weir_status weir_linker_define_instance(struct weir_linker *linker, const char *module,
+                                             struct weir_instance *instance,
+                                             struct weir_error *error)
+{
+    const struct weir_artifact *artifact = &instance->module->artifact;
+    for (uint32_t i = 0; i < artifact->head->exports.count; i++) {
+        const struct weir_artifact_export *export = &artifact->exports[i];
+        struct names names = {module, strlen(module), artifact->strings + export->name.start,
+                              export->name.size};
+        struct weir__definition content = {.store = instance->store};
+        weir__instance_extern(instance, export->kind, export->index, &content.item);
+        enum weir_status status = define(linker, &names, &content, error);
+        if (status != WEIR_OK)
+            return status;
+    }
+    return WEIR_OK;
+}

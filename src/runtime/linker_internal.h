@@ -1,0 +1,27 @@
+/* The linker's definitions, for those who resolve imports with them. */
+#ifndef WEIR_RUNTIME_LINKER_INTERNAL_H
+#define WEIR_RUNTIME_LINKER_INTERNAL_H
+
+#include <weir/linker.h>
+
+#include "runtime/process_internal.h"
+
+struct weir__definition {
+    struct weir__definition *next;
+    size_t bytes; /* of this allocation */
+    uint32_t hash;
+    uint32_t module_size, name_size;
+    struct weir_store *store; /* NULL: a host function, good for every store */
+    struct weir_extern item;
+    const struct weir__type *type; /* host functions */
+    weir_host_func *func;
+    void *data;
+    char names[]; /* module, then name */
+};
+
+const struct weir__definition *weir__linker_find(const struct weir_linker *linker,
+                                                 const char *module, size_t module_size,
+                                                 const char *name, size_t name_size);
+struct weir_engine *weir__linker_engine(const struct weir_linker *linker);
+
+#endif

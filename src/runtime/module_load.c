@@ -1,0 +1,233 @@
+/* From an open artifact to a module: the file is mapped read-only, its text made executable, and
+ * nothing of it copied but one table of type ids and one of escaping functions (DESIGN law 6).
+ *
+ * Four system calls: fstat, two mmaps, one mprotect. At most three mappings: before the text, the
+ * text, behind it. No page of it is ever writable.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "artifact/cpu.h"
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "runtime/compile_job.h"
+#include "runtime/module_internal.h"
+
+#define WASM_PAGE UINT64_C(65536)
+#define SYSTEM_PAGE UINT64_C(4096)
+#define MAPPINGS_PER_MODULE 3
+
+static enum weir_status map_file(struct weir_module *module, struct weir_error *error)
+{
+    struct stat file;
+    if (fstat(module->fd, &file) != 0 || file.st_size <= 0)
+        return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "the artifact cannot be read");
+    size_t size = (size_t)file.st_size;
+    module->file_bytes = size;
+    enum weir_status status =
+        weir_mapping_reserve(module->engine->account, WEIR_KIND_CODE_MAPPED, size,
+                             MAPPINGS_PER_MODULE, &module->mapping, error);
+    if (status != WEIR_OK)
+        return status;
+    void *mapped =
+        mmap(module->mapping.base, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, module->fd, 0);
+    if (mapped == MAP_FAILED)
+        return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "the artifact cannot be mapped");
+    return weir_artifact_open(module->mapping.base, size, size, &module->artifact, error);
+}
+
+/* What the engine promises to its guests must be what the code was compiled for. */
+static enum weir_status check_engine(const struct weir_module *module, struct weir_error *error)
+{
+    const struct weir_artifact_head *head = module->artifact.head;
+    const struct weir_engine *engine = module->engine;
+    bool is_explicit = (head->options & WEIR_ARTIFACT_EXPLICIT_BOUNDS) != 0;
+    bool has_fuel = (head->options & WEIR_ARTIFACT_FUEL) != 0;
+    if (engine->bounds == WEIR_BOUNDS_EXPLICIT && !is_explicit)
+        return weir_error_set(error, WEIR_FOREIGN, WEIR_NO_OFFSET,
+                              "the artifact relies on guard pages, the engine checks explicitly");
+    if (engine->has_fuel != has_fuel)
+        return weir_error_set(error, WEIR_FOREIGN, WEIR_NO_OFFSET,
+                              "the artifact was compiled %s fuel, the engine runs %s it",
+                              has_fuel ? "with" : "without", engine->has_fuel ? "with" : "without");
+    if ((head->features_needed & ~engine->features) != 0)
+        return weir_error_set(error, WEIR_UNSUPPORTED, WEIR_NO_OFFSET,
+                              "the module needs features that are switched off (0x%x)",
+                              head->features_needed & ~engine->features);
+    if (head->image.count != 0) {
+        uint64_t end = head->image_memory_offset + head->image.count;
+        const struct weir_artifact_limits *memories = module->artifact.memories;
+        if (head->memory_import_count != 0 || head->memories.count == 0 ||
+            end < head->image_memory_offset || end > memories[0].min * WASM_PAGE)
+            return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
+                                  "the initial image does not fit the module's own memory 0");
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status acquire_types(struct weir_module *module, struct weir_error *error)
+{
+    const struct weir_artifact *artifact = &module->artifact;
+    enum weir_type codes[2 * WEIR_ABI_SLOTS];
+    for (uint32_t i = 0; i < artifact->head->types.count; i++) {
+        const struct weir_artifact_type *type = &artifact->types[i];
+        if (type->param_count > WEIR_ABI_SLOTS || type->result_count > WEIR_ABI_SLOTS)
+            return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
+                                  "type %u has more values than a call can carry", i);
+        for (uint32_t j = 0; j < type->param_count; j++)
+            codes[j] = (enum weir_type)artifact->value_types[type->params + j];
+        for (uint32_t j = 0; j < type->result_count; j++)
+            codes[WEIR_ABI_SLOTS + j] = (enum weir_type)artifact->value_types[type->results + j];
+        struct weir_func_type wanted = {.params = codes,
+                                        .param_count = type->param_count,
+                                        .results = codes + WEIR_ABI_SLOTS,
+                                        .result_count = type->result_count};
+        const struct weir__type *record;
+        enum weir_status status = weir__type_acquire(&wanted, &record, error);
+        if (status != WEIR_OK)
+            return status;
+        module->type_ids[i] = record->id;
+        module->type_count = i + 1;
+    }
+    return WEIR_OK;
+}
+
+static bool needs_undo(const struct weir_artifact *artifact)
+{
+    const struct weir_artifact_head *head = artifact->head;
+    if (head->start_func != WEIR_ARTIFACT_NONE)
+        return true;
+    for (uint32_t i = 0; i < head->datas.count; i++)
+        if (artifact->datas[i].mode == WEIR_SEGMENT_ACTIVE && !artifact->datas[i].in_image &&
+            artifact->datas[i].memory_index >= head->memory_import_count)
+            return true;
+    return false;
+}
+
+static enum weir_status make_tables(struct weir_module *module, struct weir_error *error)
+{
+    const struct weir_artifact *artifact = &module->artifact;
+    const struct weir_artifact_head *head = artifact->head;
+    size_t bytes = ((size_t)head->types.count + head->escape_count) * sizeof(uint32_t);
+    if (bytes != 0) {
+        module->type_ids =
+            weir_account_alloc(module->engine->account, WEIR_KIND_CODE, bytes, error);
+        if (module->type_ids == NULL)
+            return weir__refused(error);
+        module->tables_bytes = bytes;
+        module->escapes = module->type_ids + head->types.count;
+    }
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < head->funcs.count && found < head->escape_count; i++)
+        if (artifact->funcs[i].escape_index == found)
+            module->escapes[found++] = i;
+    if (found != head->escape_count)
+        return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
+                              "%u functions escape, the artifact names %u", head->escape_count,
+                              found);
+    module->needs_undo = needs_undo(artifact);
+    return acquire_types(module, error);
+}
+
+static enum weir_status make_executable(struct weir_module *module, struct weir_error *error)
+{
+    const struct weir_artifact_head *head = module->artifact.head;
+    if (head->text.count == 0)
+        return WEIR_OK;
+    uint64_t begin = (uint64_t)module->artifact.text;
+    uint64_t size = weir_align_up(head->text.count, SYSTEM_PAGE);
+    if (mprotect((void *)begin, size, PROT_READ | PROT_EXEC) != 0)
+        return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET,
+                              "the system refused to make code executable");
+    module->code = (struct weir__code_range){
+        .begin = begin, .end = begin + head->text.count, .module = module};
+    enum weir_status status = weir__code_add(&module->code, error);
+    if (status != WEIR_OK)
+        module->code.begin = module->code.end = 0;
+    return status;
+}
+
+static enum weir_status take_descriptor(struct weir_module *module, int fd,
+                                        struct weir_error *error)
+{
+    struct weir_account *account = module->engine->account;
+    enum weir_status status = weir_account_charge(account, WEIR_KIND_DESCRIPTOR, 1, error);
+    if (status != WEIR_OK)
+        return status;
+    module->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (module->fd >= 0)
+        return WEIR_OK;
+    weir_account_discharge(account, WEIR_KIND_DESCRIPTOR, 1);
+    return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "no descriptor for the artifact");
+}
+
+enum weir_status weir_module_load(struct weir_engine *engine, int fd,
+                                  const struct weir_module_config *config,
+                                  struct weir_module **ret_module, struct weir_error *error)
+{
+    struct weir_module *module =
+        weir_account_alloc(engine->account, WEIR_KIND_CODE, sizeof *module, error);
+    if (module == NULL)
+        return weir__refused(error);
+    module->refs = 1;
+    module->fd = -1;
+    module->engine = weir_engine_ref(engine);
+    (void)pthread_mutex_init(&module->info_lock, NULL);
+    (void)snprintf(module->name, sizeof module->name, "%s",
+                   config != NULL && config->name != NULL ? config->name : "module");
+    enum weir_status status = take_descriptor(module, fd, error);
+    if (status == WEIR_OK)
+        status = map_file(module, error);
+    if (status == WEIR_OK)
+        status = check_engine(module, error);
+    if (status == WEIR_OK)
+        status = make_tables(module, error);
+    if (status == WEIR_OK)
+        status = make_executable(module, error);
+    if (status != WEIR_OK) {
+        weir_module_unref(module);
+        return status;
+    }
+    *ret_module = module;
+    return WEIR_OK;
+}
+
+enum weir_status weir_module_new(struct weir_engine *engine, const uint8_t *bytes, size_t size,
+                                 const struct weir_module_config *config,
+                                 struct weir_module **ret_module, struct weir_error *error)
+{
+    if (size > engine->module_bytes_max)
+        return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
+                              "the module has %zu bytes; the limit is %llu", size,
+                              (unsigned long long)engine->module_bytes_max);
+    struct weir_compile_job job = {
+        .module = bytes,
+        .module_bytes = size,
+        .options = {.features = engine->features,
+                    .flags = (engine->bounds == WEIR_BOUNDS_EXPLICIT ? WEIR_ARTIFACT_EXPLICIT_BOUNDS
+                                                                     : 0u) |
+                             (engine->has_fuel ? WEIR_ARTIFACT_FUEL : 0u) |
+                             (engine->has_poll ? WEIR_ARTIFACT_POLL : 0u),
+                    .cpu_features = weir_cpu_baseline,
+                    .generator = "fast"},
+        .account = engine->account};
+    if (config != NULL) {
+        job.progress = config->progress;
+        job.progress_context = config->progress_context;
+    }
+    struct weir_compile_result result = {.fd = -1};
+    enum weir_status status = weir_compile_job_run(engine->dir, &job, &result, error);
+    if (status != WEIR_OK)
+        return status;
+    AUTO_CLOSE fd = result.fd;
+    status = weir_module_load(engine, fd, config, ret_module, error);
+    if (status == WEIR_OK) {
+        (*ret_module)->was_cached = result.was_cached;
+        (*ret_module)->compile_ms = result.compile_ms;
+    }
+    return status;
+}

@@ -1,0 +1,60 @@
+/* Every fixed bound of the runtime, each with its reason. What an embedder may choose is in the
+ * configurations of include/weir; the defaults behind a zero there are here. */
+#ifndef WEIR_RUNTIME_LIMITS_H
+#define WEIR_RUNTIME_LIMITS_H
+
+#include <stdint.h>
+
+/* Defaults of struct weir_engine_config. */
+#define WEIR_STACK_BYTES_DEFAULT (UINT64_C(1) << 20) /* a native thread's habit, divided by eight  \
+                                                      */
+#define WEIR_STACK_BYTES_MIN (UINT64_C(64) << 10)    /* the margin and one large frame */
+#define WEIR_STACK_BYTES_MAX (UINT64_C(1) << 30)     /* a typing error, not a stack */
+#define WEIR_STACK_GUARD_BYTES (UINT64_C(64) << 10)  /* one mprotect, catches a stray signal frame \
+                                                      */
+#define WEIR_MODULE_BYTES_DEFAULT (UINT64_C(1) << 30) /* JS API */
+
+/* Defaults of struct weir_store_config. */
+#define WEIR_LINEAR_BYTES_DEFAULT (UINT64_C(4) << 30) /* all that 32 bits address */
+#define WEIR_LINEAR_BYTES_MAX (UINT64_C(1) << 40)     /* memory64: 47 bits of address space */
+#define WEIR_TABLE_ELEMENTS_DEFAULT UINT64_C(1000000)
+#define WEIR_TABLE_ELEMENTS_MAX UINT64_C(10000000) /* JS API */
+#define WEIR_INSTANCES_DEFAULT 1000u
+#define WEIR_KEEP_RESIDENT_DEFAULT (UINT64_C(1) << 20) /* 256 pages: a reset of about 20 µs */
+
+/* Defaults of struct weir_pool_config. */
+#define WEIR_POOL_SLOTS_DEFAULT 64u
+#define WEIR_POOL_WARM_DEFAULT 8u
+
+/* Guest stacks that the process keeps for the next store; what lies deeper than the kept part is
+ * given back to the kernel. */
+#define WEIR_STACK_IDLE_MAX 16u
+#define WEIR_STACK_KEEP_BYTES (UINT64_C(32) << 10)
+
+/* A signal frame with AVX-512 state is 3.5 KiB, and a fault inside the handler nests one more. */
+#define WEIR_SIGNAL_STACK_BYTES (UINT64_C(64) << 10)
+#define WEIR_SIGNAL_STACK_MIN (UINT64_C(16) << 10) /* of a stack that somebody else installed */
+
+/* The timer thread's: it calls nothing but the C library. */
+#define WEIR_TIMER_STACK_BYTES (UINT64_C(128) << 10)
+
+/* Host calls nest on the thread's own stack: what must be left of it when a guest is entered or a
+ * host function called, and how deep the nesting may get where the stack is not a thread's. */
+#define WEIR_HOST_STACK_MARGIN (UINT64_C(128) << 10)
+#define WEIR_HOST_DEPTH_MAX 1000u
+
+/* Bulk operations look up (deadline, cancellation, slice) after this many bytes: about 50 µs. */
+#define WEIR_BULK_SLICE_BYTES (UINT64_C(1) << 20)
+#define WEIR_BULK_SLICE_ELEMENTS (WEIR_BULK_SLICE_BYTES / 8)
+
+/* Fuel of bulk memory operations: what a loop of 64-bit loads and stores would pay per byte, less
+ * the loop. One per element for tables. */
+#define WEIR_BULK_BYTES_PER_FUEL 8u
+
+/* A table that cannot grow and is no larger than this needs no mapping of its own. */
+#define WEIR_TABLE_INLINE_BYTES UINT64_C(2048)
+
+/* First block of a store, in its own page beside the state; more comes from the arena. */
+#define WEIR_STORE_ARENA_CHUNK (UINT64_C(16) << 10)
+
+#endif

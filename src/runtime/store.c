@@ -1,0 +1,212 @@
+/* Stores: made of one mapping, ended at once on every path (DESIGN law 3).
+ *
+ * Close gives back in the order of dependence: memories and tables, modules, the arena, the stack,
+ * the store's own mapping, and last the account, which must be empty then.
+ */
+#include <string.h>
+
+#include "base/bytes.h"
+#include "runtime/store_internal.h"
+
+/* Record and block, then the state: its fixed words and first argument slots share their page. */
+#define STATE_OFFSET (4096u - 256u)
+#define STORE_BYTES (STATE_OFFSET + sizeof(struct weir_vm_state))
+static_assert(sizeof(struct weir_store) < STATE_OFFSET / 2, "the block beside the record");
+
+static uint64_t or_default(uint64_t value, uint64_t fallback)
+{
+    return value != 0 ? value : fallback;
+}
+
+static void configure(struct weir_store *store, const struct weir_store_config *config)
+{
+    store->linear_bytes_max = or_default(config->linear_bytes_max, WEIR_LINEAR_BYTES_DEFAULT);
+    if (store->linear_bytes_max > WEIR_LINEAR_BYTES_MAX)
+        store->linear_bytes_max = WEIR_LINEAR_BYTES_MAX;
+    store->table_elements_max = or_default(config->table_elements_max, WEIR_TABLE_ELEMENTS_DEFAULT);
+    if (store->table_elements_max > WEIR_TABLE_ELEMENTS_MAX)
+        store->table_elements_max = WEIR_TABLE_ELEMENTS_MAX;
+    store->instances_max = (uint32_t)or_default(config->instances_max, WEIR_INSTANCES_DEFAULT);
+    store->keep_resident_bytes =
+        or_default(config->keep_resident_bytes, WEIR_KEEP_RESIDENT_DEFAULT);
+    store->data = config->data;
+    store->data_free = config->data_free;
+}
+
+enum weir_status weir_store_new(struct weir_engine *engine, const struct weir_store_config *config,
+                                struct weir_store **ret_store, struct weir_error *error)
+{
+    static const struct weir_store_config defaults;
+    if (config == NULL)
+        config = &defaults;
+    struct weir_account *account;
+    enum weir_status status =
+        weir_account_new(config->account != NULL ? config->account : engine->parent,
+                         WEIR_ACCOUNT_STORE, config->name != NULL ? config->name : "store",
+                         or_default(config->memory_bytes_max, WEIR_UNLIMITED), &account, error);
+    if (status != WEIR_OK)
+        return status;
+    struct weir_mapping mapping;
+    status = weir_mapping_new_charged(account, WEIR_KIND_INSTANCE, STORE_BYTES, &mapping, error);
+    if (status != WEIR_OK) {
+        weir_account_close(account);
+        return status;
+    }
+    struct weir_store *store = (struct weir_store *)(void *)mapping.base;
+    store->mapping = mapping;
+    store->account = account;
+    store->engine = weir_engine_ref(engine);
+    store->state = (struct weir_vm_state *)(void *)(mapping.base + STATE_OFFSET);
+    store->state->fuel = engine->has_fuel ? 0 : INT64_MAX;
+    store->state->stack_limit = UINT64_MAX; /* until there is a stack */
+    store->block = mapping.base + weir_align_up(sizeof *store, 16);
+    store->block_end = (uint8_t *)store->state;
+    store->source = (struct weir_account_source){.account = account, .kind = WEIR_KIND_INSTANCE};
+    store->timer.store = store;
+    store->timer.deadline_ns = UINT64_MAX;
+    configure(store, config);
+    *ret_store = store;
+    return WEIR_OK;
+}
+
+void *weir__store_alloc(struct weir_store *store, size_t bytes, struct weir_error *error)
+{
+    size_t size = weir_align_up(bytes, 16);
+    if (size <= (size_t)(store->block_end - store->block)) {
+        void *memory = store->block;
+        store->block += size;
+        return memory;
+    }
+    if (store->arena == NULL) {
+        struct weir_arena_source source = weir_account_arena_source(&store->source);
+        if (weir_arena_new(&source, WEIR_STORE_ARENA_CHUNK, &store->arena, error) != WEIR_OK)
+            return NULL;
+    }
+    void *memory = weir_arena_alloc(store->arena, bytes, 16);
+    if (memory == NULL)
+        (void)weir_error_set(error, WEIR_LIMIT, WEIR_NO_OFFSET,
+                             "%zu bytes for records of the store were refused", bytes);
+    return memory;
+}
+
+void weir__store_rest(struct weir_store *store)
+{
+    if (store->stack == NULL || store->active != NULL || store->park != WEIR_PARK_NONE)
+        return;
+    __atomic_store_n(&store->state->stack_limit, UINT64_MAX, __ATOMIC_SEQ_CST);
+    weir__stack_give(store->account, store->stack);
+    store->stack = NULL;
+}
+
+void weir_store_rest(struct weir_store *store)
+{
+    weir__store_rest(store);
+}
+
+static void fill_receipt(const struct weir_store *store, struct weir_receipt *receipt)
+{
+    if (receipt == NULL)
+        return;
+    struct weir_account_reading reading;
+    weir_account_read(store->account, &reading);
+    for (int kind = 0; kind < WEIR_KIND_COUNT; kind++)
+        weir_receipt_add(receipt, (enum weir_kind)kind, reading.kinds[kind]);
+    receipt->drained = true;
+}
+
+void weir_store_close(struct weir_store *store, struct weir_receipt *receipt)
+{
+    if (store == NULL)
+        return;
+    WEIR_ASSERT(store->active == NULL); /* not from inside a call into the store */
+    if (store->data_free != NULL)
+        store->data_free(store->data);
+    weir_store_unpark(store);
+    fill_receipt(store, receipt);
+    for (struct weir_memory *memory = store->memories; memory != NULL; memory = memory->next)
+        weir__memory_free(memory);
+    for (struct weir_table *table = store->tables; table != NULL; table = table->next)
+        weir__table_free(table);
+    for (struct weir_instance *instance = store->instances; instance != NULL;
+         instance = instance->next)
+        weir_module_unref(instance->module);
+    weir_error_done(&store->cause);
+    weir_error_done(&store->refusal);
+    weir_arena_free(store->arena);
+    weir__store_rest(store);
+    struct weir_account *account = store->account;
+    struct weir_engine *engine = store->engine;
+    struct weir_mapping mapping = store->mapping; /* the record goes with it */
+    weir_mapping_free(&mapping);
+    weir_account_close(account);
+    weir_engine_unref(engine);
+}
+
+void *weir_store_data(const struct weir_store *store)
+{
+    return store->data;
+}
+
+void weir_store_set_data(struct weir_store *store, void *data)
+{
+    store->data = data;
+}
+
+struct weir_account *weir_store_account(struct weir_store *store)
+{
+    return store->account;
+}
+
+struct weir_engine *weir_store_engine(struct weir_store *store)
+{
+    return store->engine;
+}
+
+const struct weir_error *weir_store_refusal(const struct weir_store *store)
+{
+    return store->refusal.status != WEIR_OK ? &store->refusal : NULL;
+}
+
+enum weir_status weir_store_set_fuel(struct weir_store *store, uint64_t fuel,
+                                     struct weir_error *error)
+{
+    if (!store->engine->has_fuel)
+        return weir_error_set(
+            error, WEIR_STATE, WEIR_NO_OFFSET,
+            "the engine compiles without fuel; set has_fuel in its configuration");
+    store->state->fuel = fuel < INT64_MAX ? (int64_t)fuel : INT64_MAX;
+    return WEIR_OK;
+}
+
+uint64_t weir_store_fuel(const struct weir_store *store)
+{
+    return store->state->fuel > 0 ? (uint64_t)store->state->fuel : 0;
+}
+
+/* The timer thread reads the instants of armed stores only. */
+static void set_timer(struct weir_store *store, uint64_t deadline_ns, uint64_t slice_ns)
+{
+    bool was_armed = store->timer.is_armed;
+    weir__timer_disarm(&store->timer);
+    (void)atomic_fetch_and(&store->events, ~(WEIR__EVENT_DEADLINE | WEIR__EVENT_SLICE));
+    store->timer.deadline_ns = deadline_ns;
+    store->timer.slice_ns = slice_ns;
+    store->has_timer = deadline_ns != UINT64_MAX || slice_ns != 0;
+    if (!store->has_timer)
+        return;
+    /* Without a timer thread nothing would ever end: better at once than never. */
+    if (weir__timer_start(NULL) != WEIR_OK)
+        weir__store_raise(store, WEIR__EVENT_DEADLINE);
+    if (was_armed)
+        weir__timer_arm(&store->timer);
+}
+
+void weir_store_set_deadline(struct weir_store *store, uint64_t monotonic_ns)
+{
+    set_timer(store, monotonic_ns != 0 ? monotonic_ns : UINT64_MAX, store->timer.slice_ns);
+}
+
+void weir_store_set_slice(struct weir_store *store, uint64_t slice_ns)
+{
+    set_timer(store, store->timer.deadline_ns, slice_ns);
+}

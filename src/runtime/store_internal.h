@@ -1,0 +1,205 @@
+/* Store, instance and what they own, as the runtime's files see them. Everything here is used by
+ * one thread at a time, but for the events and the two words of state that ask for a poll.
+ *
+ * A store is one mapping to begin with: the record, a small block for the first instance, and the
+ * state, placed so that an idle store with a small instance touches one page. More instances take
+ * chunks of an arena, memories and growable tables mappings of their own.
+ */
+#ifndef WEIR_RUNTIME_STORE_INTERNAL_H
+#define WEIR_RUNTIME_STORE_INTERNAL_H
+
+#include <weir/instance.h>
+#include <weir/pool.h>
+
+#include "runtime/linker_internal.h"
+#include "runtime/module_internal.h"
+
+/* Pages of a memory whose content at the reset point differs from the base image, with it. */
+struct weir__undo {
+    struct weir_mapping mapping; /* of kind IMAGE: pages, then addresses */
+    uint32_t page_count;
+    uint64_t bytes;
+    uint64_t *addresses; /* ascending */
+    uint8_t *pages;
+};
+
+struct weir_memory {
+    struct weir_vm_memory vm; /* first: generated code has pointers to it */
+    struct weir_store *store;
+    struct weir_memory *next;
+    struct weir_mapping mapping;
+    uint64_t reset_bytes;      /* size right after instantiation and start */
+    uint64_t limit_bytes;      /* growth ends here: declared maximum or configured limit */
+    uint64_t accessible_bytes; /* what mprotect has opened; never below vm.size_bytes */
+    uint64_t peak_bytes;
+    uint64_t max_pages; /* declared */
+    bool has_max;
+    bool is_64;
+    bool is_guard;                          /* pages beyond the size must be inaccessible */
+    const struct weir_module *image_module; /* whose artifact holds the base image; may be NULL */
+    uint64_t image_begin, image_end;        /* in the memory */
+    struct weir__undo undo;
+};
+
+struct weir_table {
+    struct weir_vm_table vm; /* first */
+    struct weir_store *store;
+    struct weir_table *next;
+    struct weir_mapping mapping; /* none when the elements lie in the store's arena */
+    enum weir_type element;
+    uint64_t min;   /* size right after instantiation and start */
+    uint64_t limit; /* growth ends here */
+    uint64_t max;   /* declared */
+    bool has_max;
+    bool is_64;
+    uint64_t accessible_bytes; /* charged */
+    void **undo;               /* min elements, or NULL: rebuilt from the segments */
+};
+
+struct weir_global {
+    struct weir_store *store;
+    enum weir_type type;
+    bool is_mutable;
+    union weir_value *value; /* its home, wherever it was defined */
+};
+
+/* A host function as one importing instance sees it. */
+struct weir__binding {
+    struct weir_vm_state *state; /* first: stands where a vmctx has it */
+    uint64_t has_floats;         /* the stub saves vector registers */
+    const struct weir__type *type;
+    weir_host_func *func;
+    void *data;
+    struct weir_store *store;
+    struct weir_instance *instance;
+};
+static_assert(offsetof(struct weir__binding, has_floats) == WEIR__BINDING_HAS_FLOATS, "assembly");
+
+struct weir_instance {
+    struct weir_vmctx *vmctx;
+    struct weir_store *store;
+    struct weir_module *module;
+    struct weir_instance *next;
+    struct weir_memory **memories; /* index space */
+    struct weir_table **tables;
+    struct weir_global *globals;
+    struct weir__binding *bindings; /* by position among the host functions it imports */
+    uint64_t *dropped_data;         /* bit sets */
+    uint64_t *dropped_elems;
+    struct weir_memory *main_memory; /* exported as "memory", else memory 0 */
+    union weir_value *saved_globals; /* own mutable globals at the reset point, in order */
+    uint64_t *saved_data;            /* dropped segments at the reset point */
+    uint64_t *saved_elems;
+    bool is_whole; /* instantiation ended well; reset is possible */
+};
+
+struct weir_store {
+    struct weir_engine *engine;
+    struct weir_account *account;
+    struct weir_vm_state *state;
+    struct weir__activation *active; /* innermost */
+    struct weir__stack *stack;
+    enum weir_park park;
+    bool has_timer;
+    _Atomic uint32_t events;
+    uint32_t depth;
+    uint32_t instance_count;
+    /* Of the outermost call. */
+    const struct weir__type *call_type;
+    struct weir__host_frame *parked_frame;
+    struct weir__binding *parked_binding;
+    /* What the next trap is about. */
+    int exit_code;
+    enum weir_trap_code said_code; /* by weir_caller_trap() */
+    struct weir_error cause;
+    struct weir_error refusal; /* the first growth that was refused since the last reset */
+    struct weir__timer timer;
+    struct weir_mapping mapping;
+    uint8_t *block, *block_end; /* what is left beside the record */
+    struct weir_account_source source;
+    struct weir_arena *arena; /* NULL until the block is full */
+    struct weir_instance *instances;
+    struct weir_memory *memories;
+    struct weir_table *tables;
+    uint64_t linear_bytes_max;
+    uint64_t table_elements_max;
+    uint64_t keep_resident_bytes;
+    uint32_t instances_max;
+    void *data;
+    void (*data_free)(void *data);
+    struct weir_store *next_warm; /* in a pool */
+    struct weir_instance *pooled;
+};
+
+/* Zeroed memory that lives as long as the store; 16-byte aligned. NULL: refused, in `error`. */
+void *weir__store_alloc(struct weir_store *store, size_t bytes, struct weir_error *error)
+    WEIR_MUST_USE;
+/* Asks the store's guest to look up; any thread. */
+void weir__store_raise(struct weir_store *store, uint32_t event);
+/* Gives the stack back; the next call takes one again. */
+void weir__store_rest(struct weir_store *store);
+/* Notes why a host routine makes the guest trap; answers WEIR__BACK_TRAP for thunks. */
+int weir__trap_raise(struct weir_store *store, enum weir_trap_code code);
+/* Fills `trap` (may be NULL) from what is noted and the frames of the store; clears the note. */
+void weir__trap_fill(struct weir_store *store, const struct weir__activation *activation,
+                     struct weir_trap *trap, struct weir_error *error);
+/* Events that end or park the guest: WEIR__BACK_*. */
+int weir__events_handle(struct weir_store *store);
+/* A host function answered something else than OK or PENDING. */
+int weir__host_failed(struct weir_store *store, enum weir_status status);
+/* A host function's results into the frame that its stub left on the guest's stack. */
+void weir__host_results(struct weir_store *store, const struct weir__type *type,
+                        const union weir_value *results, struct weir__host_frame *frame);
+
+enum weir_status weir__memory_new(struct weir_store *store, const struct weir_limits *limits,
+                                  const struct weir_module *image_module,
+                                  struct weir_memory **ret_memory, struct weir_error *error)
+    WEIR_MUST_USE;
+void weir__memory_free(struct weir_memory *memory);
+/* Makes the first `bytes` accessible, no more and no less; charges or discharges. */
+enum weir_status weir__memory_resize(struct weir_memory *memory, uint64_t bytes,
+                                     struct weir_error *error) WEIR_MUST_USE;
+
+enum weir_status weir__table_new(struct weir_store *store, enum weir_type element,
+                                 const struct weir_limits *limits, struct weir_table **ret_table,
+                                 struct weir_error *error) WEIR_MUST_USE;
+void weir__table_free(struct weir_table *table);
+/* The old size, or UINT64_MAX. */
+uint64_t weir__table_grow(struct weir_table *table, void *value, uint64_t count,
+                          struct weir_error *error);
+
+/* An item of an instance's index space, as others see it. */
+void weir__instance_extern(struct weir_instance *instance, uint32_t kind, uint32_t index,
+                           struct weir_extern *ret_extern);
+
+/* instance_init.c */
+union weir_value weir__init_value(const struct weir_instance *instance,
+                                  const struct weir_artifact_expr *expr);
+void *weir__elem_item(const struct weir_instance *instance, uint32_t item);
+/* Applies active segments; the trap code that the first failing one asks for, or NONE. */
+enum weir_trap_code weir__instance_fill_tables(struct weir_instance *instance, bool own_only);
+enum weir_trap_code weir__instance_fill_memories(struct weir_instance *instance);
+/* Active and declarative segments are dropped once they were applied. */
+void weir__instance_drop_segments(struct weir_instance *instance);
+/* link.c: fills imports of vmctx, memories, tables, globals, bindings. */
+enum weir_status weir__instance_link(struct weir_instance *instance,
+                                     const struct weir_linker *linker, struct weir_error *error)
+    WEIR_MUST_USE;
+/* image.c: remembers the state that reset goes back to. */
+enum weir_status weir__instance_remember(struct weir_instance *instance, struct weir_error *error)
+    WEIR_MUST_USE;
+void weir__memory_forget_undo(struct weir_memory *memory);
+/* Base content of the page at this address of the process: image or zeros. */
+const uint8_t *weir__memory_base_page(const struct weir_memory *memory, uint64_t address);
+
+static inline bool weir__bit(const uint64_t *bits, uint32_t index)
+{
+    return (bits[index / 64] >> (index % 64) & 1) != 0;
+}
+
+static inline void weir__bit_set(uint64_t *bits, uint32_t index)
+{
+    bits[index / 64] |= UINT64_C(1) << (index % 64);
+}
+
+#endif

@@ -1,0 +1,101 @@
+/* What each thread needs before it may run guest code: an alternate signal stack (a fault on an
+ * exhausted guest stack has no other place to be handled) and the bounds of its own stack.
+ *
+ * A signal stack that somebody else installed is used when it is large enough. Ours is charged to
+ * the host and goes away with the thread.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "runtime/process_internal.h"
+
+_Thread_local struct weir__activation *weir__current;
+_Thread_local uint64_t weir__host_stack_floor;
+_Thread_local uint64_t weir__host_stack_top;
+
+static pthread_key_t signal_stack_key;
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static bool has_key;
+
+static void drop_signal_stack(void *argument)
+{
+    struct weir_mapping *mapping = argument;
+    stack_t current;
+    if (sigaltstack(NULL, &current) == 0 && current.ss_sp == mapping->base) {
+        stack_t none = {.ss_flags = SS_DISABLE};
+        (void)sigaltstack(&none, NULL);
+    }
+    weir_mapping_free(mapping);
+    weir_account_free(weir_account_host(), WEIR_KIND_THREAD, mapping, sizeof *mapping);
+    weir__host_stack_top = 0;
+}
+
+static void make_key(void)
+{
+    has_key = pthread_key_create(&signal_stack_key, drop_signal_stack) == 0;
+}
+
+static enum weir_status learn_bounds(uint64_t *ret_floor, uint64_t *ret_top,
+                                     struct weir_error *error)
+{
+    pthread_attr_t attributes;
+    int number = pthread_getattr_np(pthread_self(), &attributes);
+    if (number != 0)
+        return weir_error_set_errno(error, WEIR_IO, number, "the bounds of this thread's stack");
+    void *base = NULL;
+    size_t size = 0;
+    size_t guard = 0;
+    (void)pthread_attr_getstack(&attributes, &base, &size);
+    (void)pthread_attr_getguardsize(&attributes, &guard);
+    (void)pthread_attr_destroy(&attributes);
+    *ret_floor = (uint64_t)base + guard;
+    *ret_top = (uint64_t)base + size;
+    return WEIR_OK;
+}
+
+static enum weir_status install_signal_stack(struct weir_error *error)
+{
+    stack_t current;
+    if (sigaltstack(NULL, &current) != 0)
+        return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "sigaltstack was refused");
+    if ((current.ss_flags & SS_DISABLE) == 0 && current.ss_size >= WEIR_SIGNAL_STACK_MIN)
+        return WEIR_OK;
+    struct weir_account *host = weir_account_host();
+    struct weir_mapping *mapping =
+        weir_account_alloc(host, WEIR_KIND_THREAD, sizeof *mapping, error);
+    if (mapping == NULL)
+        return weir__refused(error);
+    enum weir_status status =
+        weir_mapping_new_charged(host, WEIR_KIND_THREAD, WEIR_SIGNAL_STACK_BYTES, mapping, error);
+    if (status != WEIR_OK) {
+        weir_account_free(host, WEIR_KIND_THREAD, mapping, sizeof *mapping);
+        return status;
+    }
+    stack_t ours = {.ss_sp = mapping->base, .ss_size = mapping->size};
+    if (sigaltstack(&ours, NULL) != 0 || pthread_setspecific(signal_stack_key, mapping) != 0) {
+        drop_signal_stack(mapping);
+        return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "no alternate signal stack");
+    }
+    return WEIR_OK;
+}
+
+enum weir_status weir__thread_prepare(struct weir_error *error)
+{
+    (void)pthread_once(&key_once, make_key);
+    if (!has_key)
+        return weir_error_set(error, WEIR_LIMIT, WEIR_NO_OFFSET,
+                              "no thread-specific key left for the signal stack");
+    uint64_t floor = 0;
+    uint64_t top = 0;
+    enum weir_status status = learn_bounds(&floor, &top, error);
+    if (status != WEIR_OK)
+        return status;
+    status = install_signal_stack(error);
+    if (status != WEIR_OK)
+        return status;
+    weir__host_stack_floor = floor;
+    weir__host_stack_top = top;
+    return WEIR_OK;
+}
