@@ -179,6 +179,7 @@ static int run(const struct weir__run_options *options)
 
 int main(int argc, char **argv)
 {
+    weir_process_tune_malloc();
     (void)signal(SIGPIPE, SIG_IGN); /* the guest sees EPIPE */
     struct weir__run_options options = {0};
     struct weir_error error = {0};

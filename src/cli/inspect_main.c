@@ -1,0 +1,332 @@
+/* `weir inspect`: what a module holds and needs, without compiling or running it. */
+#include "cli/cli_options.h"
+#include "cli/cli_table.h"
+
+#include "base/cleanup.h"
+#include "base/sizes.h"
+#include "server/host_file.h"
+#include "wasm/inspect.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#define MODULE_BYTES_MAX (UINT64_C(1) << 30) /* the engine's own limit: weir/engine.h */
+#define SECTIONS_MAX 100000u                 /* gzipped sizes cost time; more are not a module */
+
+enum {
+    JSON = 16
+};
+
+static const struct weir_cli_option OPTIONS[] = {
+    {JSON, "json", NULL, "the same as one JSON object"},
+    {0, NULL, NULL, NULL},
+};
+
+static const struct weir_cli_command COMMAND = {
+    .name = "weir inspect",
+    .usage = "[--json] FILE.wasm",
+    .summary = "Shows a module's sections with their sizes (raw and gzipped), imports, exports,\n"
+               "features and memory. A module that is not valid is shown with the reason.",
+    .options = OPTIONS,
+    .examples = "  weir inspect hello.wasm\n"
+                "  weir inspect --json hello.wasm | jq .features\n",
+};
+
+struct inspection {
+    const char *file;
+    struct weir_wasm_facts facts;
+    uint64_t bytes;
+    uint64_t gzip_bytes;
+    uint64_t *section_gzip_bytes;
+};
+
+static enum weir_status set_option(void *context, char letter, const char *value,
+                                   struct weir_error *error)
+{
+    (void)letter;
+    (void)value;
+    (void)error;
+    *(bool *)context = true;
+    return WEIR_OK;
+}
+
+/* Size of the bytes in gzip's format at its default level; 0 when zlib refuses. */
+static uint64_t gzip_size(const uint8_t *bytes, size_t size)
+{
+    z_stream stream = {0};
+    if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) !=
+        Z_OK)
+        return 0;
+    uint8_t out[16384];
+    uint64_t total = 0;
+    stream.next_in = (z_const Bytef *)bytes;
+    stream.avail_in = (uInt)size;
+    int result;
+    do {
+        stream.next_out = out;
+        stream.avail_out = sizeof out;
+        result = deflate(&stream, Z_FINISH);
+        total += sizeof out - stream.avail_out;
+    } while (result == Z_OK);
+    (void)deflateEnd(&stream);
+    return result == Z_STREAM_END ? total : 0;
+}
+
+/* Names are the module's: control characters and broken UTF-8 become '?'. */
+struct name_text {
+    char text[96];
+};
+
+static struct name_text name_text(struct weir_wasm_bytes name)
+{
+    struct name_text result;
+    size_t size = name.size < sizeof result.text - 1 ? name.size : sizeof result.text - 1;
+    for (size_t i = 0; i < size; i++)
+        result.text[i] = name.data[i] < 0x20 || name.data[i] >= 0x7f ? '?' : (char)name.data[i];
+    result.text[size] = 0;
+    return result;
+}
+
+static const char *kind_name(enum weir_extern_kind kind)
+{
+    static const char *const NAMES[] = {"func", "table", "memory", "global"};
+    return (size_t)kind < sizeof NAMES / sizeof NAMES[0] ? NAMES[kind] : "unknown";
+}
+
+/* --- text ---------------------------------------------------------------------------------- */
+
+static void print_sections(const struct inspection *inspection)
+{
+    struct weir_cli_table table;
+    weir_cli_table_init(&table, 5, 1u << 1 | 1u << 2 | 1u << 3);
+    static const char *const HEAD[] = {"section", "bytes", "gzipped", "entries", "name"};
+    for (size_t i = 0; i < sizeof HEAD / sizeof HEAD[0]; i++)
+        weir_cli_table_cell(&table, "%s", HEAD[i]);
+    for (uint32_t i = 0; i < inspection->facts.section_count; i++) {
+        const struct weir_wasm_section_fact *section = &inspection->facts.sections[i];
+        weir_cli_table_cell(&table, "%s", section->name);
+        weir_cli_table_cell(&table, "%zu", section->payload.size);
+        weir_cli_table_cell(&table, "%llu", (unsigned long long)inspection->section_gzip_bytes[i]);
+        if (section->entries > 0)
+            weir_cli_table_cell(&table, "%u", section->entries);
+        else
+            weir_cli_table_cell(&table, "%s", "");
+        weir_cli_table_cell(&table, "%s", name_text(section->custom_name).text);
+    }
+    printf("\nSections\n");
+    weir_cli_table_print(&table, stdout);
+}
+
+static void print_externs(const char *title, const struct weir_wasm_extern_fact *list,
+                          uint32_t count)
+{
+    if (count == 0)
+        return;
+    struct weir_cli_table table;
+    weir_cli_table_init(&table, 3, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        bool has_module = list[i].module.data != NULL;
+        weir_cli_table_cell(&table, "%s", kind_name(list[i].kind));
+        weir_cli_table_cell(&table, "%s%s%s", has_module ? name_text(list[i].module).text : "",
+                            has_module ? "." : "", name_text(list[i].name).text);
+        weir_cli_table_cell(&table, "%s", list[i].type);
+    }
+    printf("\n%s\n", title);
+    weir_cli_table_print(&table, stdout);
+}
+
+static void print_text(const struct inspection *inspection)
+{
+    const struct weir_wasm_facts *facts = &inspection->facts;
+    printf("%s: %s, %s gzipped, %s\n", inspection->file, weir_size_format(inspection->bytes).text,
+           weir_size_format(inspection->gzip_bytes).text,
+           facts->problem.status == WEIR_OK ? "valid" : "not valid");
+    if (facts->problem.status != WEIR_OK)
+        printf("  %s (byte %llu)\n", facts->problem.message,
+               (unsigned long long)facts->problem.offset);
+    printf("  functions  %u, %u imported, %u named; %s of code\n", facts->func_count,
+           facts->func_import_count, facts->named_func_count,
+           weir_size_format(facts->code_bytes).text);
+    printf("  data       %s\n", weir_size_format(facts->data_bytes).text);
+    for (uint32_t i = 0; i < facts->memory_count; i++) {
+        const struct weir_limits *memory = &facts->module->memories[i];
+        printf("  memory     %s at first, ",
+               weir_size_format(memory->min * WEIR_WASM_PAGE_BYTES).text);
+        if (memory->has_max)
+            printf("%s at most\n", weir_size_format(memory->max * WEIR_WASM_PAGE_BYTES).text);
+        else
+            printf("no maximum\n");
+    }
+    printf("  needs      ");
+    for (uint32_t i = 0; i < facts->feature_count; i++)
+        printf("%s%s", i > 0 ? ", " : "", facts->features[i]);
+    printf("%s\n", facts->feature_count == 0 ? "no feature beyond WebAssembly 1.0" : "");
+    print_sections(inspection);
+    print_externs("Imports", facts->imports, facts->import_count);
+    print_externs("Exports", facts->exports, facts->export_count);
+}
+
+/* --- JSON ---------------------------------------------------------------------------------- */
+
+static json_t *name_json(struct weir_wasm_bytes name)
+{
+    json_t *text = json_stringn((const char *)name.data, name.data != NULL ? name.size : 0);
+    return text != NULL ? text : json_string(name_text(name).text);
+}
+
+static void set_number(json_t *object, const char *key, uint64_t value)
+{
+    (void)json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static json_t *sections_json(const struct inspection *inspection)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < inspection->facts.section_count; i++) {
+        const struct weir_wasm_section_fact *section = &inspection->facts.sections[i];
+        json_t *object = json_pack("{s:i, s:s}", "id", section->id, "section", section->name);
+        if (section->id == 0)
+            (void)json_object_set_new(object, "name", name_json(section->custom_name));
+        set_number(object, "offset", section->offset);
+        set_number(object, "bytes", section->payload.size);
+        set_number(object, "gzip_bytes", inspection->section_gzip_bytes[i]);
+        set_number(object, "entries", section->entries);
+        (void)json_array_append_new(list, object);
+    }
+    return list;
+}
+
+static json_t *externs_json(const struct weir_wasm_extern_fact *list, uint32_t count)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < count; i++) {
+        json_t *object =
+            json_pack("{s:s, s:s}", "kind", kind_name(list[i].kind), "type", list[i].type);
+        if (list[i].module.data != NULL)
+            (void)json_object_set_new(object, "module", name_json(list[i].module));
+        (void)json_object_set_new(object, "name", name_json(list[i].name));
+        (void)json_array_append_new(array, object);
+    }
+    return array;
+}
+
+static json_t *memories_json(const struct weir_wasm_facts *facts)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < facts->module->memory_count; i++) {
+        const struct weir_limits *memory = &facts->module->memories[i];
+        json_t *object = json_object();
+        set_number(object, "initial_bytes", memory->min * WEIR_WASM_PAGE_BYTES);
+        if (memory->has_max)
+            set_number(object, "max_bytes", memory->max * WEIR_WASM_PAGE_BYTES);
+        (void)json_object_set_new(object, "imported",
+                                  json_boolean(i < facts->module->memory_import_count));
+        (void)json_array_append_new(array, object);
+    }
+    return array;
+}
+
+static void print_json(const struct inspection *inspection)
+{
+    const struct weir_wasm_facts *facts = &inspection->facts;
+    json_t *object = json_pack("{s:s, s:b}", "file", inspection->file, "valid",
+                               facts->problem.status == WEIR_OK);
+    if (facts->problem.status != WEIR_OK) {
+        (void)json_object_set_new(object, "problem", json_string(facts->problem.message));
+        set_number(object, "problem_offset", facts->problem.offset);
+    }
+    set_number(object, "bytes", inspection->bytes);
+    set_number(object, "gzip_bytes", inspection->gzip_bytes);
+    (void)json_object_set_new(object, "sections", sections_json(inspection));
+    (void)json_object_set_new(object, "imports", externs_json(facts->imports, facts->import_count));
+    (void)json_object_set_new(object, "exports", externs_json(facts->exports, facts->export_count));
+    (void)json_object_set_new(object, "memories", memories_json(facts));
+    json_t *features = json_array();
+    for (uint32_t i = 0; i < facts->feature_count; i++)
+        (void)json_array_append_new(features, json_string(facts->features[i]));
+    (void)json_object_set_new(object, "features", features);
+    set_number(object, "functions", facts->func_count);
+    set_number(object, "functions_imported", facts->func_import_count);
+    set_number(object, "functions_named", facts->named_func_count);
+    set_number(object, "code_bytes", facts->code_bytes);
+    set_number(object, "data_bytes", facts->data_bytes);
+    set_number(object, "initial_memory_bytes", facts->memory_pages_min * WEIR_WASM_PAGE_BYTES);
+    (void)json_dumpf(object, stdout, JSON_INDENT(2));
+    (void)fputc('\n', stdout);
+    json_decref(object);
+}
+
+/* --- main ---------------------------------------------------------------------------------- */
+
+static enum weir_status measure(struct inspection *inspection, const struct weir_host_file *file,
+                                struct weir_arena *arena, struct weir_error *error)
+{
+    enum weir_status status =
+        weir_wasm_inspect(file->bytes, file->size, NULL, arena, &inspection->facts, error);
+    if (status != WEIR_OK)
+        return status;
+    uint32_t count = inspection->facts.section_count;
+    inspection->section_gzip_bytes = WEIR_ARENA_ARRAY(arena, uint64_t, count);
+    if (inspection->section_gzip_bytes == NULL)
+        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for %u sections",
+                              count);
+    inspection->bytes = file->size;
+    inspection->gzip_bytes = gzip_size(file->bytes, file->size);
+    for (uint32_t i = 0; i < count && i < SECTIONS_MAX; i++)
+        inspection->section_gzip_bytes[i] = gzip_size(inspection->facts.sections[i].payload.data,
+                                                      inspection->facts.sections[i].payload.size);
+    return WEIR_OK;
+}
+
+static int run(const char *path, bool is_json)
+{
+    struct weir_error error = {0};
+    struct weir_host_file file = {0};
+    struct weir_arena *arena = NULL;
+    struct inspection inspection = {.file = path};
+    enum weir_status status =
+        weir_host_file_read(path, MODULE_BYTES_MAX, weir_account_host(), &file, &error);
+    if (status == WEIR_OK)
+        status = weir_arena_new(NULL, 0, &arena, &error);
+    if (status == WEIR_OK)
+        status = measure(&inspection, &file, arena, &error);
+    int exit_code = 0;
+    if (status != WEIR_OK) {
+        exit_code = weir_cli_fail(COMMAND.name, &error);
+    } else {
+        if (is_json)
+            print_json(&inspection);
+        else
+            print_text(&inspection);
+        exit_code = weir_status_exit_code(inspection.facts.problem.status);
+        weir_error_done(&inspection.facts.problem);
+    }
+    weir_arena_free(arena);
+    weir_host_file_done(&file);
+    return exit_code;
+}
+
+int main(int argc, char **argv)
+{
+    bool is_json = false;
+    struct weir_error error = {0};
+    int index = 0;
+    enum weir_status status =
+        weir_cli_parse(&COMMAND, argc, argv, set_option, &is_json, &index, &error);
+    if (status == WEIR_EXIT)
+        return 0;
+    if (status != WEIR_OK)
+        return weir_cli_fail(COMMAND.name, &error);
+    if (index >= argc)
+        return weir_cli_usage_error(&COMMAND, "no module is named");
+    const char *path = argv[index];
+    if (index + 1 < argc && strcmp(argv[index + 1], "--json") == 0)
+        is_json = true;
+    else if (index + 1 < argc)
+        return weir_cli_usage_error(&COMMAND, "one module at a time: %s is too much",
+                                    argv[index + 1]);
+    return run(path, is_json);
+}
