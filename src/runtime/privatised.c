@@ -110,6 +110,24 @@ static size_t scan_by_ioctl(int fd, uint64_t *from, uint64_t to, struct weir__pa
     return (size_t)found;
 }
 
+/* Reads the entries of [from, to), at most a bufferful; *ret_count of them. */
+static enum weir_status read_entries(int fd, uint64_t from, uint64_t to, uint64_t *entries,
+                                     size_t *ret_count, struct weir_error *error)
+{
+    uint64_t pages = (to - from) / SYSTEM_PAGE;
+    size_t bytes = (pages < ENTRIES_PER_READ ? pages : ENTRIES_PER_READ) * sizeof entries[0];
+    ssize_t got = pread(fd, entries, bytes, (off_t)(from / SYSTEM_PAGE * sizeof entries[0]));
+    if (got <= 0 || got % (ssize_t)sizeof entries[0] != 0)
+        return weir_error_set_errno(error, WEIR_IO, errno, "reading /proc/self/pagemap");
+    *ret_count = (size_t)got / sizeof entries[0];
+    return WEIR_OK;
+}
+
+static bool is_private(uint64_t entry)
+{
+    return (entry & (ENTRY_PRESENT | ENTRY_SWAPPED)) != 0 && (entry & ENTRY_FILE) == 0;
+}
+
 static enum weir_status scan_by_reading(int fd, uint64_t *from, uint64_t to,
                                         struct weir__page_range *ranges, size_t *ret_count,
                                         struct weir_error *error)
@@ -118,14 +136,12 @@ static enum weir_status scan_by_reading(int fd, uint64_t *from, uint64_t to,
     size_t room = *ret_count;
     size_t found = 0;
     while (*from < to) {
-        uint64_t pages = (to - *from) / SYSTEM_PAGE;
-        size_t bytes = (pages < ENTRIES_PER_READ ? pages : ENTRIES_PER_READ) * sizeof entries[0];
-        ssize_t got = pread(fd, entries, bytes, (off_t)(*from / SYSTEM_PAGE * sizeof entries[0]));
-        if (got <= 0 || got % (ssize_t)sizeof entries[0] != 0)
-            return weir_error_set_errno(error, WEIR_IO, errno, "reading /proc/self/pagemap");
-        for (size_t i = 0; i < (size_t)got / sizeof entries[0]; i++, *from += SYSTEM_PAGE) {
-            if ((entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED)) == 0 ||
-                (entries[i] & ENTRY_FILE) != 0)
+        size_t count = 0;
+        enum weir_status status = read_entries(fd, *from, to, entries, &count, error);
+        if (status != WEIR_OK)
+            return status;
+        for (size_t i = 0; i < count; i++, *from += SYSTEM_PAGE) {
+            if (!is_private(entries[i]))
                 continue;
             if (found > 0 && ranges[found - 1].end == *from) {
                 ranges[found - 1].end += SYSTEM_PAGE;
@@ -139,6 +155,30 @@ static enum weir_status scan_by_reading(int fd, uint64_t *from, uint64_t to,
         }
     }
     *ret_count = found;
+    return WEIR_OK;
+}
+
+enum weir_status weir__resident_count(uint64_t from, uint64_t to, uint64_t *ret_resident,
+                                      uint64_t *ret_private, struct weir_error *error)
+{
+    uint64_t entries[ENTRIES_PER_READ];
+    uint64_t resident = 0;
+    uint64_t private = 0;
+    int fd = -1;
+    enum weir_status status = open_pagemap(&fd, error);
+    while (status == WEIR_OK && from < to) {
+        size_t count = 0;
+        status = read_entries(fd, from, to, entries, &count, error);
+        for (size_t i = 0; status == WEIR_OK && i < count; i++) {
+            resident += (entries[i] & ENTRY_PRESENT) != 0 ? SYSTEM_PAGE : 0;
+            private += is_private(entries[i]) ? SYSTEM_PAGE : 0;
+        }
+        from += count * SYSTEM_PAGE;
+    }
+    if (status != WEIR_OK)
+        return status;
+    *ret_resident = resident;
+    *ret_private = private;
     return WEIR_OK;
 }
 

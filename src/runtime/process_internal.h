@@ -173,6 +173,10 @@ enum weir__scan_path {
 enum weir_status weir__privatised_scan(uint64_t *from, uint64_t to, struct weir__page_range *ranges,
                                        size_t count, size_t *ret_count, struct weir_error *error)
     WEIR_MUST_USE;
+/* Bytes of [from, to) that are in memory, and those that are private (swap included). */
+enum weir_status weir__resident_count(uint64_t from, uint64_t to, uint64_t *ret_resident,
+                                      uint64_t *ret_private, struct weir_error *error)
+    WEIR_MUST_USE;
 /* Tests force the second path. */
 void weir__privatised_choose(enum weir__scan_path path);
 

@@ -1,0 +1,196 @@
+/* Pools: warm stores of one module. A slot is reset when it is given back, so taking one is a pop.
+ *
+ * The lock guards the list and the counts only; stores are made, reset and closed outside it.
+ */
+#include <string.h>
+
+#include <weir/pool.h>
+
+#include "runtime/store_internal.h"
+
+struct weir_pool {
+    pthread_mutex_t lock;
+    const struct weir_linker *linker;
+    struct weir_module *module;
+    struct weir_engine *engine;
+    struct weir_store_config config;
+    char *name;
+    size_t name_bytes;
+    struct weir_store *warm; /* through next_warm; the latest first, its pages are warm too */
+    uint32_t slots_max, warm_max;
+    uint32_t in_use, warm_count;
+    uint64_t takes, cold_takes, resets, busy;
+    bool is_closed; /* freed when the last slot comes back */
+};
+
+static void destroy(struct weir_pool *pool)
+{
+    struct weir_engine *engine = pool->engine;
+    (void)pthread_mutex_destroy(&pool->lock);
+    weir_module_unref(pool->module);
+    weir_account_free(engine->account, WEIR_KIND_METADATA, pool->name, pool->name_bytes);
+    weir_account_free(engine->account, WEIR_KIND_METADATA, pool, sizeof *pool);
+    weir_engine_unref(engine);
+}
+
+enum weir_status weir_pool_new(const struct weir_linker *linker, struct weir_module *module,
+                               const struct weir_pool_config *config, struct weir_pool **ret_pool,
+                               struct weir_error *error)
+{
+    static const struct weir_pool_config defaults;
+    if (config == NULL)
+        config = &defaults;
+    struct weir_engine *engine = module->engine;
+    struct weir_pool *pool =
+        weir_account_alloc(engine->account, WEIR_KIND_METADATA, sizeof *pool, error);
+    if (pool == NULL)
+        return weir__refused(error);
+    const char *name = config->store.name != NULL ? config->store.name : "slot";
+    pool->name_bytes = strlen(name) + 1;
+    pool->name = weir_account_alloc(engine->account, WEIR_KIND_METADATA, pool->name_bytes, error);
+    if (pool->name == NULL) {
+        weir_account_free(engine->account, WEIR_KIND_METADATA, pool, sizeof *pool);
+        return weir__refused(error);
+    }
+    memcpy(pool->name, name, pool->name_bytes);
+    (void)pthread_mutex_init(&pool->lock, NULL);
+    pool->engine = weir_engine_ref(engine);
+    pool->linker = linker;
+    pool->module = weir_module_ref(module);
+    pool->config = config->store;
+    pool->config.name = pool->name;
+    pool->config.data = NULL;
+    pool->config.data_free = NULL;
+    pool->slots_max = config->slots_max != 0 ? config->slots_max : WEIR_POOL_SLOTS_DEFAULT;
+    pool->warm_max = config->warm_max != 0 ? config->warm_max : WEIR_POOL_WARM_DEFAULT;
+    *ret_pool = pool;
+    return WEIR_OK;
+}
+
+void weir_pool_free(struct weir_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    (void)pthread_mutex_lock(&pool->lock);
+    pool->is_closed = true;
+    struct weir_store *store = pool->warm;
+    pool->warm = NULL;
+    pool->warm_count = 0;
+    bool is_last = pool->in_use == 0;
+    (void)pthread_mutex_unlock(&pool->lock);
+    while (store != NULL) {
+        struct weir_store *next = store->next_warm;
+        weir_store_close(store, NULL);
+        store = next;
+    }
+    if (is_last)
+        destroy(pool);
+}
+
+static enum weir_status make_slot(struct weir_pool *pool, struct weir_instance **ret_instance,
+                                  struct weir_error *error)
+{
+    struct weir_store *store;
+    enum weir_status status = weir_store_new(pool->engine, &pool->config, &store, error);
+    if (status != WEIR_OK)
+        return status;
+    status = weir_instance_new(store, pool->linker, pool->module, ret_instance, NULL, error);
+    if (status != WEIR_OK) {
+        weir_store_close(store, NULL);
+        return status;
+    }
+    store->pooled = *ret_instance;
+    return WEIR_OK;
+}
+
+/* One slot less in use; the last one of a closed pool takes the pool with it. */
+static void leave(struct weir_pool *pool)
+{
+    (void)pthread_mutex_lock(&pool->lock);
+    pool->in_use--;
+    bool is_last = pool->is_closed && pool->in_use == 0;
+    (void)pthread_mutex_unlock(&pool->lock);
+    if (is_last)
+        destroy(pool);
+}
+
+enum weir_status weir_pool_take(struct weir_pool *pool, struct weir_instance **ret_instance,
+                                struct weir_error *error)
+{
+    (void)pthread_mutex_lock(&pool->lock);
+    bool is_busy = pool->in_use >= pool->slots_max;
+    struct weir_store *store = is_busy ? NULL : pool->warm;
+    if (is_busy) {
+        pool->busy++;
+    } else {
+        pool->in_use++;
+        pool->takes++;
+        if (store != NULL) {
+            pool->warm = store->next_warm;
+            pool->warm_count--;
+        } else {
+            pool->cold_takes++;
+        }
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+    if (is_busy)
+        return weir_error_set(error, WEIR_BUSY, WEIR_NO_OFFSET,
+                              "all %u slots of the pool are in use", pool->slots_max);
+    if (store != NULL) {
+        *ret_instance = store->pooled;
+        return WEIR_OK;
+    }
+    enum weir_status status = make_slot(pool, ret_instance, error);
+    if (status != WEIR_OK)
+        leave(pool);
+    return status;
+}
+
+void weir_pool_drop(struct weir_pool *pool, struct weir_instance *instance)
+{
+    weir_store_close(instance->store, NULL);
+    leave(pool);
+}
+
+void weir_pool_give(struct weir_pool *pool, struct weir_instance *instance)
+{
+    struct weir_store *store = instance->store;
+    WEIR_ASSERT(store->pooled == instance);
+    weir_store_unpark(store);
+    store->data = NULL;
+    store->data_free = NULL;
+    weir_store_clear_interrupt(store);
+    if (store->has_timer) {
+        weir_store_set_deadline(store, 0);
+        weir_store_set_slice(store, 0);
+    }
+    if (store->instances->next != NULL || weir_instance_reset(instance, NULL) != WEIR_OK) {
+        weir_pool_drop(pool, instance);
+        return;
+    }
+    (void)pthread_mutex_lock(&pool->lock);
+    pool->resets++;
+    bool is_kept = !pool->is_closed && pool->warm_count < pool->warm_max;
+    if (is_kept) {
+        store->next_warm = pool->warm;
+        pool->warm = store;
+        pool->warm_count++;
+        pool->in_use--;
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+    if (!is_kept)
+        weir_pool_drop(pool, instance);
+}
+
+void weir_pool_figures(const struct weir_pool *shared, struct weir_pool_figures *ret)
+{
+    struct weir_pool *pool = (struct weir_pool *)(uintptr_t)shared;
+    (void)pthread_mutex_lock(&pool->lock);
+    *ret = (struct weir_pool_figures){.in_use = pool->in_use,
+                                      .warm = pool->warm_count,
+                                      .takes = pool->takes,
+                                      .cold_takes = pool->cold_takes,
+                                      .resets = pool->resets,
+                                      .busy = pool->busy};
+    (void)pthread_mutex_unlock(&pool->lock);
+}
