@@ -40,6 +40,7 @@ struct harness {
     bool *has_elem;
     uint32_t polls;
     uint32_t trap_offset;
+    uint64_t stack_bytes;
 };
 
 struct answer {
@@ -446,7 +447,8 @@ struct harness *harness_new(const uint8_t *bytes, size_t size,
     if (status == WEIR_OK)
         status = weir_arena_new(NULL, 0, &scratch, error);
     if (status == WEIR_OK)
-        status = weir_wasm_decode(h->bytes, size, features, NULL, h->arena, &h->module, error);
+        status = weir_wasm_decode((struct weir_wasm_bytes){h->bytes, size}, features, NULL,
+                                  h->arena, &h->module, error);
     if (status == WEIR_OK)
         status = weir_wasm_validate(h->module, scratch, error);
     weir_arena_free(scratch);
@@ -460,6 +462,7 @@ struct harness *harness_new(const uint8_t *bytes, size_t size,
         harness_free(h);
         return NULL;
     }
+    h->stack_bytes = STACK_BYTES;
     instantiate(h);
     install_signals();
     return h;
@@ -547,7 +550,7 @@ enum weir_trap_code harness_call(struct harness *h, uint32_t index, const uint64
     running = h;
     volatile uint64_t here = 0;
     if (h->state->stack_limit != UINT64_MAX)
-        h->state->stack_limit = (uint64_t)&here - STACK_BYTES;
+        h->state->stack_limit = (uint64_t)&here - h->stack_bytes;
     int code = sigsetjmp(landing, 0);
     if (code == 0) {
         struct answer answer =
@@ -565,6 +568,11 @@ enum weir_trap_code harness_call(struct harness *h, uint32_t index, const uint64
     if (ret_offset != NULL)
         *ret_offset = h->trap_offset;
     return (enum weir_trap_code)(code - 1);
+}
+
+void harness_set_stack(struct harness *h, uint64_t bytes)
+{
+    h->stack_bytes = bytes;
 }
 
 struct weir_vm_state *harness_state(struct harness *h)

@@ -24,6 +24,7 @@ enum weir_trap_code harness_call(struct harness *h, uint32_t index, const uint64
                                  uint64_t *ret_results, uint32_t *ret_offset);
 bool harness_global(const struct harness *h, const char *name, size_t length, uint64_t *ret_bits);
 
+void harness_set_stack(struct harness *h, uint64_t bytes);
 struct weir_vm_state *harness_state(struct harness *h);
 const struct weir_code *harness_code(const struct harness *h);
 const struct weir_wasm_module *harness_module(const struct harness *h);
