@@ -67,7 +67,8 @@ static enum weir_status run_once(const uint8_t *bytes, size_t size, struct run *
     if (status != WEIR_OK)
         return status;
     double start = now_ms();
-    status = weir_wasm_decode(bytes, size, UINT32_MAX, NULL, arena, &module, error);
+    status = weir_wasm_decode((struct weir_wasm_bytes){bytes, size}, UINT32_MAX, NULL, arena,
+                              &module, error);
     run.decode_ms = now_ms() - start;
     if (status != WEIR_OK)
         return status;

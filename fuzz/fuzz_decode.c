@@ -87,8 +87,8 @@ static void decode(const uint8_t *data, size_t size, uint32_t features,
     struct weir_wasm_module *module = NULL;
     if (weir_arena_new(NULL, 0, &arena, &error) != WEIR_OK)
         return;
-    enum weir_status status =
-        weir_wasm_decode(data, size, features, limits, arena, &module, &error);
+    enum weir_status status = weir_wasm_decode((struct weir_wasm_bytes){data, size}, features,
+                                               limits, arena, &module, &error);
     WEIR_ASSERT(weir_arena_bytes(arena) <= ARENA_FACTOR * size + ARENA_CONSTANT);
     WEIR_ASSERT(status == error.status);
     if (status == WEIR_OK) {

@@ -50,7 +50,8 @@ static enum weir_status validate(const uint8_t *data, size_t size, uint32_t feat
     if (weir_arena_new(NULL, 0, &arena, NULL) != WEIR_OK ||
         weir_arena_new(NULL, 0, &scratch, NULL) != WEIR_OK)
         return WEIR_NO_MEMORY;
-    enum weir_status status = weir_wasm_decode(data, size, features, NULL, arena, &module, error);
+    enum weir_status status = weir_wasm_decode((struct weir_wasm_bytes){data, size}, features, NULL,
+                                               arena, &module, error);
     if (status == WEIR_OK)
         status = weir_wasm_validate(module, scratch, error);
     WEIR_ASSERT(weir_arena_bytes(scratch) <= SCRATCH_FACTOR * size + SCRATCH_CONSTANT);

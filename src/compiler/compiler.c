@@ -166,7 +166,7 @@ static enum weir_status run(struct weir_compilation *compilation, struct weir_er
         return status;
     const struct weir_arena_source source = {budget_take, budget_give, &compilation->budget};
     if ((status = weir_arena_new(&source, 0, &compilation->arena, error)) != WEIR_OK ||
-        (status = weir_wasm_decode(request->module, request->module_bytes,
+        (status = weir_wasm_decode((struct weir_wasm_bytes){request->module, request->module_bytes},
                                    request->options.features, request->limits, compilation->arena,
                                    &compilation->module, error)) != WEIR_OK ||
         (status = validate(compilation, error)) != WEIR_OK ||

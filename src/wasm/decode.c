@@ -230,26 +230,28 @@ static enum weir_status decode_module(struct weir_wasm_decoder *d)
     return d->status;
 }
 
-enum weir_status weir_wasm_decode(const uint8_t *bytes, size_t size, uint32_t features,
+enum weir_status weir_wasm_decode(struct weir_wasm_bytes bytes, uint32_t features,
                                   const struct weir_wasm_limits *limits, struct weir_arena *arena,
                                   struct weir_wasm_module **ret_module, struct weir_error *error)
 {
-    WEIR_ASSERT(bytes != NULL || size == 0);
+    WEIR_ASSERT(bytes.data != NULL || bytes.size == 0);
     struct weir_wasm_limits lowered = lower_limits(limits);
-    if (size > lowered.module_bytes_max)
+    if (bytes.size > lowered.module_bytes_max)
         return weir_error_set(error, WEIR_TOO_LARGE, 0, "module of %zu bytes, the limit is %llu",
-                              size, (unsigned long long)lowered.module_bytes_max);
+                              bytes.size, (unsigned long long)lowered.module_bytes_max);
     struct weir_wasm_module *module = WEIR_ARENA_NEW(arena, struct weir_wasm_module);
     if (module == NULL)
         return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET,
                               "no memory for the record of a module");
-    module->bytes = (struct weir_wasm_bytes){bytes != NULL ? bytes : (const uint8_t *)"", size};
+    module->bytes = bytes;
+    if (bytes.data == NULL)
+        module->bytes.data = (const uint8_t *)"";
     module->features = features;
     module->limits = lowered;
     module->start_func = WEIR_WASM_NONE;
     struct weir_error found = {0};
     struct weir_wasm_decoder d = {.module = module, .arena = arena, .error = &found};
-    d.cursor = (struct weir_cursor){module->bytes.data, module->bytes.data + size};
+    d.cursor = (struct weir_cursor){module->bytes.data, module->bytes.data + bytes.size};
     enum weir_status status = decode_module(&d);
     if (status == WEIR_OK)
         *ret_module = module;

@@ -221,8 +221,8 @@ enum weir_status weir_wasm_inspect(const uint8_t *bytes, size_t size,
 {
     struct weir_wasm_facts facts = {0};
     struct weir_wasm_module *module = NULL;
-    enum weir_status status =
-        weir_wasm_decode(bytes, size, FEATURES_ALL, limits, arena, &module, error);
+    enum weir_status status = weir_wasm_decode((struct weir_wasm_bytes){bytes, size}, FEATURES_ALL,
+                                               limits, arena, &module, error);
     if (status != WEIR_OK)
         return status;
     facts.module = module;

@@ -164,7 +164,7 @@ extern const struct weir_wasm_limits weir_wasm_limits_default;
  * means the defaults; a limit above its default counts as the default. The arena holds at most
  * about 16 bytes per byte of the module. Errors: MALFORMED, TOO_LARGE, UNSUPPORTED with the offset,
  * the section and the reason; NO_MEMORY when the arena refuses. */
-enum weir_status weir_wasm_decode(const uint8_t *bytes, size_t size, uint32_t features,
+enum weir_status weir_wasm_decode(struct weir_wasm_bytes bytes, uint32_t features,
                                   const struct weir_wasm_limits *limits, struct weir_arena *arena,
                                   struct weir_wasm_module **ret_module, struct weir_error *error)
     WEIR_MUST_USE;

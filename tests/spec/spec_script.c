@@ -44,7 +44,8 @@ static enum weir_status check_module(const struct spec_run *run, const uint8_t *
     struct weir_wasm_module *module = NULL;
     enum weir_status status = weir_arena_new(NULL, 0, &arena, error);
     if (status == WEIR_OK)
-        status = weir_wasm_decode(bytes, size, run->options->features, NULL, arena, &module, error);
+        status = weir_wasm_decode((struct weir_wasm_bytes){bytes, size}, run->options->features,
+                                  NULL, arena, &module, error);
     if (status == WEIR_OK)
         status = weir_wasm_validate(module, arena, error);
     if (status == WEIR_OK)

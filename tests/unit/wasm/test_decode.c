@@ -166,10 +166,14 @@ START_TEST(test_first_report)
     struct weir_arena *arena = NULL;
     struct weir_wasm_module *module = NULL;
     ck_assert_int_eq(weir_arena_new(NULL, 0, &arena, NULL), WEIR_OK);
-    ck_assert_int_eq(weir_wasm_decode(NULL, 0, 0, NULL, arena, &module, &error), WEIR_MALFORMED);
+    ck_assert_int_eq(
+        weir_wasm_decode((struct weir_wasm_bytes){NULL, 0}, 0, NULL, arena, &module, &error),
+        WEIR_MALFORMED);
     ck_assert_int_eq(error.status, WEIR_LIMIT);
     ck_assert_str_eq(error.message, "before");
-    ck_assert_int_eq(weir_wasm_decode(NULL, 0, 0, NULL, arena, &module, NULL), WEIR_MALFORMED);
+    ck_assert_int_eq(
+        weir_wasm_decode((struct weir_wasm_bytes){NULL, 0}, 0, NULL, arena, &module, NULL),
+        WEIR_MALFORMED);
     ck_assert_ptr_null(module);
     weir_arena_free(arena);
 }

@@ -51,8 +51,9 @@ static inline void subject_init(struct subject *subject, const void *bytes, size
     *subject = (struct subject){0};
     ck_assert_int_eq(weir_arena_new(NULL, 0, &subject->arena, NULL), WEIR_OK);
     ck_assert_int_eq(weir_arena_new(NULL, 0, &subject->scratch, NULL), WEIR_OK);
-    subject->status = weir_wasm_decode(copy_of(subject, bytes, size), size, features, limits,
-                                       subject->arena, &subject->module, &subject->error);
+    subject->status =
+        weir_wasm_decode((struct weir_wasm_bytes){copy_of(subject, bytes, size), size}, features,
+                         limits, subject->arena, &subject->module, &subject->error);
     if (subject->status == WEIR_OK)
         subject->status = weir_wasm_validate(subject->module, subject->scratch, &subject->error);
     ck_assert_int_eq(subject->status, subject->error.status);
