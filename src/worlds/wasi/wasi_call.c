@@ -41,21 +41,6 @@ static struct weir_wasi *context_of(struct weir_caller *caller, void *data)
     return find != NULL ? find(store) : weir_store_data(store);
 }
 
-int weir__wasi_begin(struct weir__wasi_call *call, int (*operation)(struct weir__wasi_call *call),
-                     unsigned arg_count)
-{
-    struct weir__wasi_park *park = &call->wasi->park;
-    park->done_bytes = 0;
-    park->started_ns = 0;
-    int answer = operation(call);
-    if (answer == WASI_PARK) {
-        park->operation = operation;
-        park->memory = call->memory;
-        memcpy(park->args, call->args, arg_count * sizeof call->args[0]);
-    }
-    return answer;
-}
-
 static enum weir_status enter(struct weir_caller *caller, void *data, const union weir_value *args,
                               union weir_value *results, const struct function *function)
 {
@@ -182,11 +167,4 @@ enum weir_status weir_wasi_resume(struct weir_wasi *wasi, int *ret_exit_code,
     struct weir_trap local = {0};
     enum weir_status status = weir_store_resume(wasi->store, WEIR_OK, &result, &local, error);
     return finish(status, &local, trap, ret_exit_code);
-}
-
-int weir_wasi_waits_for(const struct weir_wasi *wasi, uint64_t *ret_wake_ns)
-{
-    bool waits = wasi->park.operation != NULL;
-    *ret_wake_ns = waits ? wasi->park.wake_ns : 0;
-    return waits ? wasi->park.waits_for : -1;
 }

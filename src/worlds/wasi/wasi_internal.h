@@ -217,6 +217,10 @@ int weir__wasi_wait(struct weir__wasi_call *call, struct pollfd *fds, size_t cou
 /* Between two steps of something long: SUCCESS (go on), INTR, PARK. */
 int weir__wasi_breathe(struct weir__wasi_call *call);
 
+/* Runs an operation, keeping what a retry needs. */
+int weir__wasi_begin(struct weir__wasi_call *call, int (*operation)(struct weir__wasi_call *call),
+                     unsigned arg_count);
+
 /* --- moving bytes (wasi_transfer.c) --- */
 
 /* Reads or writes through a descriptor at its position, as long as it takes. */
@@ -266,11 +270,5 @@ int weir__wasi_put_filestat(const struct weir__wasi_call *call, uint32_t address
 /* The times of an fst_flags argument: INVAL when they contradict each other. */
 int weir__wasi_times(uint64_t accessed_ns, uint64_t modified_ns, uint32_t flags,
                      struct timespec ret_times[2]);
-
-/* --- running (wasi_call.c) --- */
-
-/* Runs an operation, keeping what a retry needs. */
-int weir__wasi_begin(struct weir__wasi_call *call, int (*operation)(struct weir__wasi_call *call),
-                     unsigned arg_count);
 
 #endif

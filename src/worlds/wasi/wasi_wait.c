@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "worlds/wasi/wasi_internal.h"
 
+#include <string.h>
+
 uint64_t weir__wasi_now_ns(const struct weir_wasi *wasi)
 {
     return wasi->is_deterministic ? 0 : weir_clock_ns();
@@ -54,4 +56,26 @@ int weir__wasi_breathe(struct weir__wasi_call *call)
     if (weir__wasi_is_stopped(call->wasi))
         return WASI_E_INTR;
     return call->wasi->parks ? park(call->wasi, 0, -1) : WASI_E_SUCCESS;
+}
+
+int weir__wasi_begin(struct weir__wasi_call *call, int (*operation)(struct weir__wasi_call *call),
+                     unsigned arg_count)
+{
+    struct weir__wasi_park *park = &call->wasi->park;
+    park->done_bytes = 0;
+    park->started_ns = 0;
+    int answer = operation(call);
+    if (answer == WASI_PARK) {
+        park->operation = operation;
+        park->memory = call->memory;
+        memcpy(park->args, call->args, arg_count * sizeof call->args[0]);
+    }
+    return answer;
+}
+
+int weir_wasi_waits_for(const struct weir_wasi *wasi, uint64_t *ret_wake_ns)
+{
+    bool waits = wasi->park.operation != NULL;
+    *ret_wake_ns = waits ? wasi->park.wake_ns : 0;
+    return waits ? wasi->park.waits_for : -1;
 }

@@ -94,8 +94,10 @@ START_TEST(large_transfers_are_whole)
     ck_ok(CALL(w, fd_seek, fd, 0, WASI_WHENCE_SET, RET));
     ck_ok(CALL(w, fd_read, fd, put_iovec(w, BUFFER, size), 1, RET));
     ck_assert_uint_eq(get_u32(w, RET), size);
-    for (uint32_t i = 0; i < size; i++)
-        ck_assert_uint_eq(w->memory.bytes[BUFFER + i], (uint8_t)(i * 2654435761u >> 24));
+    uint32_t good = 0;
+    while (good < size && w->memory.bytes[BUFFER + good] == (uint8_t)(good * 2654435761u >> 24))
+        good++;
+    ck_assert_uint_eq(good, size);
     w->store.is_stopped = true; /* what is moved before the guest is stopped counts */
     ck_ok(CALL(w, fd_pread, fd, put_iovec(w, BUFFER, size), 1, 0, RET));
     ck_assert_uint_eq(get_u32(w, RET), WASI_STEP_BYTES);

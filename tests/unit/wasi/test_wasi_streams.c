@@ -99,8 +99,10 @@ START_TEST(a_write_parks_until_all_is_gone)
     ck_ok(world_retry(w));
     ck_assert_uint_eq(get_u32(w, RET), 100000);
     ck_assert_uint_eq(w->out.end, 100000);
-    for (uint32_t i = 0; i < 100000; i++)
-        ck_assert_uint_eq(w->out.bytes[i], i % 251);
+    uint32_t good = 0;
+    while (good < 100000 && w->out.bytes[good] == good % 251)
+        good++;
+    ck_assert_uint_eq(good, 100000);
 }
 END_TEST
 

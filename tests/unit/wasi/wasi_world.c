@@ -1,11 +1,8 @@
 /* The scripted store of wasi_world.h: these definitions stand where the runtime's would. */
 #include "tests/unit/wasi/wasi_world.h"
 
-#include <weir/instance.h>
-
 #include <dirent.h>
 #include <ftw.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,71 +61,10 @@ bool weir_store_is_stopped(const struct weir_store *store)
     return store->is_stopped;
 }
 
-struct weir_store *weir_caller_store(struct weir_caller *caller)
-{
-    return caller->store;
-}
-
-struct weir_memory *weir_caller_memory(struct weir_caller *caller)
-{
-    (void)caller;
-    return NULL;
-}
-
 enum weir_status weir_caller_exit(struct weir_caller *caller, int exit_code)
 {
     caller->exit_code = exit_code;
     return WEIR_EXIT;
-}
-
-enum weir_status weir_caller_trap(struct weir_caller *caller, int trap_code, const char *format,
-                                  ...)
-{
-    (void)caller, (void)trap_code, (void)format;
-    return WEIR_TRAP;
-}
-
-enum weir_status weir_linker_define_func(struct weir_linker *linker, const char *module,
-                                         const char *name, const struct weir_func_type *type,
-                                         weir_host_func *func, void *data, struct weir_error *error)
-{
-    (void)linker, (void)module, (void)name, (void)type, (void)func, (void)data, (void)error;
-    abort();
-}
-
-struct weir_store *weir_instance_store(struct weir_instance *instance)
-{
-    (void)instance;
-    abort();
-}
-
-enum weir_status weir_instance_export(struct weir_instance *instance, const char *name,
-                                      size_t name_size, struct weir_extern *ret_extern)
-{
-    (void)instance, (void)name, (void)name_size, (void)ret_extern;
-    abort();
-}
-
-enum weir_status weir_func_call(struct weir_store *store, struct weir_funcref *func,
-                                const union weir_value *args, union weir_value *results,
-                                struct weir_trap *trap, struct weir_error *error)
-{
-    (void)store, (void)func, (void)args, (void)results, (void)trap, (void)error;
-    abort();
-}
-
-enum weir_status weir_store_resume(struct weir_store *store, enum weir_status status,
-                                   const union weir_value *results, struct weir_trap *trap,
-                                   struct weir_error *error)
-{
-    (void)store, (void)status, (void)results, (void)trap, (void)error;
-    abort();
-}
-
-void weir_trap_done(struct weir_trap *trap)
-{
-    (void)trap;
-    abort();
 }
 
 /* --- streams --- */
