@@ -373,7 +373,8 @@ enum weir_status weir_equation_read(struct weir_equation *ret, struct weir_error
 
 bool weir_equation_holds(const struct weir_equation *equation)
 {
-    return equation->unclassified_bytes <= equation->rss_bytes / 100 + (512u << 10);
+    uint64_t sanitizer = WEIR_ASAN || WEIR_TSAN ? 16u << 20 : 0;
+    return equation->unclassified_bytes <= equation->rss_bytes / 100 + (512u << 10) + sanitizer;
 }
 
 enum weir_status weir_growth_read(uint64_t *ret_bytes, struct weir_error *error)

@@ -133,6 +133,59 @@ START_TEST(never_above_the_limit_and_all_back)
 }
 END_TEST
 
+/* One store charges and discharges as fast as it can, another needs its idle credit again and
+ * again. Credit that was lost or doubled on the way would show in what the tenant granted, which
+ * is checked when it is closed. */
+static _Atomic uint64_t spun;
+
+static void *spin_charges(void *context)
+{
+    struct weir_account *store = context;
+    while (atomic_load_explicit(&stop, memory_order_relaxed) == 0) {
+        uint64_t done = 0;
+        for (int i = 0; i < 200; i++) {
+            if (weir_account_charge(store, WEIR_KIND_HANDLE, 100, NULL) != WEIR_OK)
+                continue;
+            weir_account_discharge(store, WEIR_KIND_HANDLE, 100);
+            done++;
+        }
+        atomic_fetch_add_explicit(&spun, done, memory_order_relaxed);
+    }
+    return NULL;
+}
+
+START_TEST(credit_is_neither_lost_nor_doubled_by_draining)
+{
+    const uint64_t limit = 256 << 10;
+    struct weir_account *tenant = NULL;
+    struct weir_account *spinner = NULL;
+    struct weir_account *taker = NULL;
+    pthread_t thread;
+    ck_assert_int_eq(
+        weir_account_new(weir_account_host(), WEIR_ACCOUNT_TENANT, "t", limit, &tenant, NULL),
+        WEIR_OK);
+    ck_assert_int_eq(
+        weir_account_new(tenant, WEIR_ACCOUNT_STORE, "a", WEIR_UNLIMITED, &spinner, NULL), WEIR_OK);
+    ck_assert_int_eq(
+        weir_account_new(tenant, WEIR_ACCOUNT_STORE, "b", WEIR_UNLIMITED, &taker, NULL), WEIR_OK);
+    ck_assert_int_eq(pthread_create(&thread, NULL, spin_charges, spinner), 0);
+    uint64_t taken = 0;
+    /* Long enough for both to have run, whoever the scheduler prefers. */
+    while (taken < 10 * ROUNDS || atomic_load(&spun) < 100 * ROUNDS) {
+        if (weir_account_charge(taker, WEIR_KIND_CACHE, limit - 50, NULL) != WEIR_OK)
+            continue;
+        taken++;
+        weir_account_discharge(taker, WEIR_KIND_CACHE, limit - 50);
+    }
+    atomic_store(&stop, 1);
+    (void)pthread_join(thread, NULL);
+    weir_account_close(spinner);
+    weir_account_close(taker);
+    weir_account_close(tenant);
+    ck_assert_uint_eq(weir_ledger_heap_bytes(), 0);
+}
+END_TEST
+
 /* A shared account whose last charge and whose closing race. */
 static void *charge_shared(void *context)
 {
@@ -198,6 +251,7 @@ int main(void)
     Suite *suite = suite_create("charge_threads");
     TCase *tests = tcase_create("charge_threads");
     tcase_add_test(tests, never_above_the_limit_and_all_back);
+    tcase_add_test(tests, credit_is_neither_lost_nor_doubled_by_draining);
     tcase_add_test(tests, the_last_discharge_may_race_with_the_close);
     tcase_add_test(tests, mappings_from_several_threads);
     suite_add_tcase(suite, tests);
