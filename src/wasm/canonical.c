@@ -14,18 +14,28 @@ struct vector {
     uint32_t count;
 };
 
-/* Answers the vector that was seen first among the equal ones. */
-static const weir_wasm_type *intern_vector(struct vector *slots, size_t mask,
-                                           const struct weir_hash_key *key, struct vector vector)
+/* The parameters (even) and results (odd) of all types, counted through. */
+static struct vector vector_of(const struct weir_wasm_func_type *types, uint32_t id)
 {
+    const struct weir_wasm_func_type *type = &types[id / 2];
+    return id % 2 == 0 ? (struct vector){type->params, type->param_count}
+                       : (struct vector){type->results, type->result_count};
+}
+
+/* Slots hold id + 1. Answers the vector that was seen first among the equal ones. */
+static const weir_wasm_type *intern_vector(uint32_t *slots, size_t mask,
+                                           const struct weir_hash_key *key,
+                                           const struct weir_wasm_func_type *types, uint32_t id)
+{
+    struct vector vector = vector_of(types, id);
     size_t bytes = vector.count * sizeof *vector.types;
     size_t slot = weir__hash_bytes(key, vector.types, bytes) & mask;
-    for (; slots[slot].types != NULL; slot = (slot + 1) & mask) {
-        const struct vector *seen = &slots[slot];
-        if (seen->count == vector.count && memcmp(seen->types, vector.types, bytes) == 0)
-            return seen->types;
+    for (; slots[slot] != 0; slot = (slot + 1) & mask) {
+        struct vector seen = vector_of(types, slots[slot] - 1);
+        if (seen.count == vector.count && memcmp(seen.types, vector.types, bytes) == 0)
+            return seen.types;
     }
-    slots[slot] = vector;
+    slots[slot] = id + 1;
     return vector.types;
 }
 
@@ -57,7 +67,7 @@ enum weir_status weir__types_canonicalise(struct weir_wasm_func_type *types, uin
     struct weir_arena_mark mark = weir_arena_mark(scratch);
     size_t vector_slots = weir__hash_slots(2 * (size_t)count);
     size_t type_slots = weir__hash_slots(count);
-    struct vector *vectors = WEIR_ARENA_ARRAY(scratch, struct vector, vector_slots);
+    uint32_t *vectors = WEIR_ARENA_ARRAY(scratch, uint32_t, vector_slots);
     uint32_t *indices = WEIR_ARENA_ARRAY(scratch, uint32_t, type_slots);
     if (vectors == NULL || indices == NULL) {
         weir_arena_release(scratch, mark);
@@ -65,10 +75,8 @@ enum weir_status weir__types_canonicalise(struct weir_wasm_func_type *types, uin
     }
     for (uint32_t i = 0; i < count; i++) {
         struct weir_wasm_func_type *type = &types[i];
-        struct vector params = {type->params, type->param_count};
-        struct vector results = {type->results, type->result_count};
-        type->params = intern_vector(vectors, vector_slots - 1, &key, params);
-        type->results = intern_vector(vectors, vector_slots - 1, &key, results);
+        type->params = intern_vector(vectors, vector_slots - 1, &key, types, 2 * i);
+        type->results = intern_vector(vectors, vector_slots - 1, &key, types, 2 * i + 1);
         type->canonical = intern_type(indices, type_slots - 1, &key, types, i);
     }
     weir_arena_release(scratch, mark);

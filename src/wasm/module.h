@@ -162,8 +162,9 @@ extern const struct weir_wasm_limits weir_wasm_limits_default;
 
 /* Decodes every section but function bodies (those are split, their locals read). `limits` NULL
  * means the defaults; a limit above its default counts as the default. The arena holds at most
- * about 16 bytes per byte of the module. Errors: MALFORMED, TOO_LARGE, UNSUPPORTED with the offset,
- * the section and the reason; NO_MEMORY when the arena refuses. */
+ * about 32 bytes per byte of the module (0.3 for code that compilers make). Errors: MALFORMED,
+ * TOO_LARGE, UNSUPPORTED with the offset, the section and the reason; NO_MEMORY when the arena
+ * refuses. */
 enum weir_status weir_wasm_decode(struct weir_wasm_bytes bytes, uint32_t features,
                                   const struct weir_wasm_limits *limits, struct weir_arena *arena,
                                   struct weir_wasm_module **ret_module, struct weir_error *error)
