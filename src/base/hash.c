@@ -23,7 +23,8 @@ static enum weir_status failed(struct weir_error *error, const char *what)
     if (code != 0)
         ERR_error_string_n(code, text, sizeof text);
     ERR_clear_error();
-    return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "%s failed: %s", what, text);
+    (void)weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "%s failed: %s", what, text);
+    return WEIR_NO_MEMORY;
 }
 
 enum weir_status weir_hash_bytes(const void *bytes, size_t size, struct weir_hash *ret_hash,
@@ -71,7 +72,7 @@ enum weir_status weir_hash_new(const void *key, size_t key_size, struct weir_has
 {
     AUTO(weir_hash_state) *state = calloc(1, sizeof *state);
     if (state == NULL)
-        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for a hash");
+        return failed(error, "taking memory for a hash");
     if (key != NULL) {
         if (!begin_mac(state, key, key_size))
             return failed(error, "HMAC-SHA-256");
@@ -128,7 +129,7 @@ void weir_hash_hex(const struct weir_hash *hash, char ret_text[WEIR_HASH_HEX_SIZ
         ret_text[2 * i] = digits[hash->bytes[i] >> 4];
         ret_text[2 * i + 1] = digits[hash->bytes[i] & 15];
     }
-    ret_text[2 * WEIR_HASH_SIZE] = '\0';
+    ret_text[WEIR_HASH_HEX_SIZE - 1] = '\0';
 }
 
 static int hex_digit(char c)
@@ -147,7 +148,10 @@ bool weir_hex_read(const char *text, size_t length, uint8_t *ret_bytes, size_t s
     for (size_t i = 0; i < length; i++)
         if (hex_digit(text[i]) < 0)
             return false;
-    for (size_t i = 0; i < size; i++)
-        ret_bytes[i] = (uint8_t)(hex_digit(text[2 * i]) << 4 | hex_digit(text[2 * i + 1]));
+    for (size_t i = 0; i < size; i++) {
+        unsigned high = (unsigned)hex_digit(text[2 * i]);
+        unsigned low = (unsigned)hex_digit(text[2 * i + 1]);
+        ret_bytes[i] = (uint8_t)(high << 4 | low);
+    }
     return true;
 }

@@ -5,7 +5,7 @@
 #include <linux/membarrier.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
-#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/proc_pagemap.h"
+#include "base/proc_scan.h"
 
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY 1
@@ -30,9 +31,15 @@ static pthread_once_t kernel_once = PTHREAD_ONCE_INIT;
 static void probe_version(void)
 {
     struct utsname names;
-    if (uname(&names) != 0 || sscanf(names.release, "%u.%u", &kernel.major, &kernel.minor) != 2) {
-        kernel.major = 0;
-        kernel.minor = 0;
+    if (uname(&names) != 0)
+        return;
+    struct weir_scan scan = weir_scan(names.release, strnlen(names.release, sizeof names.release));
+    uint64_t major;
+    uint64_t minor;
+    if (weir_scan_dec(&scan, &major) && weir_scan_char(&scan, '.') &&
+        weir_scan_dec(&scan, &minor)) {
+        kernel.major = (unsigned)major;
+        kernel.minor = (unsigned)minor;
     }
 }
 

@@ -16,15 +16,15 @@
 #define MEMBERSHIP_SIZE 16384
 /* memory.stat has about 60 lines of 40 bytes, on NUMA machines no more. */
 #define STAT_SIZE 16384
-#define FILE_PATH_SIZE (2 * WEIR_CGROUP_PATH_SIZE)
+#define FILE_PATH_SIZE ((size_t)2 * WEIR_CGROUP_PATH_SIZE)
 
 static enum weir_status join(char path[FILE_PATH_SIZE], const char *root, const char *rest,
                              struct weir_error *error)
 {
     int length = snprintf(path, FILE_PATH_SIZE, "%s%s", root, rest);
-    if (length < 0 || length >= FILE_PATH_SIZE)
+    if (length < 0 || (size_t)length >= FILE_PATH_SIZE)
         return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
-                              "a path of %d bytes is longer than %d", length, FILE_PATH_SIZE - 1);
+                              "a path of %d bytes is longer than %zu", length, FILE_PATH_SIZE - 1);
     return WEIR_OK;
 }
 
@@ -258,7 +258,7 @@ static enum weir_figure_state read_file(struct level_reader *reader, const char 
     int wanted =
         snprintf(path, sizeof path, "%s%.*s/%s", reader->root,
                  (int)reader->cgroup->folder_lengths[reader->level], reader->cgroup->folder, name);
-    if (wanted < 0 || wanted >= (int)sizeof path)
+    if (wanted < 0 || (size_t)wanted >= sizeof path)
         return WEIR_FIGURE_UNREADABLE;
     switch (weir_proc_file_read(path, reader->text, sizeof reader->text, ret_length, NULL)) {
     case WEIR_OK:

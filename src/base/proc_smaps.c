@@ -329,7 +329,7 @@ enum weir_status weir_proc_status_read(const char *path, struct weir_proc_status
                                        struct weir_error *error)
 {
     char text[8192];
-    size_t length;
+    size_t length = 0;
     enum weir_status status = weir_proc_file_read(path, text, sizeof text, &length, error);
     if (status != WEIR_OK)
         return status;

@@ -8,14 +8,14 @@
 #include "ledger/ledger_internal.h"
 
 #include <linux/membarrier.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
+#include "base/proc_scan.h"
+#include "base/proc_smaps.h"
 
 struct weir__ledger weir__ledger = {.tree = PTHREAD_MUTEX_INITIALIZER};
 
@@ -35,14 +35,14 @@ void weir__tree_unlock(void)
 
 static uint64_t read_max_map_count(void)
 {
-    unsigned long long count = WEIR__MAX_MAP_COUNT_DEFAULT;
-    FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
-    if (file != NULL) {
-        if (fscanf(file, "%llu", &count) != 1)
-            count = WEIR__MAX_MAP_COUNT_DEFAULT;
-        (void)fclose(file);
-    }
-    return count;
+    char text[32];
+    size_t length = 0;
+    uint64_t count = 0;
+    if (weir_proc_file_read("/proc/sys/vm/max_map_count", text, sizeof text, &length, NULL) !=
+        WEIR_OK)
+        return WEIR__MAX_MAP_COUNT_DEFAULT;
+    struct weir_scan scan = weir_scan(text, length);
+    return weir_scan_dec(&scan, &count) ? count : WEIR__MAX_MAP_COUNT_DEFAULT;
 }
 
 void weir_ledger_refresh_limits(void)

@@ -50,7 +50,7 @@ void weir__tree_sum(const struct weir_account *root, uint64_t ret_kinds[WEIR_KIN
     }
 }
 
-/* Under the tree. */
+/* Under the tree, unless the account is owned. */
 static void read_account(const struct weir_account *account, struct weir_account_reading *ret)
 {
     memcpy(ret->name, account->name, sizeof ret->name);
@@ -74,6 +74,10 @@ static void read_account(const struct weir_account *account, struct weir_account
 
 void weir_account_read(const struct weir_account *account, struct weir_account_reading *ret)
 {
+    if (account->holder != NULL) { /* its own figures are all it takes */
+        read_account(account, ret);
+        return;
+    }
     weir__tree_lock();
     read_account(account, ret);
     weir__tree_unlock();

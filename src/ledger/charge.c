@@ -87,7 +87,7 @@ static inline bool fits(const struct weir_account *account, uint64_t amount)
 
 bool weir__grant(struct weir_account *account, uint64_t amount, struct weir_account **ret_level)
 {
-    uint64_t now[WEIR__DEPTH_MAX];
+    uint64_t now[WEIR__DEPTH_MAX] = {0};
     unsigned level = 0;
     if (UNLIKELY(amount > WEIR__BYTES_MAX)) {
         *ret_level = &weir__ledger.host;
@@ -208,7 +208,6 @@ static __attribute__((noinline)) enum weir_status charge_slow(struct weir_accoun
     for (;;) {
         enter_wait(holder);
         uint64_t credit = weir__get(&holder->credit) + got;
-        got = 0;
         weir__set(&holder->credit, credit);
         level = !fits(account, amount) ? account : !fits(holder, amount) ? holder : NULL;
         if (level == NULL && amount <= credit) {

@@ -168,7 +168,7 @@ START_TEST(the_own_process_adds_up)
                       1 << 20);
     ck_assert_uint_gt(rollup.pss_anon, 0);
     ck_assert_uint_gt(status.vm_pte, 0);
-    ck_assert_uint_eq(status.threads, 1);
+    ck_assert_uint_ge(status.threads, 1); /* TSan has one of its own */
     struct weir_error error = {0};
     ck_assert_int_eq(weir_smaps_read("/proc/self/none", add_up, &sums, &error), WEIR_NOT_FOUND);
     ck_assert_ptr_nonnull(strstr(error.message, "/proc/self/none"));

@@ -212,6 +212,32 @@ START_TEST(arenas_and_stacks_of_threads_are_found)
 }
 END_TEST
 
+/* Untuned, malloc would keep blocks of this size in its heap after the first one was freed. */
+START_TEST(tuned_malloc_gives_large_blocks_back)
+{
+    if (!PLAIN)
+        return;
+    weir_process_tune_malloc();
+    struct weir_equation before = read_equation();
+    for (int round = 0; round < 3; round++) {
+        char *blocks[16];
+        for (int i = 0; i < 16; i++) {
+            blocks[i] = malloc(MIB);
+            ck_assert_ptr_nonnull(blocks[i]);
+            memset(blocks[i], 1, MIB);
+        }
+        struct weir_equation during = read_equation();
+        check_holds(&during);
+        ck_near(during.malloc_bytes - before.malloc_bytes, 16 * MIB);
+        for (int i = 15; i >= 0; i--)
+            free(blocks[i]);
+    }
+    struct weir_equation after = read_equation();
+    check_holds(&after);
+    ck_near(after.malloc_bytes, before.malloc_bytes);
+}
+END_TEST
+
 START_TEST(growth_sees_growth)
 {
     uint64_t before = 0;
@@ -240,6 +266,7 @@ int main(void)
     tcase_add_test(tests, malloc_outside_the_ledger_shows);
     tcase_add_test(tests, mmap_merged_with_mallocs_chunks_still_shows);
     tcase_add_test(tests, arenas_and_stacks_of_threads_are_found);
+    tcase_add_test(tests, tuned_malloc_gives_large_blocks_back);
     tcase_add_test(tests, growth_sees_growth);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
