@@ -374,18 +374,17 @@ static __attribute__((cold)) enum weir_status refuse_opcode(const struct state *
                              "data count section required: %s", info->name);
 }
 
-enum weir_status weir_insn_read(struct weir_insn_reader *reader, struct weir_insn *ret_insn,
-                                struct weir_error *error)
+/* Every instruction and every error. */
+static __attribute__((noinline)) enum weir_status
+read_any(struct weir_insn_reader *reader, struct weir_insn *ret_insn, struct weir_error *error)
 {
     const struct weir_wasm_module *module = reader->module;
-    WEIR_DASSERT(reader->position <= reader->end && reader->end <= module->bytes.size);
     struct state s = {
         .cursor = {module->bytes.data + reader->position, module->bytes.data + reader->end},
         .module = module,
         .insn = ret_insn,
         .error = error,
     };
-    ret_insn->offset = reader->position;
     if (s.cursor.at == s.cursor.end)
         return bad_body_end(&s);
     uint8_t byte = *s.cursor.at++;
@@ -413,6 +412,60 @@ enum weir_status weir_insn_read(struct weir_insn_reader *reader, struct weir_ins
     }
     reader->position = (uint32_t)(s.cursor.at - module->bytes.data);
     return WEIR_OK;
+}
+
+/* Instructions of one byte with immediates of one byte each: nine of ten in compiled code. False
+ * for all others, and for whatever is wrong. */
+static inline bool read_short(struct weir_insn_reader *reader, struct weir_insn *insn)
+{
+    const struct weir_wasm_module *module = reader->module;
+    const uint8_t *at = module->bytes.data + reader->position;
+    uint32_t left = reader->end - reader->position;
+    uint16_t slot = left > 2 ? op_by_code[at[0]] : 0;
+    if (slot == 0)
+        return false;
+    const struct weir_op_info *info = &weir_op_infos[slot - 1];
+    if ((info->feature & ~module->features) != 0)
+        return false;
+    insn->op = (enum weir_op)(slot - 1);
+    switch (info->imm) {
+    case WEIR_IMM_NONE:
+        reader->position += 1;
+        return true;
+    case WEIR_IMM_INDEX:
+        if (at[1] >= 0x80)
+            return false;
+        insn->index = at[1];
+        reader->position += 2;
+        return true;
+    case WEIR_IMM_I32:
+    case WEIR_IMM_I64:
+        if (at[1] >= 0x80)
+            return false;
+        insn->bits = (uint64_t)(int64_t)((at[1] & 0x40) != 0 ? at[1] - 0x80 : at[1]);
+        reader->position += 2;
+        return true;
+    case WEIR_IMM_MEMARG:
+        if (at[1] >= 0x40 || at[2] >= 0x80)
+            return false;
+        insn->mem_offset = at[2];
+        insn->memory = 0;
+        insn->align = at[1];
+        insn->lane = 0;
+        reader->position += 3;
+        return true;
+    default:
+        return false;
+    }
+}
+
+enum weir_status weir_insn_read(struct weir_insn_reader *reader, struct weir_insn *ret_insn,
+                                struct weir_error *error)
+{
+    WEIR_DASSERT(reader->position <= reader->end);
+    WEIR_DASSERT(reader->end <= reader->module->bytes.size);
+    ret_insn->offset = reader->position;
+    return read_short(reader, ret_insn) ? WEIR_OK : read_any(reader, ret_insn, error);
 }
 
 uint32_t weir_insn_br_target(const struct weir_wasm_module *module, uint32_t *targets_offset)

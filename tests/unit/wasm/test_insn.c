@@ -75,6 +75,17 @@ START_TEST(test_every_opcode)
     /* One byte less is malformed, and nothing is read. */
     ck_assert_int_eq(read_insn(bytes, size - 1, FEATURES_ALL, &insn, &position), WEIR_MALFORMED);
     ck_assert_uint_eq(position, 0);
+    /* With bytes behind it the reader may take a shorter way to the same result. */
+    struct weir_insn padded;
+    memset(bytes + size, 0x01, 3);
+    (void)read_insn(bytes, size, FEATURES_ALL, &insn, &position);
+    ck_assert_int_eq(read_insn(bytes, size + 3, FEATURES_ALL, &padded, &position), WEIR_OK);
+    ck_assert_uint_eq(position, size);
+    ck_assert_mem_eq(&insn, &padded, sizeof insn);
+    if (info->feature != 0)
+        ck_assert_int_eq(
+            read_insn(bytes, size + 3, FEATURES_ALL & ~info->feature, &insn, &position),
+            WEIR_UNSUPPORTED);
     if (info->feature != 0)
         ck_assert_int_eq(read_insn(bytes, size, FEATURES_ALL & ~info->feature, &insn, &position),
                          WEIR_UNSUPPORTED);
@@ -105,6 +116,34 @@ START_TEST(test_table)
         bool has_memory = info->imm == WEIR_IMM_MEMARG || info->imm == WEIR_IMM_MEMARG_LANE ||
                           info->imm == WEIR_IMM_MEMORY;
         ck_assert_msg(has_address == has_memory, "%s: address", info->name);
+    }
+}
+END_TEST
+
+/* One-byte immediates of every value, with and without room behind them. */
+START_TEST(test_short_immediates)
+{
+    static const uint8_t opcodes[] = {0x20, 0x41, 0x42, 0x28};
+    for (size_t i = 0; i < sizeof opcodes; i++) {
+        for (unsigned value = 0; value < 256; value++) {
+            uint8_t bytes[8] = {opcodes[i], (uint8_t)value, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00};
+            size_t size = opcodes[i] == 0x28 ? 3 : 2;
+            struct weir_insn tight;
+            struct weir_insn roomy;
+            uint32_t position;
+            enum weir_status status = read_insn(bytes, sizeof bytes, 0, &roomy, &position);
+            ck_assert(value < 0x40 || status == WEIR_OK || opcodes[i] == 0x28);
+            if (value >= 0x80 || status != WEIR_OK)
+                continue;
+            ck_assert_uint_eq(position, size);
+            ck_assert_int_eq(read_insn(bytes, size == 3 ? 4 : 2, 0, &tight, &position), WEIR_OK);
+            ck_assert_mem_eq(&tight, &roomy, sizeof tight);
+            int64_t expected = value >= 0x40 ? (int64_t)value - 0x80 : (int64_t)value;
+            if (opcodes[i] == 0x41 || opcodes[i] == 0x42)
+                ck_assert_int_eq((int64_t)roomy.bits, expected);
+            if (opcodes[i] == 0x20)
+                ck_assert_uint_eq(roomy.index, value);
+        }
     }
 }
 END_TEST
@@ -177,6 +216,7 @@ int main(void)
     TCase *tcase = tcase_create("insn");
     tcase_add_loop_test(tcase, test_every_opcode, 0, WEIR_OP_COUNT);
     tcase_add_test(tcase, test_table);
+    tcase_add_test(tcase, test_short_immediates);
     tcase_add_test(tcase, test_immediates);
     tcase_add_test(tcase, test_br_table);
     suite_add_tcase(suite, tcase);
