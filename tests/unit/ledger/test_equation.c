@@ -213,7 +213,7 @@ START_TEST(arenas_and_stacks_of_threads_are_found)
 END_TEST
 
 /* Untuned, malloc takes blocks of this size from its heap after the first one was freed, and keeps
- * them below whatever small block lives on. */
+ * them below whatever smaller block lives on. */
 START_TEST(tuned_malloc_gives_large_blocks_back)
 {
     if (!PLAIN)
@@ -231,7 +231,7 @@ START_TEST(tuned_malloc_gives_large_blocks_back)
         struct weir_equation during = read_equation();
         check_holds(&during);
         ck_near(during.malloc_bytes - before.malloc_bytes, 16 * MIB);
-        small[round] = malloc(100);
+        small[round] = malloc(70000); /* at the top of the heap */
         for (int i = 0; i < 16; i++)
             free(blocks[i]);
     }
