@@ -54,7 +54,7 @@ static const struct rule allowed[] = {
     {.call = SCMP_SYS(gettid)},
     {.call = SCMP_SYS(exit)},
     {.call = SCMP_SYS(exit_group)},
-#if WEIR_ASAN
+#if WEIR_ASAN || WEIR_TSAN
     {.call = SCMP_SYS(sched_yield)},
     {.call = SCMP_SYS(sigaltstack)},
 #endif
@@ -155,8 +155,9 @@ enum weir_status weir__sandbox_limit(const struct weir_compile_request_wire *req
         .it_value = {(time_t)(request->cpu_ms / 1000),
                      (suseconds_t)(request->cpu_ms % 1000) * 1000 + 1},
     };
-    /* ASan reserves terabytes of address space: no limit can hold there. */
-    bool is_limited = WEIR_ASAN || limit(RLIMIT_AS, base_bytes + request->memory_bytes);
+    /* Sanitizers reserve terabytes of address space: no limit can hold there. */
+    bool is_limited =
+        WEIR_ASAN || WEIR_TSAN || limit(RLIMIT_AS, base_bytes + request->memory_bytes);
     is_limited = is_limited && limit(RLIMIT_CPU, request->cpu_ms / 1000 + 2) &&
                  limit(RLIMIT_FSIZE, request->output_bytes) && limit(RLIMIT_CORE, 0) &&
                  limit(RLIMIT_NPROC, 0) && limit(RLIMIT_NOFILE, CHILD_FD_LIMIT) &&

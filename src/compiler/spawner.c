@@ -244,7 +244,7 @@ static enum weir_status settle(struct spawner *spawner, struct weir_error *error
                               "descriptor 3; to compile a file: weir-compile IN.wasm -o OUT");
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
-        (!WEIR_ASAN && dup2(null, STDERR_FILENO) < 0))
+        (!WEIR_ASAN && !WEIR_TSAN && dup2(null, STDERR_FILENO) < 0))
         return weir_error_set_errno(error, WEIR_IO, errno, "cannot use /dev/null");
     if (null > STDERR_FILENO)
         (void)close(null);

@@ -104,7 +104,7 @@ END_TEST
 /* DESIGN 7: at most 16 MiB + 8 × module. */
 START_TEST(test_peak_memory)
 {
-    if (WEIR_ASAN) /* whose shadow counts */
+    if (WEIR_ASAN || WEIR_TSAN) /* whose shadow counts */
         return;
     struct big_module big = make_big_module(20000, 20);
     struct weir_compile_job job = job_for(big.bytes, big.size);
