@@ -2,35 +2,58 @@
  * kept in their homes meanwhile. Tail calls, builtins. */
 #include "compiler/fast/fast_internal.h"
 
-/* Locals that calls would destroy go home, unless their home is up to date. */
-void weir__gen_save_locals(struct gen *g)
+/* True when an entry below `depth` means the local: it must survive although its web has ended. */
+static bool is_pending_below(const struct gen *g, const struct gen_local *local, uint32_t depth)
 {
-    for (uint32_t i = 0; i < g->call_saved_count; i++) {
-        uint32_t index = g->call_saved[i];
-        struct gen_local *local = &g->locals[index];
-        if (index >= g->local_count || !local->is_dirty)
+    uint32_t entry = local->newest;
+    while (entry != GEN_NONE && entry >= depth)
+        entry = g->values[entry].below;
+    return entry != GEN_NONE;
+}
+
+/* Locals in registers that calls destroy, and that are needed afterwards, go home unless their home
+ * is up to date. Entries from `depth` up are the call's arguments. */
+void weir__gen_save_locals(struct gen *g, uint32_t depth)
+{
+    g->kept = 0;
+    for (uint32_t rest = g->local_regs & ~GEN_INT_CALLEE_SAVED; rest != 0; rest &= rest - 1) {
+        unsigned reg = (unsigned)__builtin_ctz(rest);
+        uint32_t index = g->resident[reg];
+        if (index == GEN_NONE || g->locals[index].reg != reg)
+            continue;
+        const struct gen_local *local = &g->locals[index];
+        if (g->resident_end[reg] <= g->position && !is_pending_below(g, local, depth))
+            continue;
+        g->kept |= X64_BIT(reg);
+        if (index >= g->local_count || !(g->dirty & X64_BIT(reg)))
             continue;
         weir__gen_store(
             g, x64_at(RBP, local->home),
             (struct gen_value){.kind = VALUE_REG, .type = local->type, .reg = local->reg});
-        local->is_dirty = false;
+        g->dirty &= ~X64_BIT(reg);
     }
 }
 
+/* vmctx first, as the others may come through it. */
 void weir__gen_reload_locals(struct gen *g)
 {
-    for (uint32_t i = 0; i < g->call_saved_count; i++) {
-        uint32_t index = g->call_saved[i];
+    uint32_t kept = g->kept;
+    unsigned vmctx = g->locals[g->local_count + GEN_VMCTX].reg;
+    if (vmctx < 32 && kept & X64_BIT(vmctx)) {
+        weir__gen_load_pseudo(g, GEN_VMCTX, vmctx);
+        kept &= ~X64_BIT(vmctx);
+    }
+    for (; kept != 0; kept &= kept - 1) {
+        unsigned reg = (unsigned)__builtin_ctz(kept);
+        uint32_t index = g->resident[reg];
         const struct gen_local *local = &g->locals[index];
-        if (index >= g->local_count) {
-            weir__gen_load_pseudo(g, (enum gen_pseudo)(index - g->local_count), local->reg);
-            continue;
-        }
-        if (gen_is_float(local->type))
-            x64_rm(&g->a, X64_MOVS | (local->type == WEIR_TYPE_F32 ? X64_F3 : X64_F2), local->reg,
+        if (index >= g->local_count)
+            weir__gen_load_pseudo(g, (enum gen_pseudo)(index - g->local_count), reg);
+        else if (gen_is_float(local->type))
+            x64_rm(&g->a, X64_MOVS | (local->type == WEIR_TYPE_F32 ? X64_F3 : X64_F2), reg,
                    x64_at(RBP, local->home));
         else
-            x64_rm(&g->a, X64_MOV | gen_wide(local->type), local->reg, x64_at(RBP, local->home));
+            x64_rm(&g->a, X64_MOV | gen_wide(local->type), reg, x64_at(RBP, local->home));
     }
 }
 
@@ -69,7 +92,7 @@ static void pass_arguments(struct gen *g, const struct weir_wasm_func_type *type
     uint32_t first = g->depth - type->param_count;
     if (!is_tail) {
         weir__gen_spill_temps(g, first);
-        weir__gen_save_locals(g);
+        weir__gen_save_locals(g, first);
     }
     for (uint32_t i = 0; i < type->param_count; i++) {
         struct gen_value value = g->values[first + i];
@@ -217,7 +240,7 @@ void weir__gen_builtin(struct gen *g, enum weir_builtin builtin, const uint64_t 
     struct gen_move moves[GEN_MOVES_MAX];
     uint32_t first = g->depth - operand_count;
     weir__gen_spill_temps(g, first);
-    weir__gen_save_locals(g);
+    weir__gen_save_locals(g, first);
     moves[0] = (struct gen_move){
         RDI, {.kind = VALUE_LOCAL, .type = WEIR_TYPE_I64, .index = g->local_count + GEN_VMCTX}};
     moves[1] = (struct gen_move){RSI, {.kind = VALUE_CONST, .type = WEIR_TYPE_I64, .bits = *fixed}};

@@ -236,8 +236,7 @@ static void expect_params(struct gen *g, const struct gen_control *c)
 /* After a label that several paths reach, nothing is known about homes. */
 static void forget_homes(struct gen *g)
 {
-    for (uint32_t i = 0; i < g->call_saved_count; i++)
-        g->locals[g->call_saved[i]].is_dirty = true;
+    g->dirty = UINT32_MAX;
 }
 
 void weir__gen_emit_block(struct gen *g, uint32_t arg)

@@ -29,7 +29,7 @@ static void place_params(struct gen *g)
         const struct gen_local *local = &g->locals[i];
         bool is_float = gen_is_float(local->type);
         unsigned nth = is_float ? floats++ : ints++;
-        if (nth >= (is_float ? WEIR_ABI_FLOAT_ARGS : WEIR_ABI_INT_ARGS) || local->weight == 0)
+        if (nth >= (is_float ? WEIR_ABI_FLOAT_ARGS : WEIR_ABI_INT_ARGS) || !local->is_used)
             continue;
         unsigned from = is_float ? XMM0 + nth : weir__gen_int_args[nth];
         if (local->reg != X64_NONE)
@@ -47,7 +47,7 @@ static void place_params(struct gen *g)
         const struct gen_local *local = &g->locals[i];
         bool is_float = gen_is_float(local->type);
         unsigned nth = is_float ? floats++ : ints++;
-        if (nth < (is_float ? WEIR_ABI_FLOAT_ARGS : WEIR_ABI_INT_ARGS) || local->weight == 0)
+        if (nth < (is_float ? WEIR_ABI_FLOAT_ARGS : WEIR_ABI_INT_ARGS) || !local->is_used)
             continue;
         x64_reserve(&g->a, X64_INSN_ROOM);
         struct x64_mem from = arg_mem(RAX, i);
@@ -111,7 +111,7 @@ static void fill_registers(struct gen *g)
     };
     for (uint32_t i = g->type->param_count; i < g->local_count; i++) {
         struct gen_local *local = &g->locals[i];
-        if (local->reg == X64_NONE)
+        if (local->reg == X64_NONE || !local->is_used)
             continue;
         weir__gen_load(g, local->reg,
                        (struct gen_value){.kind = VALUE_CONST, .type = local->type, .bits = 0});

@@ -5,6 +5,7 @@
 void weir__gen_advance(struct gen *g)
 {
     g->insn = g->next;
+    g->position++;
     if (g->reader.position >= g->reader.end) {
         g->next.op = WEIR_OP_END;
         return;
@@ -75,6 +76,7 @@ static void begin(struct gen *g, uint32_t index)
     };
     g->insn = (struct weir_insn){.op = WEIR_OP_NOP, .offset = g->func->code_offset};
     g->next = g->insn;
+    g->position = UINT32_MAX; /* 0 once `next` is filled */
     g->is_dead = false;
     g->has_live_flags = false;
     g->depth = 0;
@@ -95,6 +97,7 @@ void weir__gen_function(struct gen *g, uint32_t index)
     weir__gen_scan(g);
     if (g->status != WEIR_OK)
         return;
+    weir__gen_assign(g);
     weir__gen_prologue(g);
     if (g->costs != NULL)
         weir__gen_charge_entry(g, g->local_count - g->type->param_count);

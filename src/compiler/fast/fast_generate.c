@@ -212,7 +212,11 @@ static void drop_working_state(struct gen *g)
     free(g->labels.items);
     free(g->jumps.items);
     free(g->colds.items);
-    free(g->loops.items);
+    free(g->webs.items);
+    free(g->blocks.items);
+    free(g->loop_ends.items);
+    free(g->open_loops.items);
+    free(g->call_weights.items);
     free(g->calls.items);
     free(g->const_table.items);
 }

@@ -56,7 +56,9 @@ static bool alu_in_frame(struct gen *g, unsigned alu, uint32_t wide, const struc
         g->next.index != lhs->index || g->costs != NULL)
         return false;
     struct gen_local *local = &g->locals[lhs->index];
-    if (local->reg != X64_NONE || local->newest != GEN_NONE || is_tee)
+    const struct gen_web *web = weir__gen_web_at(g, lhs->index, g->position + 1);
+    if (local->reg != X64_NONE || local->newest != GEN_NONE || is_tee ||
+        (web != NULL && web->reg != X64_NONE))
         return false;
     struct x64_mem mem = x64_at(RBP, local->home);
     if (is_imm(rhs)) {

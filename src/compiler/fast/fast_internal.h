@@ -63,11 +63,36 @@ struct gen_value {
 
 struct gen_local {
     uint8_t type;
-    uint8_t reg;     /* X64_NONE: lives in its home */
-    bool is_dirty;   /* in a caller-saved register and newer than its home */
-    uint32_t weight; /* uses, each counted 8^loop depth times */
+    uint8_t reg;     /* of its present web; X64_NONE: lives in its home */
+    bool is_used;    /* its value on entry is read by somebody */
+    bool needs_home; /* some web lives in the frame, or is kept there over calls */
     uint32_t newest; /* stack entry that refers to it, or GEN_NONE */
+    uint32_t web;    /* while scanning: the newest */
     int32_t home;    /* from rbp; 0: none */
+};
+
+/* One value of a local, from the instruction that sets it to its last use (fast_scan.c). */
+struct gen_web {
+    uint32_t local;
+    uint32_t first;  /* number of the local.set; 0 for the value on entry */
+    uint32_t end;    /* number of the last instruction that it must survive to */
+    uint32_t weight; /* uses, each counted 8^loop depth times */
+    uint32_t below;  /* the web before it, while scanning */
+    uint32_t block_id;
+    uint32_t block_depth;
+    uint32_t loop;  /* the outermost loop that carries it, or GEN_NONE */
+    uint8_t reg;    /* X64_NONE: the local's home */
+    bool is_joined; /* is part of an older web: its set begins nothing */
+};
+
+struct gen_open_loop {
+    uint32_t start;
+    uint32_t number;
+};
+
+struct gen_call_weight {
+    uint32_t position;
+    uint64_t sum; /* of all calls up to here */
 };
 
 enum gen_control_kind {
@@ -158,8 +183,13 @@ struct gen {
     struct gen_local *locals; /* local_count, then the pseudo locals */
     uint32_t local_capacity;
     uint32_t local_count;
-    uint32_t call_saved[20]; /* locals in caller-saved registers, to keep over calls */
-    uint32_t call_saved_count;
+    uint32_t position;     /* number of the present instruction, from 1 */
+    uint32_t next_web;     /* the next web to begin */
+    uint32_t local_regs;   /* registers that some web has */
+    uint32_t resident[32]; /* which local is in each of them */
+    uint32_t resident_end[32];
+    uint32_t dirty; /* registers whose local is newer than its home */
+    uint32_t kept;  /* registers saved for the call being made */
 
     struct gen_control *controls;
     uint32_t control_count;
@@ -169,7 +199,14 @@ struct gen {
     struct gen_vector labels; /* uint32_t: text offset or GEN_NONE */
     struct gen_vector jumps;  /* struct gen_jump */
     struct gen_vector colds;  /* struct gen_cold */
-    struct gen_vector loops;  /* uint8_t, scan's control stack */
+
+    /* The scan's. */
+    struct gen_vector webs;         /* struct gen_web; first one per local, then in order */
+    struct gen_vector blocks;       /* open blocks */
+    struct gen_vector loop_ends;    /* uint32_t by number of the loop; 0 while it is open */
+    struct gen_vector open_loops;   /* struct gen_open_loop */
+    struct gen_vector call_weights; /* struct gen_call_weight */
+    uint32_t block_count;
 
     uint32_t saved_regs;      /* callee-saved registers in use */
     uint32_t home_count;      /* 8-byte words of the frame above the operand slots */
@@ -182,7 +219,6 @@ struct gen {
     bool is_prepaid;       /* the next instruction's charge point has been emitted */
 
     /* What the scan found. */
-    uint32_t call_weight;
     uint32_t insn_count;
     bool has_calls;
     bool needs_vmctx;
@@ -235,8 +271,11 @@ void weir__gen_function(struct gen *g, uint32_t index);
 void weir__gen_advance(struct gen *g);
 
 /* fast_scan.c */
-extern const uint8_t weir__gen_int_args[WEIR_ABI_INT_ARGS];
 void weir__gen_scan(struct gen *g);
+
+/* fast_assign.c */
+extern const uint8_t weir__gen_int_args[WEIR_ABI_INT_ARGS];
+void weir__gen_assign(struct gen *g);
 unsigned weir__gen_param_reg(const struct gen *g, uint32_t index);
 
 /* fast_frame.c */
@@ -289,7 +328,7 @@ struct gen_move {
 void weir__gen_moves(struct gen *g, struct gen_move *moves, unsigned count);
 
 /* fast_call.c */
-void weir__gen_save_locals(struct gen *g);
+void weir__gen_save_locals(struct gen *g, uint32_t depth);
 void weir__gen_reload_locals(struct gen *g);
 void weir__gen_builtin(struct gen *g, enum weir_builtin builtin, const uint64_t *fixed,
                        unsigned operand_count);
@@ -305,6 +344,9 @@ void weir__gen_set_dead(struct gen *g);
 void weir__gen_push_control(struct gen *g, unsigned kind, int64_t block_type);
 void weir__gen_resolve(struct gen *g);
 
+/* fast_variable.c */
+const struct gen_web *weir__gen_web_at(const struct gen *g, uint32_t index, uint32_t position);
+
 /* fast_integer.c */
 void weir__gen_push_flags(struct gen *g, unsigned cc, bool is_fused);
 
@@ -318,6 +360,7 @@ struct gen_op {
 #define GEN_NEEDS_VMCTX 1u
 #define GEN_NEEDS_MEMORY 2u /* a load or store */
 #define GEN_NEEDS_CALL 4u   /* calls something: caller-saved registers are lost */
+#define GEN_NEEDS_LOCAL 8u  /* local.get, set, tee */
 extern const struct gen_op weir__gen_ops[WEIR_OP_COUNT];
 #define FAST_EMITTER(name) void weir__gen_emit_##name(struct gen *g, uint32_t arg);
 #include "compiler/fast/fast_emitters.def"

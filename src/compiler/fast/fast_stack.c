@@ -130,14 +130,23 @@ void weir__gen_claim(struct gen *g, unsigned reg)
     g->free &= ~X64_BIT(reg);
 }
 
+/* True while a stack entry still means what the local in `reg` holds. */
+static bool is_pending(const struct gen *g, unsigned reg)
+{
+    uint32_t resident = g->resident[reg];
+    return resident != GEN_NONE && g->locals[resident].reg == reg &&
+           g->locals[resident].newest != GEN_NONE;
+}
+
 /* Where to compute a result: the register of the local that the next instruction sets, or a
  * temporary; never `avoid`. */
 unsigned weir__gen_dest(struct gen *g, unsigned type, unsigned avoid)
 {
     if (g->next.op == WEIR_OP_LOCAL_SET || g->next.op == WEIR_OP_LOCAL_TEE) {
-        const struct gen_local *local = &g->locals[g->next.index];
-        if (local->reg != X64_NONE && local->reg != avoid && local->newest == GEN_NONE)
-            return local->reg;
+        const struct gen_web *web = weir__gen_web_at(g, g->next.index, g->position + 1);
+        unsigned reg = web != NULL ? web->reg : g->locals[g->next.index].reg;
+        if (reg != X64_NONE && reg != avoid && !is_pending(g, reg))
+            return reg;
     }
     uint32_t set = class_of(type);
     return weir__gen_alloc(g, avoid < 32 ? set & ~X64_BIT(avoid) : set);

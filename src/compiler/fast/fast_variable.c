@@ -31,25 +31,80 @@ void weir__gen_emit_local_get(struct gen *g, uint32_t arg)
         g, (struct gen_value){.kind = VALUE_LOCAL, .type = g->locals[index].type, .index = index});
 }
 
-/* arg: 1 for local.tee. */
+/* The web that instruction `position`, a local.set or tee of `index`, begins; NULL when it writes
+ * the present one. */
+const struct gen_web *weir__gen_web_at(const struct gen *g, uint32_t index, uint32_t position)
+{
+    const struct gen_web *webs = g->webs.items;
+    uint32_t i = g->next_web;
+    while (i < g->webs.count && webs[i].first < position)
+        i++; /* sets in dead code */
+    if (i == g->webs.count || webs[i].first != position || webs[i].is_joined)
+        return NULL;
+    WEIR_DASSERT(webs[i].local == index);
+    (void)index;
+    return &webs[i];
+}
+
+/* The local's home from here on is its new web's register; what was there has ended, but entries
+ * not yet consumed may still mean it. */
+static void move_in(struct gen *g, uint32_t index, const struct gen_web *web)
+{
+    struct gen_local *local = &g->locals[index];
+    unsigned reg = web->reg;
+    local->reg = (uint8_t)reg;
+    if (reg == X64_NONE)
+        return;
+    uint32_t before = g->resident[reg];
+    if (before != GEN_NONE && before != index && g->locals[before].reg == reg)
+        weir__gen_flush_local(g, before);
+    g->resident[reg] = index;
+    g->resident_end[reg] = web->end;
+}
+
+static void store_local(struct gen *g, const struct gen_local *local, struct gen_value *value)
+{
+    if (value->kind == VALUE_LOCAL || value->kind == VALUE_SLOT ||
+        (value->kind == VALUE_CONST && gen_is_float(value->type)))
+        weir__gen_use(g, value);
+    weir__gen_store(g, x64_at(RBP, local->home), *value);
+}
+
+/* arg: 1 for local.tee. A value that nobody reads is not written. */
 void weir__gen_emit_local_set(struct gen *g, uint32_t arg)
 {
     uint32_t index = g->insn.index;
     struct gen_local *local = &g->locals[index];
+    const struct gen_web *web = weir__gen_web_at(g, index, g->position);
+    while (g->next_web < g->webs.count &&
+           ((const struct gen_web *)g->webs.items)[g->next_web].first <= g->position)
+        g->next_web++;
     struct gen_value value = weir__gen_pop(g);
-    local->is_dirty = true;
-    if (local->newest != GEN_NONE && !(value.kind == VALUE_LOCAL && value.index == index))
-        weir__gen_flush_local(g, index);
+    if (web != NULL && web->end == g->position) {
+        if (arg != 0)
+            weir__gen_push(g, value);
+        else
+            weir__gen_release(g, value);
+        return;
+    }
+    unsigned from = weir__gen_reg_of(g, &value);
+    if (value.kind == VALUE_LOCAL && from != X64_NONE) { /* its local may be moving */
+        value.kind = VALUE_REG;
+        value.reg = (uint8_t)from;
+    } else if (value.kind == VALUE_LOCAL && value.index == index) {
+        weir__gen_use(g, &value);
+    }
+    weir__gen_flush_local(g, index);
+    if (web != NULL)
+        move_in(g, index, web);
     if (local->reg != X64_NONE) {
         weir__gen_load(g, local->reg, value);
+        g->dirty |= X64_BIT(local->reg);
         weir__gen_release(g, value);
     } else {
-        if (value.kind == VALUE_LOCAL || value.kind == VALUE_SLOT ||
-            (value.kind == VALUE_CONST && gen_is_float(value.type)))
-            weir__gen_use(g, &value);
-        weir__gen_store(g, x64_at(RBP, local->home), value);
-        if (arg != 0 && value.kind == VALUE_REG) { /* the register is nearer than the frame */
-            weir__gen_push_reg(g, value.type, value.reg);
+        store_local(g, local, &value);
+        if (arg != 0 && value.kind == VALUE_REG && g->temps & X64_BIT(value.reg)) {
+            weir__gen_push_reg(g, value.type, value.reg); /* nearer than the frame */
             return;
         }
         weir__gen_release(g, value);

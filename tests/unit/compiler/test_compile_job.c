@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "base/poison.h"
@@ -306,6 +307,40 @@ START_TEST(test_stop)
 }
 END_TEST
 
+/* A fork shares the socket, but neither keeps the spawner alive nor takes it away. */
+START_TEST(test_fork)
+{
+    struct weir_compile_result result = run_job(NULL);
+    (void)close(result.fd);
+    pid_t pid = weir__compile_pid();
+    pid_t copy = fork();
+    ck_assert_int_ge(copy, 0);
+    if (copy == 0) {
+        struct weir_compile_job job = job_for(own_wasm, sizeof own_wasm);
+        bool is_good = weir__compile_pid() == 0 &&
+                       weir_compile_job_run(NULL, &job, &result, NULL) == WEIR_OK &&
+                       weir__compile_pid() > 0 && weir__compile_pid() != pid;
+        _exit(is_good ? 0 : 1);
+    }
+    int how = -1;
+    ck_assert_int_eq(waitpid(copy, &how, 0), copy);
+    ck_assert_int_eq(how, 0);
+    result = run_job(NULL);
+    (void)close(result.fd);
+    ck_assert_int_eq(weir__compile_pid(), pid);
+    copy = fork();
+    ck_assert_int_ge(copy, 0);
+    if (copy == 0) {
+        (void)pause();
+        _exit(0);
+    }
+    weir_compile_stop();
+    ck_assert_int_ne(kill(pid, 0), 0);
+    ck_assert_int_eq(kill(copy, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(copy, &how, 0), copy);
+}
+END_TEST
+
 START_TEST(test_missing_program)
 {
     struct weir_compile_job job = job_for(own_wasm, sizeof own_wasm);
@@ -358,6 +393,7 @@ static TCase *death_case(void)
     tcase_add_test(ends, test_spawner_killed_during_a_job);
     tcase_add_test(ends, test_cancel);
     tcase_add_test(ends, test_stop);
+    tcase_add_test(ends, test_fork);
     tcase_add_test(ends, test_missing_program);
     tcase_add_loop_test(ends, test_many_threads, 0, 2);
     return ends;
