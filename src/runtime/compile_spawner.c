@@ -112,19 +112,38 @@ static int spawn(const char *path, int socket, pid_t *ret_pid)
     return failed;
 }
 
+/* The process and our end of its socket. */
+static enum weir_status charge_spawner(struct weir_error *error)
+{
+    struct weir_account *host = weir_account_host();
+    enum weir_status status = weir_account_charge(host, WEIR_KIND_DESCRIPTOR, 1, error);
+    if (status != WEIR_OK)
+        return status;
+    status = weir_account_charge(host, WEIR_KIND_COMPILER, WEIR_COMPILE_SPAWNER_BYTES, error);
+    if (status != WEIR_OK)
+        weir_account_discharge(host, WEIR_KIND_DESCRIPTOR, 1);
+    return status;
+}
+
+static void discharge_spawner(void)
+{
+    struct weir_account *host = weir_account_host();
+    weir_account_discharge(host, WEIR_KIND_COMPILER, WEIR_COMPILE_SPAWNER_BYTES);
+    weir_account_discharge(host, WEIR_KIND_DESCRIPTOR, 1);
+}
+
 /* Under the lock. */
 static enum weir_status start(struct weir_error *error)
 {
     char path[PATH_MAX];
     int pair[2];
     find_program(path);
-    struct weir_account *host = weir_account_host();
-    enum weir_status status = weir_account_charge(host, WEIR_KIND_DESCRIPTOR, 1, error);
+    enum weir_status status = charge_spawner(error);
     if (status != WEIR_OK)
         return status;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
         int number = errno;
-        weir_account_discharge(host, WEIR_KIND_DESCRIPTOR, 1);
+        discharge_spawner();
         return weir_error_set_errno(error, WEIR_IO, number, "no socket for the compiler");
     }
     pid_t pid = 0;
@@ -132,7 +151,7 @@ static enum weir_status start(struct weir_error *error)
     (void)close(pair[1]);
     if (failed != 0) {
         (void)close(pair[0]);
-        weir_account_discharge(host, WEIR_KIND_DESCRIPTOR, 1);
+        discharge_spawner();
         return weir_error_set_errno(error, WEIR_COMPILE, failed,
                                     "cannot start the compiler %s; WEIR_COMPILE can name another",
                                     path);
@@ -148,13 +167,15 @@ static void drop(void)
 {
     if (spawner.pid == 0)
         return;
-    (void)close(spawner.socket);
     if (spawner.owner_pid == getpid()) {
         int ignored;
+        /* Not only closed: a process forked from this one may hold a copy. */
+        (void)shutdown(spawner.socket, SHUT_RDWR);
         while (waitpid(spawner.pid, &ignored, 0) < 0 && errno == EINTR)
             ;
-        weir_account_discharge(weir_account_host(), WEIR_KIND_DESCRIPTOR, 1);
     }
+    (void)close(spawner.socket);
+    discharge_spawner();
     spawner.socket = -1;
     spawner.pid = 0;
 }
