@@ -47,9 +47,9 @@ static void read_elem_items(struct weir_wasm_decoder *d, uint32_t flags,
     if (exprs == NULL && indices == NULL)
         weir__decode_no_memory(d);
     for (uint32_t i = 0; i < count && d->status == WEIR_OK; i++) {
-        if (is_expr)
+        if (exprs != NULL)
             exprs[i] = weir__decode_expr(d);
-        else
+        else if (indices != NULL)
             indices[i] = weir__decode_u32(d, "a function index");
     }
     elem->count = count;

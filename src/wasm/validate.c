@@ -237,9 +237,10 @@ static enum weir_status check_start(const struct weir_validator *v)
 {
     const struct weir_wasm_module *module = v->module;
     uint32_t index = module->start_func;
-    if (index == WEIR_WASM_NONE && find_section(module, 8) == NULL)
+    const struct weir_wasm_section *section = find_section(module, 8);
+    if (section == NULL)
         return WEIR_OK;
-    uint32_t offset = find_section(module, 8)->offset;
+    uint32_t offset = section->offset;
     if (index >= module->func_count)
         return weir__wasm_report(module, v->error, WEIR_INVALID, offset,
                                  "unknown function %u to start, the module has %u", (unsigned)index,

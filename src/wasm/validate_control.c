@@ -62,7 +62,7 @@ static enum weir_status get_block_type(struct weir_validator *v, int64_t block_t
     }
     const struct weir_wasm_func_type *type = NULL;
     enum weir_status status = get_type(v, (uint64_t)block_type, &type);
-    if (status != WEIR_OK)
+    if (type == NULL)
         return status;
     v->module->features_needed |= WEIR_FEATURE_MULTI_VALUE;
     *ret_params = params_of(type);
@@ -221,7 +221,7 @@ static enum weir_status check_call_indirect(struct weir_validator *v)
     enum weir_status status = get_type(v, v->insn->index, &type);
     if (status == WEIR_OK)
         status = weir__validate_pop(v, table->limits.is_64 ? WEIR_TYPE_I64 : WEIR_TYPE_I32);
-    if (status == WEIR_OK)
+    if (status == WEIR_OK && type != NULL)
         status = check_call_type(v, v->insn->op == WEIR_OP_RETURN_CALL_INDIRECT, type);
     return status;
 }

@@ -131,7 +131,7 @@ static enum weir_status check_table(struct weir_validator *v)
     const struct weir_wasm_table_type *table = NULL;
     weir_wasm_type index = WEIR_TYPE_I32;
     enum weir_status status = get_table(v, v->insn->index, &table, &index);
-    if (status != WEIR_OK)
+    if (table == NULL)
         return status;
     switch (v->insn->op) {
     case WEIR_OP_TABLE_GET:
@@ -161,7 +161,7 @@ static enum weir_status check_table_copy(struct weir_validator *v)
     enum weir_status status = get_table(v, v->insn->index, &to, &to_index);
     if (status == WEIR_OK)
         status = get_table(v, v->insn->index2, &from, &from_index);
-    if (status != WEIR_OK)
+    if (to == NULL || from == NULL)
         return status;
     if (v->insn->index != 0 || v->insn->index2 != 0)
         v->module->features_needed |= WEIR_FEATURE_REFERENCE_TYPES;
@@ -191,7 +191,7 @@ static enum weir_status check_table_init(struct weir_validator *v)
     enum weir_status status = get_table(v, v->insn->index2, &table, &index);
     if (status == WEIR_OK)
         status = get_elem(v, v->insn->index, &elem);
-    if (status != WEIR_OK)
+    if (table == NULL || elem == NULL)
         return status;
     if (elem->type != table->element)
         return weir__validate_fail(v, WEIR_INVALID, "type mismatch: table.init of %s to %s",
