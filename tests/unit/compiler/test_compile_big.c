@@ -85,8 +85,8 @@ START_TEST(test_limits)
         struct weir_compile_limits limits;
         const char *words;
     } cases[] = {
-        {{.memory_bytes = 6 << 20}, "limit of 6.0 MiB"},
-        {{.output_bytes = 1 << 20}, "limit of 1.0 MiB"},
+        {{.memory_bytes = 1 << 20}, "needs more than its limit of 1.0 MiB"},
+        {{.output_bytes = 1 << 20}, "larger than its limit of 1.0 MiB"},
         {{.cpu_ms = 5}, "5 ms of CPU time"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
