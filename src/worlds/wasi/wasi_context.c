@@ -83,22 +83,22 @@ static enum weir_status add_host_fd(struct weir_wasi *wasi, uint32_t fd, int hos
 {
     struct weir__wasi_descriptor descriptor;
     int refused = weir__wasi_describe(wasi, host_fd, &descriptor);
+    int flags = refused == WASI_E_SUCCESS ? weir_io_fcntl(wasi->io, host_fd, F_GETFL, 0) : 0;
+    if (flags < 0)
+        refused = weir__wasi_errno_of(flags);
     if (refused != WASI_E_SUCCESS) {
         (void)weir_io_close(wasi->io, host_fd);
         weir__wasi_unreserve(wasi, fd);
         return refuse(refused, error, "cannot look at a descriptor of the host");
     }
     descriptor.is_inherited = is_inherited;
-    int flags = weir_io_fcntl(wasi->io, host_fd, F_GETFL, 0);
-    if (flags >= 0) {
-        if ((flags & O_APPEND) != 0)
-            descriptor.flags |= WASI_FDFLAG_APPEND;
-        if ((flags & O_ACCMODE) == O_RDONLY)
-            descriptor.rights_base &=
-                ~(WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_ALLOCATE | WASI_RIGHT_FD_FILESTAT_SET_SIZE);
-        else if ((flags & O_ACCMODE) == O_WRONLY)
-            descriptor.rights_base &= ~WASI_RIGHT_FD_READ;
-    }
+    if ((flags & O_APPEND) != 0)
+        descriptor.flags |= WASI_FDFLAG_APPEND;
+    if ((flags & O_ACCMODE) == O_RDONLY)
+        descriptor.rights_base &=
+            ~(WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_ALLOCATE | WASI_RIGHT_FD_FILESTAT_SET_SIZE);
+    else if ((flags & O_ACCMODE) == O_WRONLY)
+        descriptor.rights_base &= ~WASI_RIGHT_FD_READ;
     weir__wasi_add(wasi, fd, &descriptor);
     return WEIR_OK;
 }

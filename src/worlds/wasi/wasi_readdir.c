@@ -71,8 +71,8 @@ static int list(struct weir__wasi_call *call, int host_fd, struct listing *listi
 {
     while (listing->used < listing->size) {
         long result = WASI_RETRY(weir_io_getdents(call->wasi->io, host_fd, copy, copy_size));
-        if (result < 0)
-            return listing->used > 0 ? WASI_E_SUCCESS : weir__wasi_errno_of(result);
+        if (result < 0) /* not even what is listed already: a short answer means the end */
+            return weir__wasi_errno_of(result);
         if (result == 0)
             break;
         int failed = append_entries(call, listing, copy, (size_t)result);

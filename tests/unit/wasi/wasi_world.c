@@ -182,6 +182,8 @@ static int remove_entry(const char *path, const struct stat *stat, int type, str
 
 void world_prepare(struct world *world)
 {
+    static const char *const args[] = {"program", "argument"};
+    static const char *const env[] = {"NAME=value"};
     memset(world, 0, sizeof *world);
     char folder[] = "/tmp/weir-wasi-XXXXXX";
     ck_assert_ptr_nonnull(mkdtemp(folder));
@@ -199,7 +201,11 @@ void world_prepare(struct world *world)
     weir_io_faulty_init(&world->faulty, weir_io_system());
     world->preopens[0] = (struct weir_wasi_preopen){"/", world->root, false};
     world->preopens[1] = (struct weir_wasi_preopen){"/read-only", world->root, true};
-    world->config = (struct weir_wasi_config){.preopens = world->preopens,
+    world->config = (struct weir_wasi_config){.args = args,
+                                              .arg_count = 2,
+                                              .env = env,
+                                              .env_count = 1,
+                                              .preopens = world->preopens,
                                               .preopen_count = 2,
                                               .sockets = world->sockets,
                                               .socket_count = 3,

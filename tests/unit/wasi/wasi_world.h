@@ -99,6 +99,34 @@ void fail_io(struct world *world, enum weir_io_op op, int error, uint64_t count)
 #define FAULT(world, op, error) fail_io(world, WEIR_IO_##op, error, 0)
 int count_open_fds(void);
 
+/* What the tables of cases say in one word. */
+uint32_t opened(struct world *world, const char *path, uint64_t rights);
+#define OPENED(world, path) opened(world, path, WASI_RIGHTS_ALL)
+#define OPENED_AS(world, path, rights) opened(world, path, rights)
+#define OPENED_PIPE(world) opened(world, "pipe", WASI_RIGHTS_ALL)
+int clock_before_1970(struct world *world);
+uint32_t overflowing_iovecs(struct world *world);
+uint32_t many_iovecs(struct world *world);
+uint32_t long_name(struct world *world);
+/* No further byte for the store; no further descriptor (until weir_ledger_fail_nth(0)). */
+void fill_account(struct world *world);
+void fill_descriptors(struct world *world);
+void stop(struct world *world);
+void fill_socket(struct world *world);
+void close_far_end(struct world *world);
+void far_end_writes(struct world *world);
+void connect_to_it(struct world *world);
+void subscribe_hour(struct world *world);
+/* Calls that undo on the host what they did when they went well. */
+int made_directory(struct world *world);
+int removed_directory(struct world *world);
+int made_link(struct world *world);
+int made_symlink(struct world *world);
+int unlinked(struct world *world);
+int opened_and_closed(struct world *world);
+int accepted(struct world *world);
+int polled(struct world *world);
+
 #define ck_errno(answer, name)                                                                     \
     do {                                                                                           \
         int answer_ = (answer);                                                                    \
