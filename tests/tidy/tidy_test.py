@@ -41,6 +41,10 @@ CASES = [
     ("src/base/a.c:8: dead-code", c_file("#if 0\n#endif\n")),
     ("src/base/a.c:8: marker", c_file("/* TO" "DO: more */\n")),
     ("src/base/b.c:1: dead-file", {"src/base/b.c": "/* B. */\n"}),
+    ("", {"src/base/x_b.c": "/* B. */\n", "src/base/CMakeLists.txt":
+          "weir_add_library(weir_base SOURCES a.c)\nforeach(name b)\nadd(x_${name}.c)\n"}),
+    ("src/base/x_c.c:1: dead-file", {"src/base/x_c.c": "/* C. */\n", "src/base/CMakeLists.txt":
+          "weir_add_library(weir_base SOURCES a.c)\nforeach(name b)\nadd(x_${name}.c)\n"}),
     ("src/base/b.h:1: dead-file", {"src/base/b.h": "/* B. */\n"}),
     ("src/base/a.c:8: arrow", c_file('#include "wasm/w.h"\n')),
     ("src/base/a.c:8: arrow", c_file("#include <base/a.h>\n")),
