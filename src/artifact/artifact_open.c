@@ -134,8 +134,9 @@ static enum weir_status check_ranges(const struct weir_artifact *artifact, struc
     return status;
 }
 
-enum weir_status weir_artifact_open(const uint8_t *bytes, size_t size, uint64_t file_bytes,
-                                    struct weir_artifact *ret_artifact, struct weir_error *error)
+enum weir_status weir_artifact_open_known(const uint8_t *bytes, size_t size, uint64_t file_bytes,
+                                          struct weir_artifact *ret_artifact,
+                                          struct weir_error *error)
 {
     if ((uintptr_t)bytes % _Alignof(struct weir_artifact_head) != 0)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
@@ -159,9 +160,20 @@ enum weir_status weir_artifact_open(const uint8_t *bytes, size_t size, uint64_t 
     artifact.data = bytes + head->data.offset;
     artifact.rodata = bytes + head->rodata.offset;
     artifact.text = bytes + head->text.offset;
-    if ((status = weir__artifact_check(&artifact, error)) != WEIR_OK ||
-        (status = weir__artifact_check_code(&artifact, error)) != WEIR_OK)
-        return status;
     *ret_artifact = artifact;
     return WEIR_OK;
+}
+
+enum weir_status weir_artifact_open(const uint8_t *bytes, size_t size, uint64_t file_bytes,
+                                    struct weir_artifact *ret_artifact, struct weir_error *error)
+{
+    struct weir_artifact artifact;
+    enum weir_status status = weir_artifact_open_known(bytes, size, file_bytes, &artifact, error);
+    if (status == WEIR_OK)
+        status = weir__artifact_check(&artifact, error);
+    if (status == WEIR_OK)
+        status = weir__artifact_check_code(&artifact, error);
+    if (status == WEIR_OK)
+        *ret_artifact = artifact;
+    return status;
 }
