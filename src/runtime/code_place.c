@@ -8,10 +8,10 @@
 #include "runtime/module_internal.h"
 
 /* Last function whose text begins at or before `offset`; imports come first and have no text. */
-static enum weir__lookup find_func(const struct weir_artifact *artifact,
-                                   const struct weir_artifact_head *head, uint32_t offset,
+static enum weir__lookup find_func(const struct weir_artifact *artifact, uint32_t offset,
                                    struct weir_artifact_func *ret_func, uint32_t *ret_index)
 {
+    const struct weir_artifact_head *head = artifact->head;
     uint32_t low = head->func_import_count;
     uint32_t high = head->funcs.count;
     while (low < high) {
@@ -32,27 +32,38 @@ static enum weir__lookup find_func(const struct weir_artifact *artifact,
     return WEIR__LOOKUP_FOUND;
 }
 
+/* A return address may also be where a trapping instruction begins (a call, then unreachable); both
+ * sites are there then, and the instruction is preferred: a trap must never look like a call. */
 static enum weir__lookup find_site(const struct weir_artifact *artifact,
                                    const struct weir_artifact_func *func, uint32_t offset,
                                    uint32_t *ret_site)
 {
     uint32_t low = func->first_site;
-    uint32_t high = func->first_site + func->site_count;
+    uint32_t end = func->first_site + func->site_count;
+    uint32_t high = end;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         struct weir_trap_site site;
         if (weir__copy_guarded(&site, &artifact->trap_sites[middle], sizeof site) != 0)
             return WEIR__LOOKUP_LOST;
-        if (site.text_offset == offset) {
-            *ret_site = site.site;
-            return WEIR__LOOKUP_FOUND;
-        }
         if (site.text_offset < offset)
             low = middle + 1;
         else
             high = middle;
     }
-    return WEIR__LOOKUP_NONE;
+    enum weir__lookup found = WEIR__LOOKUP_NONE;
+    for (uint32_t i = low; i < end; i++) {
+        struct weir_trap_site site;
+        if (weir__copy_guarded(&site, &artifact->trap_sites[i], sizeof site) != 0)
+            return WEIR__LOOKUP_LOST;
+        if (site.text_offset != offset)
+            break;
+        *ret_site = site.site;
+        found = WEIR__LOOKUP_FOUND;
+        if (site.site >> 24 != WEIR_SITE_CALL)
+            break;
+    }
+    return found;
 }
 
 /* A return address may be the first byte after its function (a call that never comes back), hence
@@ -61,17 +72,13 @@ enum weir__lookup weir__code_place(const struct weir__code_range *range, uint64_
                                    struct weir__code_place *ret_place)
 {
     const struct weir_artifact *artifact = &range->module->artifact;
-    struct weir_artifact_head head;
-    if (weir__copy_guarded(&head, artifact->head, sizeof head) != 0)
-        return WEIR__LOOKUP_LOST;
     uint32_t offset = (uint32_t)(pc - range->begin);
     struct weir__code_place place = {0};
     struct weir_artifact_func func;
     uint32_t site = 0;
     enum weir__lookup found = WEIR__LOOKUP_NONE;
     for (uint32_t back = 0; back <= 1 && back <= offset && found == WEIR__LOOKUP_NONE; back++) {
-        enum weir__lookup lookup =
-            find_func(artifact, &head, offset - back, &func, &place.func_index);
+        enum weir__lookup lookup = find_func(artifact, offset - back, &func, &place.func_index);
         if (lookup != WEIR__LOOKUP_FOUND)
             return lookup;
         found = find_site(artifact, &func, offset, &site);
@@ -97,10 +104,7 @@ static bool copy_string(const struct weir_artifact *artifact,
 static bool name_of_export(const struct weir_artifact *artifact, uint32_t func_index, char *name,
                            size_t name_size)
 {
-    struct weir_artifact_head head;
-    if (weir__copy_guarded(&head, artifact->head, sizeof head) != 0)
-        return false;
-    for (uint32_t i = 0; i < head.exports.count; i++) {
+    for (uint32_t i = 0; i < artifact->head->exports.count; i++) {
         struct weir_artifact_export export;
         if (weir__copy_guarded(&export, &artifact->exports[i], sizeof export) != 0)
             return false;

@@ -184,17 +184,39 @@ void weir__instance_extern(struct weir_instance *instance, uint32_t kind, uint32
     }
 }
 
+/* Names are compared in pieces that were read safely: embedders look exports up at any time, also
+ * when the artifact's file has been cut under them. */
+static bool is_named(const struct weir_artifact *artifact,
+                     const struct weir_artifact_string *string, const char *name, size_t name_size)
+{
+    char piece[64];
+    if (string->size != name_size)
+        return false;
+    for (size_t at = 0; at < name_size; at += sizeof piece) {
+        size_t size = name_size - at < sizeof piece ? name_size - at : sizeof piece;
+        if (weir__copy_guarded(piece, artifact->strings + string->start + at, size) != 0 ||
+            memcmp(piece, name + at, size) != 0)
+            return false;
+    }
+    return true;
+}
+
 enum weir_status weir_instance_export(struct weir_instance *instance, const char *name,
                                       size_t name_size, struct weir_extern *ret_extern)
 {
     const struct weir_artifact *artifact = &instance->module->artifact;
     for (uint32_t i = 0; i < artifact->head->exports.count; i++) {
-        const struct weir_artifact_export *export = &artifact->exports[i];
-        if (export->name.size == name_size &&
-            memcmp(artifact->strings + export->name.start, name, name_size) == 0) {
-            weir__instance_extern(instance, export->kind, export->index, ret_extern);
-            return WEIR_OK;
-        }
+        struct weir_artifact_export export;
+        if (weir__copy_guarded(&export, &artifact->exports[i], sizeof export) != 0)
+            return WEIR_CORRUPT;
+        if (!is_named(artifact, &export.name, name, name_size))
+            continue;
+        struct weir_artifact_func func;
+        if (export.kind == WEIR_EXTERN_FUNC &&
+            weir__copy_guarded(&func, &artifact->funcs[export.index], sizeof func) != 0)
+            return WEIR_CORRUPT;
+        weir__instance_extern(instance, export.kind, export.index, ret_extern);
+        return WEIR_OK;
     }
     return WEIR_NOT_FOUND;
 }

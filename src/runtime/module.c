@@ -149,7 +149,7 @@ static bool fill_info(const struct weir_module *module, struct weir__module_info
     return true;
 }
 
-/* NULL when memory for it was refused. */
+/* NULL when memory for it was refused or the artifact was cut. */
 static const struct weir__module_info *info_of(const struct weir_module *shared)
 {
     struct weir_module *module = (struct weir_module *)(uintptr_t)shared;
@@ -158,7 +158,7 @@ static const struct weir__module_info *info_of(const struct weir_module *shared)
         return info;
     (void)pthread_mutex_lock(&module->info_lock);
     info = atomic_load(&module->info);
-    if (info == NULL) {
+    if (info == NULL && weir__module_check_file(module, NULL) == WEIR_OK) {
         struct weir_account *account = module->engine->account;
         info = weir_account_alloc(account, WEIR_KIND_CODE, sizeof *info, NULL);
         if (info != NULL) {

@@ -39,7 +39,8 @@ struct weir_module {
     int fd;
     struct weir_engine *engine;
     struct weir_mapping mapping;
-    struct weir_artifact artifact;
+    struct weir_artifact artifact;  /* its head is the copy below */
+    struct weir_artifact_head head; /* stays readable when the file is cut */
     struct weir__code_range code;
     uint32_t *type_ids;  /* canonical id by type index */
     uint32_t *escapes;   /* function index by escape index */

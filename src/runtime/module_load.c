@@ -1,7 +1,7 @@
 /* From an open artifact to a module: the file is mapped read-only, its text made executable, and
  * nothing of it copied but one table of type ids and one of escaping functions (DESIGN law 6).
  *
- * Four system calls: fstat, two mmaps, one mprotect. At most three mappings: before the text, the
+ * Four system calls: fcntl, fstat, mmap, mprotect. At most three mappings: before the text, the
  * text, behind it. No page of it is ever writable.
  */
 #include <fcntl.h>
@@ -28,16 +28,26 @@ static enum weir_status map_file(struct weir_module *module, struct weir_error *
         return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "the artifact cannot be read");
     size_t size = (size_t)file.st_size;
     module->file_bytes = size;
-    enum weir_status status =
-        weir_mapping_reserve(module->engine->account, WEIR_KIND_CODE_MAPPED, size,
-                             MAPPINGS_PER_MODULE, &module->mapping, error);
+    void *base = mmap(NULL, size, PROT_READ, MAP_PRIVATE, module->fd, 0);
+    if (base == MAP_FAILED)
+        return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "the artifact cannot be mapped");
+    struct weir_mapping mapping = {.base = base,
+                                   .size = size,
+                                   .account = module->engine->account,
+                                   .kind = WEIR_KIND_CODE_MAPPED,
+                                   .charged_mappings = MAPPINGS_PER_MODULE};
+    enum weir_status status = weir_mapping_adopt(&mapping, error);
+    if (status != WEIR_OK) {
+        (void)munmap(base, size);
+        return status;
+    }
+    module->mapping = mapping;
+    status = weir_artifact_open(module->mapping.base, size, size, &module->artifact, error);
     if (status != WEIR_OK)
         return status;
-    void *mapped =
-        mmap(module->mapping.base, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, module->fd, 0);
-    if (mapped == MAP_FAILED)
-        return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "the artifact cannot be mapped");
-    return weir_artifact_open(module->mapping.base, size, size, &module->artifact, error);
+    module->head = *module->artifact.head;
+    module->artifact.head = &module->head;
+    return WEIR_OK;
 }
 
 /* What the engine promises to its guests must be what the code was compiled for. */

@@ -118,7 +118,7 @@ static bool clear_table(struct weir_table *table)
     return false;
 }
 
-static void restore_tables(struct weir_instance *instance)
+static enum weir_status restore_tables(struct weir_instance *instance, struct weir_error *error)
 {
     const struct weir_artifact_head *head = instance->module->artifact.head;
     bool is_refilled = false;
@@ -126,7 +126,10 @@ static void restore_tables(struct weir_instance *instance)
         if (clear_table(instance->tables[i]))
             is_refilled = true;
     if (!is_refilled)
-        return;
+        return WEIR_OK;
+    enum weir_status status = weir__module_check_file(instance->module, error);
+    if (status != WEIR_OK)
+        return status;
     /* Segments write what they wrote before; tables with an undo copy get theirs afterwards. */
     enum weir_trap_code code = weir__instance_fill_tables(instance, true);
     WEIR_ASSERT(code == WEIR_TRAP_NONE);
@@ -135,6 +138,7 @@ static void restore_tables(struct weir_instance *instance)
         if (table->undo != NULL)
             memcpy(table->vm.elements, table->undo, table->min * sizeof(void *));
     }
+    return WEIR_OK;
 }
 
 static void restore_globals(struct weir_instance *instance)
@@ -163,7 +167,9 @@ enum weir_status weir_instance_reset(struct weir_instance *instance, struct weir
         if (status != WEIR_OK)
             return status;
     }
-    restore_tables(instance);
+    enum weir_status status = restore_tables(instance, error);
+    if (status != WEIR_OK)
+        return status;
     restore_globals(instance);
     weir_error_done(&store->refusal);
     return WEIR_OK;
