@@ -33,6 +33,25 @@ static struct weir__stack *take_idle(uint64_t bytes)
     return found;
 }
 
+/* Charged to the host from here on; false: it cannot be kept. */
+static bool keep_idle(struct weir__stack *stack)
+{
+    struct weir_account *host = weir_account_host();
+    if (weir_account_charge(host, WEIR_KIND_STACK, stack->bytes, NULL) != WEIR_OK)
+        return false;
+    (void)pthread_mutex_lock(&lock);
+    bool is_kept = idle_count < WEIR_STACK_IDLE_MAX;
+    if (is_kept) {
+        stack->next = idle;
+        idle = stack;
+        idle_count++;
+    }
+    (void)pthread_mutex_unlock(&lock);
+    if (!is_kept)
+        weir_account_discharge(host, WEIR_KIND_STACK, stack->bytes);
+    return is_kept;
+}
+
 static void free_stack(struct weir__stack *stack)
 {
     WEIR__STACK_DEREGISTER(stack->valgrind_id);
@@ -75,7 +94,7 @@ enum weir_status weir__stack_take(struct weir_account *account, uint64_t bytes,
         weir_account_discharge(weir_account_host(), WEIR_KIND_STACK, bytes);
     enum weir_status status = weir_account_charge(account, WEIR_KIND_STACK, bytes, error);
     if (status != WEIR_OK) {
-        if (stack != NULL)
+        if (stack != NULL && !keep_idle(stack))
             free_stack(stack);
         return status;
     }
@@ -94,23 +113,9 @@ void weir__stack_give(struct weir_account *account, struct weir__stack *stack)
     if (stack == NULL)
         return;
     weir_account_discharge(account, WEIR_KIND_STACK, stack->bytes);
-    if (weir_account_charge(weir_account_host(), WEIR_KIND_STACK, stack->bytes, NULL) != WEIR_OK) {
-        free_stack(stack);
-        return;
-    }
     if (stack->bytes > WEIR_STACK_KEEP_BYTES)
         (void)madvise(stack->mapping.base + WEIR_STACK_GUARD_BYTES,
                       stack->bytes - WEIR_STACK_KEEP_BYTES, MADV_DONTNEED);
-    (void)pthread_mutex_lock(&lock);
-    bool is_kept = idle_count < WEIR_STACK_IDLE_MAX;
-    if (is_kept) {
-        stack->next = idle;
-        idle = stack;
-        idle_count++;
-    }
-    (void)pthread_mutex_unlock(&lock);
-    if (!is_kept) {
-        weir_account_discharge(weir_account_host(), WEIR_KIND_STACK, stack->bytes);
+    if (!keep_idle(stack))
         free_stack(stack);
-    }
 }
