@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 static volatile uint32_t counter;
+static char *volatile kept; /* or the compiler sees that nobody needs the memory */
 
 static void loop(const char *argument)
 {
@@ -50,6 +51,7 @@ static size_t take_memory(void)
         if (block == NULL)
             return taken;
         memset(block, 1, 1 << 20);
+        kept = block;
         taken += 1 << 20;
     }
 }

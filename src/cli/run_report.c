@@ -133,26 +133,41 @@ static void print_host_rows(const struct report *report, struct weir_cli_table *
     row(table, "unclassified", equation->unclassified_bytes, note);
 }
 
-/* The three largest kinds at the peak. */
+/* ": linear_memory 6.9, stack 1.0, ..." of the three largest kinds. */
+static void print_largest(const uint64_t given[WEIR_KIND_COUNT], FILE *to)
+{
+    uint64_t kinds[WEIR_KIND_COUNT];
+    memcpy(kinds, given, sizeof kinds);
+    for (int shown = 0; shown < 3; shown++) {
+        int largest = -1;
+        for (int kind = 0; kind < WEIR_KIND_COUNT; kind++)
+            if (weir_kind_is_bytes((enum weir_kind)kind) && kinds[kind] > 0 &&
+                (largest < 0 || kinds[kind] > kinds[largest]))
+                largest = kind;
+        if (largest < 0)
+            break;
+        (void)fprintf(to, "%s %s %.1f", shown == 0 ? ":" : ",",
+                      weir_kind_name((enum weir_kind)largest), mib(kinds[largest]));
+        kinds[largest] = 0;
+    }
+    (void)fputc('\n', to);
+}
+
+/* The guest's own peak; and the process's, which may lie before it, while the module was compiled.
+ */
 static void print_peak(const struct report *report, FILE *to)
 {
+    (void)fprintf(to, "Guest's peak %.1f MiB charged", mib(report->store.peak_bytes));
+    print_largest(report->store.kind_peaks, to);
     struct weir_account_peak peak;
     weir_account_host_peak(&peak);
     uint64_t begin_ms = report->run->begin_ns / 1000000u;
-    (void)fprintf(to, "Peak %.1f MiB charged at %llu ms", mib(peak.used_bytes),
-                  (unsigned long long)(peak.at_ms > begin_ms ? peak.at_ms - begin_ms : 0));
-    for (int shown = 0; shown < 3; shown++) {
-        int largest = 0;
-        for (int kind = 1; kind < WEIR_KIND_COUNT; kind++)
-            if (weir_kind_is_bytes((enum weir_kind)kind) && peak.kinds[kind] > peak.kinds[largest])
-                largest = kind;
-        if (peak.kinds[largest] == 0)
-            break;
-        (void)fprintf(to, "%s %s %.1f", shown == 0 ? ":" : ",",
-                      weir_kind_name((enum weir_kind)largest), mib(peak.kinds[largest]));
-        peak.kinds[largest] = 0;
-    }
-    (void)fputc('\n', to);
+    if (peak.at_ms < begin_ms)
+        (void)fprintf(to, "Peak of all %.1f MiB while compiling", mib(peak.used_bytes));
+    else
+        (void)fprintf(to, "Peak of all %.1f MiB at %llu ms", mib(peak.used_bytes),
+                      (unsigned long long)(peak.at_ms - begin_ms));
+    print_largest(peak.kinds, to);
 }
 
 static void print_limit(const struct report *report, FILE *to)

@@ -9,15 +9,30 @@
 
 #define LINE_COLUMNS 80u
 
+/* How many frames from `index` on are the same call: recursion is shown once. */
+static size_t count_equal(const struct weir_trap *trap, size_t index)
+{
+    const struct weir_trap_frame *frame = &trap->frames[index];
+    size_t count = 1;
+    while (index + count < trap->frame_count &&
+           trap->frames[index + count].module_offset == frame->module_offset &&
+           trap->frames[index + count].func_index == frame->func_index)
+        count++;
+    return count;
+}
+
 /* "in  decode_rows (0x1f3) <- decode_image (0x88) <- _start (0x20)", wrapped. */
 static void print_frames(const struct weir_trap *trap)
 {
-    size_t column = 0;
-    for (size_t i = 0; i < trap->frame_count; i++) {
+    size_t column = 0, count;
+    for (size_t i = 0; i < trap->frame_count; i += count) {
         const struct weir_trap_frame *frame = &trap->frames[i];
-        char text[WEIR_TRAP_NAME_SIZE + 24];
-        (void)snprintf(text, sizeof text, "%s%s (0x%x)", i > 0 ? "<- " : "", frame->function,
-                       frame->module_offset);
+        char text[WEIR_TRAP_NAME_SIZE + 48], times[24] = "";
+        count = count_equal(trap, i);
+        if (count > 1)
+            (void)snprintf(times, sizeof times, " x %zu", count);
+        (void)snprintf(text, sizeof text, "%s%s (0x%x)%s", i > 0 ? "<- " : "", frame->function,
+                       frame->module_offset, times);
         size_t size = strlen(text);
         if (i == 0 || column + 1 + size > LINE_COLUMNS) {
             (void)fprintf(stderr, "%s%s", i == 0 ? "  in  " : "\n      ", text);

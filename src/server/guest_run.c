@@ -56,13 +56,23 @@ static enum weir_status open_wasi(struct weir__request *request, struct weir_err
     return status;
 }
 
+/* Slots are used again, and so are their accounts: what counts is what this request adds. */
+static uint64_t refused_count(const struct weir__request *request,
+                              struct weir_account_reading *ret_reading)
+{
+    weir_account_read(weir_store_account(request->store), ret_reading);
+    return ret_reading->refused_count;
+}
+
 static bool open_guest(struct weir__request *request)
 {
     const struct weir_route_config *config = request->route->config;
     struct weir_error error = {0};
     enum weir_status status = weir_pool_take(request->route->pool, &request->instance, &error);
     if (status == WEIR_OK) {
+        struct weir_account_reading reading;
         request->store = weir_instance_store(request->instance);
+        request->refused_before = refused_count(request, &reading);
         status = open_wasi(request, &error);
     }
     if (status == WEIR_OK && config->fuel != 0)
@@ -101,13 +111,13 @@ static void fail_trap(struct weir__request *request)
         weir__fail(failure, WEIR__REFUSAL_CANCELLED, "stopped by the host");
     } else {
         struct weir_account_reading reading;
-        weir_account_read(weir_store_account(request->store), &reading);
-        if (reading.refused_count > 0) { /* often the cause: it got no memory and gave up */
+        bool was_refused = refused_count(request, &reading) > request->refused_before;
+        if (was_refused) { /* often the cause: it got no memory and gave up */
             failure->limit = reading.limit_bytes;
             failure->used = reading.peak_bytes;
         }
         weir__fail(failure, WEIR__REFUSAL_TRAP, "%s%s", text,
-                   reading.refused_count > 0 ? "; memory was refused before" : "");
+                   was_refused ? "; memory was refused before" : "");
     }
 }
 

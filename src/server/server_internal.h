@@ -87,6 +87,7 @@ struct weir__request {
     enum weir__guest_state guest;
     bool was_offloaded;
     int exit_code;
+    uint64_t refused_before; /* charges of the slot's account */
     uint64_t inline_left_ns;
     uint64_t guest_deadline_ns;
     uint64_t waits_since_ns; /* for the client: moves the deadline */

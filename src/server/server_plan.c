@@ -5,7 +5,9 @@
 
 #include <stdio.h>
 
-#define GUEST_STACK_BYTES (UINT64_C(1) << 20) /* the engine's default: weir/engine.h */
+/* What a clean slot holds: its stack and what a reset keeps resident (weir/engine.h, weir/store.h),
+ * and its tables and records. */
+#define WARM_SLOT_BYTES ((UINT64_C(2) << 20) + (UINT64_C(256) << 10))
 
 static void add(weir_bound_report *report, void *context, const char *what, uint64_t bytes,
                 const char *source)
@@ -32,7 +34,7 @@ static void add_guests(const struct weir_server_config *config, weir_bound_repor
                        void *context)
 {
     char source[128];
-    uint64_t blocks = 0, stacks = 0;
+    uint64_t blocks = 0, warm = 0;
     for (size_t i = 0; i < config->route_count; i++) {
         const struct weir_route_config *route = &config->routes[i];
         uint64_t bytes = route->concurrency * route->memory_bytes_max;
@@ -42,10 +44,11 @@ static void add_guests(const struct weir_server_config *config, weir_bound_repor
         add(report, context, "running guests",
             route->tenant_bytes_max < bytes ? route->tenant_bytes_max : bytes, source);
         blocks += route->concurrency;
-        stacks += route->concurrency + route->warm;
+        warm += route->warm;
     }
-    (void)snprintf(source, sizeof source, "%llu slots x 1 MiB", (unsigned long long)stacks);
-    add(report, context, "guest stacks", stacks * GUEST_STACK_BYTES, source);
+    (void)snprintf(source, sizeof source, "%llu warm slots x %s", (unsigned long long)warm,
+                   weir_size_format(WARM_SLOT_BYTES).text);
+    add(report, context, "idle guests", warm * WARM_SLOT_BYTES, source);
     uint64_t block = sizeof(struct weir__request) + WEIR_SERVER_BUFFER_BYTES;
     (void)snprintf(source, sizeof source, "%llu x %s", (unsigned long long)blocks,
                    weir_size_format(block).text);
