@@ -15,6 +15,7 @@
 #include "artifact/cpu.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/nearest.h"
 #include "base/sizes.h"
 #include "compiler/child_internal.h"
 #include "compiler/spawner_internal.h"
@@ -101,8 +102,13 @@ static enum weir_status enable_feature(struct settings *settings, const char *na
         settings->request.options.features |= features[i].bit;
         return WEIR_OK;
     }
+    const char *names[sizeof features / sizeof features[0]];
+    for (size_t i = 0; i < sizeof features / sizeof features[0]; i++)
+        names[i] = features[i].name;
+    const char *nearest = weir_nearest_name(name, names, sizeof names / sizeof names[0]);
     return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                          "no WebAssembly feature is called %s", name);
+                          "no WebAssembly feature is called %s%s%s", name,
+                          nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "");
 }
 
 static enum weir_status enable_cpu(struct settings *settings, const char *name,

@@ -248,6 +248,8 @@ static enum weir_status settle(struct spawner *spawner, struct weir_error *error
         return weir_error_set_errno(error, WEIR_IO, errno, "cannot use /dev/null");
     if (null > STDERR_FILENO)
         (void)close(null);
+    if (chdir("/") != 0) /* keeps no folder of the host busy */
+        return weir_error_set_errno(error, WEIR_IO, errno, "cannot leave the working directory");
     (void)fcntl(WEIR_COMPILE_CONTROL_FD, F_SETFD, FD_CLOEXEC);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGINT, SIG_IGN);  /* Ctrl-C is the host's business; its end ends us */

@@ -214,8 +214,8 @@ static void nap_ms(long ms)
     (void)nanosleep(&time, NULL);
 }
 
-/* Waits until the spawner has `count` children. */
-static bool wait_children(pid_t pid, int count)
+/* Waits until the spawner has `count` children; *ret_child is the last of them. */
+static bool wait_children(pid_t pid, int count, pid_t *ret_child)
 {
     char path[64], text[256];
     (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
@@ -226,8 +226,9 @@ static bool wait_children(pid_t pid, int count)
             (void)fclose(file);
             text[size] = '\0';
             int found = 0;
-            for (size_t k = 0; k < size; k++)
-                found += text[k] == ' ';
+            char *rest = text;
+            for (long child; (child = strtol(rest, &rest, 10)) > 0; found++)
+                *ret_child = (pid_t)child;
             if (found == count)
                 return true;
         }
@@ -264,14 +265,34 @@ START_TEST(test_spawner_killed_during_a_job)
     pid_t pid = weir__compile_pid();
     struct weir_error error = {0};
     pthread_t thread;
+    pid_t child = 0;
     ck_assert_int_eq(pthread_create(&thread, NULL, spin_job, &error), 0);
-    ck_assert(wait_children(pid, 1));
+    ck_assert(wait_children(pid, 1, &child));
     ck_assert_int_eq(kill(pid, SIGKILL), 0);
     void *status;
     ck_assert_int_eq(pthread_join(thread, &status), 0);
     ck_assert_int_eq((intptr_t)status, WEIR_COMPILE);
     ck_assert_msg(strstr(error.message, "400 ms of CPU time") != NULL, "%s", error.message);
     ck_assert_int_ne(weir__compile_pid(), pid);
+}
+END_TEST
+
+/* As the kernel does when memory runs out. */
+START_TEST(test_child_killed)
+{
+    struct weir_compile_result result = run_job(NULL);
+    (void)close(result.fd);
+    pid_t pid = weir__compile_pid(), child = 0;
+    struct weir_error error = {0};
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, spin_job, &error), 0);
+    ck_assert(wait_children(pid, 1, &child));
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    void *status;
+    ck_assert_int_eq(pthread_join(thread, &status), 0);
+    ck_assert_int_eq((intptr_t)status, WEIR_COMPILE);
+    ck_assert_msg(strstr(error.message, "was killed at ") != NULL, "%s", error.message);
+    ck_assert_int_eq(weir__compile_pid(), pid);
 }
 END_TEST
 
@@ -287,7 +308,8 @@ START_TEST(test_cancel)
     atomic_store(&weir__compile_trial, (uint32_t)WEIR_TRIAL_SPIN);
     ck_assert_int_eq(weir_compile_job_run(NULL, &job, &result, &error), WEIR_CANCELLED);
     atomic_store(&weir__compile_trial, (uint32_t)WEIR_TRIAL_NONE);
-    ck_assert(wait_children(weir__compile_pid(), 0));
+    pid_t child = 0;
+    ck_assert(wait_children(weir__compile_pid(), 0, &child));
     (void)close(pipes[0]);
     (void)close(pipes[1]);
 }
@@ -391,6 +413,7 @@ static TCase *death_case(void)
     TCase *ends = tcase_create("ends");
     tcase_add_test(ends, test_spawner_killed_between_jobs);
     tcase_add_test(ends, test_spawner_killed_during_a_job);
+    tcase_add_test(ends, test_child_killed);
     tcase_add_test(ends, test_cancel);
     tcase_add_test(ends, test_stop);
     tcase_add_test(ends, test_fork);
