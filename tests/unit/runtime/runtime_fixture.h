@@ -33,11 +33,15 @@ int64_t fixture_call_ok(struct weir_instance *instance, const char *name, const 
 void fixture_call_traps(struct weir_instance *instance, const char *name, const int64_t *args,
                         size_t arg_count, int code);
 
-#define CALL_OK(instance, name, ...)                                                               \
-    fixture_call_ok((instance), (name), (const int64_t[]){0, __VA_ARGS__} + 1,                     \
-                    sizeof((const int64_t[]){0, __VA_ARGS__}) / sizeof(int64_t) - 1)
-#define CALL_TRAPS(instance, name, code, ...)                                                      \
-    fixture_call_traps((instance), (name), (const int64_t[]){0, __VA_ARGS__} + 1,                  \
-                       sizeof((const int64_t[]){0, __VA_ARGS__}) / sizeof(int64_t) - 1, (code))
+/* CALL_OK(instance, "name", arguments ...) and CALL_TRAPS(instance, "name", code, arguments ...).
+ * The closing 0 is no argument; it keeps the list from being empty. */
+#define CALL_OK(instance, ...) FIXTURE_CALL_OK(instance, __VA_ARGS__, 0)
+#define CALL_TRAPS(instance, ...) FIXTURE_CALL_TRAPS(instance, __VA_ARGS__, 0)
+#define FIXTURE_LIST(...)                                                                          \
+    (const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t) - 1
+#define FIXTURE_CALL_OK(instance, name, ...)                                                       \
+    fixture_call_ok((instance), (name), FIXTURE_LIST(__VA_ARGS__))
+#define FIXTURE_CALL_TRAPS(instance, name, code, ...)                                              \
+    fixture_call_traps((instance), (name), FIXTURE_LIST(__VA_ARGS__), (code))
 
 #endif
