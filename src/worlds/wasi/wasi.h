@@ -56,7 +56,7 @@ struct weir_wasi_config {
 
 enum weir_status weir_wasi_new(struct weir_store *store, const struct weir_wasi_config *config,
                                struct weir_wasi **ret_wasi, struct weir_error *error) WEIR_MUST_USE;
-/* Closes every descriptor. NULL is allowed. */
+/* Closes every descriptor. Before its store is closed. NULL is allowed. */
 void weir_wasi_free(struct weir_wasi *wasi);
 
 /* Defines every function of the snapshot. `find` NULL: weir_store_data() is the context. */

@@ -138,10 +138,17 @@ enum weir_status weir_wasi_run(struct weir_wasi *wasi, struct weir_instance *ins
     WEIR_ASSERT(wasi != NULL && instance != NULL && ret_exit_code != NULL);
     WEIR_ASSERT(weir_instance_store(instance) == wasi->store);
     struct weir_extern start;
+    struct weir_func_type type = {0};
     if (weir_instance_export(instance, "_start", 6, &start) != WEIR_OK ||
         start.kind != WEIR_EXTERN_FUNC)
         return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
                               "the module exports no function '_start'; it is not a WASI command");
+    weir_func_type(start.func, &type);
+    if (type.param_count != 0 || type.result_count != 0)
+        return weir_error_set(error, WEIR_LINK, WEIR_NO_OFFSET,
+                              "'_start' takes %zu parameters and answers %zu results; a WASI "
+                              "command's has neither",
+                              type.param_count, type.result_count);
     struct weir_trap local = {0};
     wasi->park.operation = NULL;
     enum weir_status status = weir_func_call(wasi->store, start.func, NULL, NULL, &local, error);

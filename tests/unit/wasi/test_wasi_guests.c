@@ -218,6 +218,19 @@ START_TEST(files_are_exercised)
 }
 END_TEST
 
+/* The C library's own declarations of the functions are imported with the types we define. */
+START_TEST(every_function_links)
+{
+    struct program program;
+    prepare(&program, "wasi_imports");
+    ck_assert_uint_eq(weir_module_import_count(program.module), 45); /* all but proc_raise */
+    start(&program);
+    ck_assert_int_eq(run(&program), WEIR_OK);
+    ck_assert_int_eq(program.exit_code, 0);
+    (void)finish(&program);
+}
+END_TEST
+
 static int count_open_fds(void)
 {
     int count = 0;
@@ -415,6 +428,7 @@ int main(void)
     tcase_add_test(tcase, cat_copies_files);
     tcase_add_test(tcase, ls_lists);
     tcase_add_test(tcase, files_are_exercised);
+    tcase_add_test(tcase, every_function_links);
     tcase_add_test(tcase, cycles_leave_nothing);
     tcase_add_test(tcase, cat_is_parked_at_every_byte);
     tcase_add_test(tcase, endings);

@@ -167,7 +167,7 @@ START_TEST(a_subdirectory_has_no_parent)
     uint32_t dir = (uint32_t)OPEN_DIR(w, "d");
     ck_errno(-open_at(w, dir, "../f", 0, WASI_RIGHTS_ALL), PERM);
     ck_errno(-open_at(w, dir, "..", 0, RIGHTS_READ), PERM);
-    ck_assert_int_gt(open_at(w, dir, "../d/inner" + 5, 0, RIGHTS_READ), 0);
+    ck_assert_int_gt(open_at(w, dir, "inner", 0, RIGHTS_READ), 0);
     /* Moved elsewhere while it is open, it is still one. */
     ck_ok(CALL(w, path_rename, 3, PATH(w, "d"), 3, PATH(w, "empty/d")));
     ck_errno(-open_at(w, dir, "../../f", 0, RIGHTS_READ), PERM);

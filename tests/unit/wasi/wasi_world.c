@@ -244,7 +244,8 @@ void world_close(struct world *world)
     weir_account_read(world->store.account, &reading);
     for (int kind = 0; kind < WEIR_KIND_COUNT; kind++)
         ck_assert_msg(reading.kinds[kind] == 0, "%llu of %s are still charged",
-                      (unsigned long long)reading.kinds[kind], weir_kind_name(kind));
+                      (unsigned long long)reading.kinds[kind],
+                      weir_kind_name((enum weir_kind)kind));
     weir_account_close(world->store.account);
     weir_io_faulty_done(&world->faulty);
     free(world->memory.bytes);
