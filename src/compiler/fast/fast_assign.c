@@ -13,8 +13,13 @@ const uint8_t weir__gen_int_args[WEIR_ABI_INT_ARGS] = {RSI, RDX, RCX, R8, R9};
 /* What saving a callee-saved register in the prologue costs, in uses. */
 #define SAVE_COST 2u
 
+/* Parameters may stay where they arrive, rcx and rdx too when nothing else needs them; with at most
+ * this many caller-saved registers for locals, four temporaries are left. */
+#define CALLER_SAVED_MAX 4
+
 struct assignment {
     struct gen *g;
+    uint32_t int_caller; /* caller-saved registers for locals of this function */
     struct gen_web *active[32];
     uint32_t used; /* every register given to some web */
 };
@@ -100,7 +105,7 @@ static void assign(struct assignment *s, struct gen_web *web)
     struct gen *g = s->g;
     bool is_float = gen_is_float(g->locals[web->local].type);
     uint64_t crossed = g->has_calls ? calls_crossed(g, web) : 0;
-    uint32_t caller = is_float ? FLOAT_LOCAL_REGS : INT_CALLER_SAVED;
+    uint32_t caller = is_float ? FLOAT_LOCAL_REGS : s->int_caller;
     uint32_t callee = is_float ? 0 : GEN_INT_CALLEE_SAVED;
     uint32_t saved = callee & s->used;
     if (crossed * 2 >= web->weight)
@@ -115,14 +120,9 @@ static void assign(struct assignment *s, struct gen_web *web)
         choices[2] = usable & caller;
     }
     unsigned reg = X64_NONE;
-    if (web->first == 0 && web->local < g->type->param_count) {
-        reg = weir__gen_param_reg(g, web->local);
-        if (reg >= 32 || !(choices[0] & X64_BIT(reg)))
-            reg = X64_NONE;
-    }
     for (unsigned i = 0; i < 3 && reg == X64_NONE; i++) {
-        if (choices[i] != 0)
-            reg = (unsigned)__builtin_ctz(choices[i]);
+        if (choices[i] != 0) /* from the top: parameters want the others */
+            reg = 31u - (unsigned)__builtin_clz(choices[i]);
     }
     if (reg == X64_NONE)
         reg = cheapest(s, caller | callee, web);
@@ -134,6 +134,24 @@ static void give_home(struct gen *g, struct gen_local *local)
 {
     local->home = -8 * (int32_t)(g->home_count + 1);
     g->home_count++;
+}
+
+/* vmctx goes to the frame unless it has a register that lasts, or its parts have all registers. */
+static bool needs_vmctx_home(const struct gen *g)
+{
+    const struct gen_web *webs = (const struct gen_web *)g->webs.items + g->local_count;
+    unsigned reg = webs[GEN_VMCTX].reg;
+    if (!g->needs_vmctx)
+        return false;
+    if (reg != X64_NONE)
+        return g->has_calls && !(X64_BIT(reg) & GEN_INT_CALLEE_SAVED);
+    if (webs[GEN_VMCTX].weight > 0 || g->type->result_count > 1 || g->has_calls)
+        return true;
+    for (unsigned which = GEN_STATE; which < GEN_PSEUDO_COUNT; which++) {
+        if (webs[which].weight > 0 && webs[which].reg == X64_NONE)
+            return true;
+    }
+    return g->has_poll && g->loop_ends.count > 0; /* cold code */
 }
 
 /* Words of the frame: saved registers, vmctx, locals that begin as zero in the frame (together, so
@@ -150,7 +168,7 @@ static void assign_homes(struct gen *g)
             g->locals[web->local].needs_home = true;
     }
     g->home_count = (uint32_t)__builtin_popcount(g->saved_regs);
-    if (g->needs_vmctx)
+    if (needs_vmctx_home(g))
         give_home(g, &g->locals[g->local_count + GEN_VMCTX]);
     g->zero_first = g->home_count;
     for (uint32_t i = g->type->param_count; i < g->local_count; i++) {
@@ -164,24 +182,54 @@ static void assign_homes(struct gen *g)
     }
 }
 
+/* In functions without calls parameters stay in their registers, the heaviest first. */
+static void keep_params(struct assignment *s)
+{
+    struct gen *g = s->g;
+    struct gen_web *webs = g->webs.items;
+    for (unsigned given = 0; given < CALLER_SAVED_MAX; given++) {
+        struct gen_web *best = NULL;
+        for (uint32_t i = 0; i < g->type->param_count && i < WEIR_ABI_INT_ARGS; i++) {
+            unsigned reg = weir__gen_param_reg(g, i);
+            bool is_fitting = reg < XMM0 && webs[i].reg == X64_NONE && webs[i].weight > 0 &&
+                              !(g->special & X64_BIT(reg)) && !webs[i].is_joined;
+            if (is_fitting && (best == NULL || webs[i].weight > best->weight))
+                best = &webs[i];
+        }
+        if (best == NULL)
+            break;
+        give(s, best, weir__gen_param_reg(g, best->local));
+    }
+    /* The rest of what may be used, so that no more than CALLER_SAVED_MAX are. */
+    uint32_t rest = INT_CALLER_SAVED & ~s->used;
+    s->int_caller = s->used;
+    while (rest != 0 && __builtin_popcount(s->int_caller) < CALLER_SAVED_MAX) {
+        unsigned reg = 31u - (unsigned)__builtin_clz(rest);
+        s->int_caller |= X64_BIT(reg);
+        rest &= ~X64_BIT(reg);
+    }
+}
+
 /* Registers and homes of all locals; the set of temporaries. */
 void weir__gen_assign(struct gen *g)
 {
-    struct assignment s = {.g = g};
+    struct assignment s = {.g = g, .int_caller = INT_CALLER_SAVED};
     struct gen_web *webs = g->webs.items;
     uint32_t first = g->local_count + GEN_PSEUDO_COUNT;
+    if (!g->has_calls)
+        keep_params(&s);
     for (uint32_t i = g->local_count; i < first; i++) {
         if (webs[i].weight > 0)
             assign(&s, &webs[i]);
     }
     for (uint32_t i = 0; i < g->webs.count; i++) {
         bool is_pseudo = i >= g->local_count && i < first;
-        if (!is_pseudo && !webs[i].is_joined && webs[i].weight > 0)
+        if (!is_pseudo && !webs[i].is_joined && webs[i].weight > 0 && webs[i].reg == X64_NONE)
             assign(&s, &webs[i]);
     }
     g->saved_regs = s.used & GEN_INT_CALLEE_SAVED;
     g->local_regs = s.used;
-    g->temps = GEN_INT_TEMPS | GEN_FLOAT_TEMPS | ((INT_CALLER_SAVED | FLOAT_LOCAL_REGS) & ~s.used);
+    g->temps = (GEN_INT_TEMPS | GEN_FLOAT_TEMPS | INT_CALLER_SAVED | FLOAT_LOCAL_REGS) & ~s.used;
     g->free = g->temps;
     g->dirty = UINT32_MAX;
     g->next_web = first;

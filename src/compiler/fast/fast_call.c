@@ -189,23 +189,23 @@ static void look_up(struct gen *g, struct gen_value index, uint32_t table, uint3
         weir__gen_own(g, &index, RAX);
     weir__gen_claim(g, RAX);
     unsigned at = weir__gen_use(g, &index);
-    weir__gen_load_pseudo(g, GEN_VMCTX, RAX);
-    x64_rm(a, X64_MOV | X64_W, GEN_SCRATCH, x64_at(RAX, offsetof(struct weir_vmctx, tables)));
+    unsigned vmctx = weir__gen_pseudo(g, GEN_VMCTX);
+    x64_rm(a, X64_MOV | X64_W, GEN_SCRATCH, x64_at(vmctx, offsetof(struct weir_vmctx, tables)));
     x64_rm(a, X64_MOV | X64_W, GEN_SCRATCH, x64_at(GEN_SCRATCH, 8 * (int32_t)table));
     x64_rm(a, X64_ALU_RM | X64_CMP << 3 | X64_W, at,
            x64_at(GEN_SCRATCH, offsetof(struct weir_vm_table, size)));
     weir__gen_trap(g, CC_AE, WEIR_TRAP_UNDEFINED_ELEMENT);
     x64_rm(a, X64_MOV | X64_W, GEN_SCRATCH,
            x64_at(GEN_SCRATCH, offsetof(struct weir_vm_table, elements)));
-    x64_rm(a, X64_MOV | X64_W, GEN_SCRATCH, x64_at_index(GEN_SCRATCH, at, 3, 0));
-    x64_rm(a, X64_MOV | X64_W, RAX, x64_at(RAX, offsetof(struct weir_vmctx, type_ids)));
-    x64_rm(a, X64_MOV, RAX, x64_at(RAX, 4 * (int32_t)type_index));
-    x64_rr(a, X64_TEST | X64_W, GEN_SCRATCH, GEN_SCRATCH);
+    x64_rm(a, X64_MOV | X64_W, RAX, x64_at_index(GEN_SCRATCH, at, 3, 0));
+    x64_rr(a, X64_TEST | X64_W, RAX, RAX);
     weir__gen_trap(g, CC_E, WEIR_TRAP_UNINITIALIZED_ELEMENT);
-    x64_rm(a, X64_ALU_RM | X64_CMP << 3, RAX,
-           x64_at(GEN_SCRATCH, offsetof(struct weir_funcref, type_id)));
+    vmctx = weir__gen_pseudo(g, GEN_VMCTX);
+    x64_rm(a, X64_MOV | X64_W, GEN_SCRATCH, x64_at(vmctx, offsetof(struct weir_vmctx, type_ids)));
+    x64_rm(a, X64_MOV, GEN_SCRATCH, x64_at(GEN_SCRATCH, 4 * (int32_t)type_index));
+    x64_rm(a, X64_ALU_RM | X64_CMP << 3, GEN_SCRATCH,
+           x64_at(RAX, offsetof(struct weir_funcref, type_id)));
     weir__gen_trap(g, CC_NE, WEIR_TRAP_INDIRECT_TYPE);
-    x64_rr(a, X64_MOV | X64_W, RAX, GEN_SCRATCH);
     weir__gen_release(g, index);
 }
 

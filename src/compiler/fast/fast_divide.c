@@ -53,6 +53,93 @@ static void by_power_of_two(struct gen *g, const struct division *d, unsigned re
     x64_rr(a, ALU(X64_SUB) | wide, reg, GEN_SCRATCH);
 }
 
+/* The smallest factor and shift with x / d = x * factor >> 32 + shift for all x below 2^bits: the
+ * factor is rounded up, and its error must not reach the next integer (Granlund, Montgomery 1994).
+ * It may need 33 bits. */
+static uint64_t reciprocal(uint32_t d, unsigned bits, unsigned *ret_shift)
+{
+    for (unsigned shift = 0;; shift++) {
+        uint64_t power = UINT64_C(1) << (32 + shift);
+        uint64_t factor = power / d + 1;
+        if (factor * d - power <= UINT64_C(1) << (32 + shift - bits)) {
+            *ret_shift = shift;
+            return factor;
+        }
+    }
+}
+
+/* r11 ← x / d, x in `reg`; unsigned. */
+static void quotient_u32(struct gen *g, unsigned reg, uint32_t d)
+{
+    struct x64_asm *a = &g->a;
+    unsigned shift;
+    uint64_t factor = reciprocal(d, 32, &shift);
+    x64_mov_ri(a, GEN_SCRATCH, (uint32_t)factor);
+    x64_rr(a, X64_IMUL | X64_W, GEN_SCRATCH, reg);
+    x64_rr(a, X64_SHIFT_IMM | X64_W, X64_SHR, GEN_SCRATCH);
+    if (factor <= UINT32_MAX) {
+        x64_u8(a, 32 + shift);
+        return;
+    }
+    /* t = x * (factor - 2^32) >> 32; the sum x + t would need 33 bits */
+    x64_u8(a, 32);
+    unsigned half = weir__gen_alloc(g, GEN_INT_REGS);
+    x64_rr(a, X64_MOV, half, reg);
+    x64_rr(a, ALU(X64_SUB), half, GEN_SCRATCH);
+    x64_rr(a, X64_SHIFT_IMM, X64_SHR, half);
+    x64_u8(a, 1);
+    x64_rr(a, ALU(X64_ADD), GEN_SCRATCH, half);
+    x64_rr(a, X64_SHIFT_IMM, X64_SHR, GEN_SCRATCH);
+    x64_u8(a, shift - 1);
+    weir__gen_free(g, half);
+}
+
+/* r11 ← x / d, x in `reg`; signed. The product is rounded down, so negative numbers get 1 added. */
+static void quotient_s32(struct gen *g, unsigned reg, int32_t d)
+{
+    struct x64_asm *a = &g->a;
+    unsigned shift;
+    uint64_t factor = reciprocal(d < 0 ? 0u - (uint32_t)d : (uint32_t)d, 31, &shift);
+    unsigned temp = weir__gen_alloc(g, GEN_INT_REGS);
+    x64_mov_ri(a, temp, factor);
+    x64_rr(a, X64_MOVSXD, GEN_SCRATCH, reg);
+    x64_rr(a, X64_IMUL | X64_W, GEN_SCRATCH, temp);
+    x64_rr(a, X64_SHIFT_IMM | X64_W, X64_SAR, GEN_SCRATCH);
+    x64_u8(a, 32 + shift);
+    x64_rr(a, X64_MOV, temp, reg);
+    x64_rr(a, X64_SHIFT_IMM, X64_SHR, temp);
+    x64_u8(a, 31);
+    x64_rr(a, ALU(X64_ADD), GEN_SCRATCH, temp);
+    if (d < 0)
+        x64_rr(a, X64_GROUP3, 3, GEN_SCRATCH); /* neg */
+    weir__gen_free(g, temp);
+}
+
+/* i32 by a constant that is not 0, 1, -1 or the lowest integer, and no power of two. */
+static void by_reciprocal(struct gen *g, const struct division *d, struct gen_value *lhs,
+                          uint32_t divisor)
+{
+    struct x64_asm *a = &g->a;
+    unsigned reg = weir__gen_use(g, lhs);
+    if (d->is_signed)
+        quotient_s32(g, reg, (int32_t)divisor);
+    else
+        quotient_u32(g, reg, divisor);
+    if (d->is_remainder) {
+        x64_rr(a, X64_IMUL_IMM32, GEN_SCRATCH, GEN_SCRATCH);
+        x64_u32(a, divisor);
+    }
+    unsigned dest = weir__gen_dest(g, d->type, X64_NONE);
+    if (d->is_remainder) {
+        weir__gen_load(g, dest, *lhs);
+        x64_rr(a, ALU(X64_SUB), dest, GEN_SCRATCH);
+    } else {
+        x64_rr(a, X64_MOV, dest, GEN_SCRATCH);
+    }
+    weir__gen_release(g, *lhs);
+    weir__gen_push_reg(g, d->type, dest);
+}
+
 /* Constant divisors that need no division; false for the others. */
 static bool by_constant(struct gen *g, const struct division *d, struct gen_value *lhs,
                         uint64_t divisor)
@@ -60,8 +147,14 @@ static bool by_constant(struct gen *g, const struct division *d, struct gen_valu
     if (!d->wide)
         divisor = (uint32_t)divisor;
     uint64_t sign = d->wide ? UINT64_C(1) << 63 : UINT64_C(1) << 31;
-    if (!weir_is_power_of_two(divisor) || (d->is_signed && divisor == sign))
-        return false;
+    if (!weir_is_power_of_two(divisor) || (d->is_signed && divisor == sign)) {
+        bool is_minus_one = d->is_signed && divisor == UINT32_MAX;
+        bool is_large = !d->is_signed && divisor > sign; /* reciprocal() would overflow */
+        if (d->wide || divisor == sign || is_minus_one || is_large)
+            return false;
+        by_reciprocal(g, d, lhs, (uint32_t)divisor);
+        return true;
+    }
     if (divisor == 1 && d->is_remainder) {
         weir__gen_release(g, *lhs);
         weir__gen_push(g, (struct gen_value){.kind = VALUE_CONST, .type = d->type, .bits = 0});

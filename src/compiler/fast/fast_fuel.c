@@ -61,6 +61,12 @@ void weir__gen_charge_insn(struct gen *g)
     }
 }
 
+/* True when eqz may find its operand in the flags. */
+bool weir__gen_fuses_eqz(const struct gen *g)
+{
+    return g->costs == NULL || g->costs->points == WEIR_FUEL_AT_BLOCK_ENTRY;
+}
+
 /* True when the comparison about to be emitted may leave its result in the flags. Under
  * BEFORE_ACCOUNTING the next instruction's charge must come first: it is emitted now. */
 bool weir__gen_fuses(struct gen *g)
@@ -69,7 +75,7 @@ bool weir__gen_fuses(struct gen *g)
     if (op == WEIR_OP_SELECT || op == WEIR_OP_SELECT_T)
         return true;
     bool is_branch = op == WEIR_OP_BR_IF || op == WEIR_OP_IF;
-    if (g->costs == NULL || g->costs->points == WEIR_FUEL_AT_BLOCK_ENTRY)
+    if (weir__gen_fuses_eqz(g))
         return is_branch || op == WEIR_OP_I32_EQZ;
     if (is_branch) {
         weir__gen_charge_point(g, g->costs->class_costs[weir_fuel_classes[op]]);

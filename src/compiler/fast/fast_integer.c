@@ -101,6 +101,29 @@ static bool add_by_lea(struct gen *g, uint32_t wide, unsigned alu, const struct 
     return true;
 }
 
+/* An `and` of which only zero or not matters. */
+static void test(struct gen *g, uint32_t wide, struct gen_value *lhs, struct gen_value *rhs)
+{
+    struct x64_asm *a = &g->a;
+    struct x64_mem mem;
+    unsigned left = weir__gen_use(g, lhs);
+    unsigned right = weir__gen_reg_of(g, rhs);
+    if (right != X64_NONE) {
+        x64_rr(a, X64_TEST | wide, right, left);
+    } else if (is_imm(rhs)) {
+        x64_rr(a, X64_GROUP3 | wide, 0, left);
+        x64_u32(a, (uint32_t)rhs->bits);
+    } else if (weir__gen_in_memory(g, rhs, &mem)) {
+        x64_rm(a, X64_TEST | wide, left, mem);
+    } else {
+        x64_mov_ri(a, GEN_SCRATCH, rhs->bits);
+        x64_rr(a, X64_TEST | wide, GEN_SCRATCH, left);
+    }
+    weir__gen_release(g, *lhs);
+    weir__gen_release(g, *rhs);
+    weir__gen_push_flags(g, CC_NE, true);
+}
+
 /* arg: enum x64_alu | X64_W. */
 void weir__gen_emit_alu(struct gen *g, uint32_t arg)
 {
@@ -114,6 +137,11 @@ void weir__gen_emit_alu(struct gen *g, uint32_t arg)
     bool sets = g->next.op == WEIR_OP_LOCAL_SET || g->next.op == WEIR_OP_LOCAL_TEE;
     if (commutes && sets && rhs.kind == VALUE_LOCAL && rhs.index == g->next.index)
         swap(&lhs, &rhs);
+    bool is_tested = wide && g->next.op == WEIR_OP_I64_EQZ && weir__gen_fuses_eqz(g);
+    if (alu == X64_AND && (is_tested || weir__gen_fuses(g))) {
+        test(g, wide, &lhs, &rhs);
+        return;
+    }
     if (alu_in_frame(g, alu, wide, &lhs, &rhs))
         return;
     if ((alu == X64_ADD || alu == X64_SUB) && !is_temp(g, &lhs) &&

@@ -222,6 +222,7 @@ struct gen {
     uint32_t insn_count;
     bool has_calls;
     bool needs_vmctx;
+    uint32_t special;    /* rcx, rdx: registers that some instruction insists on */
     uint32_t zero_first; /* words of the frame that start as zero: [zero_first, zero_end) */
     uint32_t zero_end;
 
@@ -294,6 +295,7 @@ void weir__gen_charge_point(struct gen *g, uint32_t extra);
 void weir__gen_charge_entry(struct gen *g, uint32_t locals);
 void weir__gen_charge_end(struct gen *g);
 bool weir__gen_fuses(struct gen *g);
+bool weir__gen_fuses_eqz(const struct gen *g);
 
 /* fast_stack.c */
 void weir__gen_push(struct gen *g, struct gen_value value);

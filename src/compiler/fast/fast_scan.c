@@ -250,16 +250,28 @@ static bool follow_block(struct gen *g, const struct weir_insn *insn, uint32_t p
     }
 }
 
+/* Shifts by a variable need rcx, divisions rdx. */
+static uint32_t special_regs(enum weir_op op, enum weir_op before)
+{
+    gen_emitter *emit = weir__gen_ops[op].emit;
+    if (emit == weir__gen_emit_divide)
+        return X64_BIT(RDX);
+    bool is_const = before == WEIR_OP_I32_CONST || before == WEIR_OP_I64_CONST;
+    return emit == weir__gen_emit_shift && !is_const ? X64_BIT(RCX) : 0;
+}
+
 static bool scan_body(struct gen *g)
 {
     struct weir_insn_reader reader = g->reader;
     uint32_t position = 0;
     struct weir_insn insn;
+    enum weir_op before = WEIR_OP_NOP;
     g->block_count = 0;
     g->blocks.count = 0;
     g->loop_ends.count = 0;
     g->open_loops.count = 0;
     g->call_weights.count = 0;
+    g->special = 0;
     if (!open_block(g, false, 0)) /* the function's own */
         return false;
     while (reader.position < reader.end && g->status == WEIR_OK) {
@@ -269,6 +281,8 @@ static bool scan_body(struct gen *g)
             return false;
         }
         position++;
+        g->special |= special_regs(insn.op, before);
+        before = insn.op;
         if (!follow_block(g, &insn, position))
             return false;
         size_t depth = g->open_loops.count;

@@ -103,7 +103,9 @@ unsigned weir__gen_alloc(struct gen *g, uint32_t set)
         spill(g, victim);
         usable = g->free & set;
     }
-    unsigned reg = (unsigned)__builtin_ctz(usable);
+    /* rax, rcx and rdx are wanted by calls, shifts and divisions. */
+    const uint32_t plain = X64_BIT(RSI) | X64_BIT(RDI);
+    unsigned reg = (unsigned)__builtin_ctz(usable & plain ? usable & plain : usable);
     g->free &= ~X64_BIT(reg);
     return reg;
 }
