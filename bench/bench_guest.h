@@ -1,13 +1,9 @@
-/* What the benches of the runtime share: clock, median, a module compiled in this process. */
+/* What the benches of the runtime share: a module compiled in this process. */
 #ifndef WEIR_BENCH_GUEST_H
 #define WEIR_BENCH_GUEST_H
 
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <weir/weir.h>
@@ -15,42 +11,7 @@
 #include "artifact/cpu.h"
 #include "compiler/compiler.h"
 
-#define BENCH_RUNS 9
-
-struct bench_figure {
-    double median, lowest, highest;
-};
-
-static inline double bench_now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static inline int bench_compare(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Median and spread of `run`, which answers nanoseconds per operation. */
-static inline struct bench_figure bench_measure(double (*run)(void *context), void *context)
-{
-    double results[BENCH_RUNS];
-    (void)run(context); /* warm-up */
-    for (int i = 0; i < BENCH_RUNS; i++)
-        results[i] = run(context);
-    qsort(results, BENCH_RUNS, sizeof results[0], bench_compare);
-    return (struct bench_figure){results[BENCH_RUNS / 2], results[0], results[BENCH_RUNS - 1]};
-}
-
-static inline void bench_print(const char *name, struct bench_figure figure, const char *end)
-{
-    printf("  \"%s\": {\"median\": %.2f, \"lowest\": %.2f, \"highest\": %.2f}%s\n", name,
-           figure.median, figure.lowest, figure.highest, end);
-}
+#include "bench_measure.h"
 
 static inline void bench_must(enum weir_status status, const struct weir_error *error)
 {

@@ -1,5 +1,5 @@
 /* A chained hash table of 9 MB: pointer chasing through memory that no cache holds. */
-#include "bench_guest.h"
+#include "compute_guest.h"
 
 #define BUCKETS 65536u
 #define ENTRIES 400000u

@@ -1,5 +1,5 @@
 /* The planets of the benchmarks game: double precision in a small working set. */
-#include "bench_guest.h"
+#include "compute_guest.h"
 
 #define BODIES 5
 

@@ -1,5 +1,5 @@
 /* SHA-256 over a buffer, again and again: 32-bit arithmetic, rotations, unrolled loops. */
-#include "bench_guest.h"
+#include "compute_guest.h"
 
 static const uint32_t constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,

@@ -1,5 +1,5 @@
 /* Sieve of Eratosthenes by bytes, then moving the table about: byte loops and bulk memory. */
-#include "bench_guest.h"
+#include "compute_guest.h"
 
 #define SIZE 1000000u
 

@@ -1,6 +1,6 @@
 /* A small interpreter whose instructions are function pointers, and recursion: calls of both
  * kinds. */
-#include "bench_guest.h"
+#include "compute_guest.h"
 
 struct machine {
     const uint8_t *program;

@@ -1,7 +1,7 @@
 /* What every benchmark guest is: one exported function `run(scale)` that returns a checksum,
  * without libc, so that the same file compiles natively (with -DBENCH_NAME=...) and for wasm32. */
-#ifndef WEIR_BENCH_GUEST_H
-#define WEIR_BENCH_GUEST_H
+#ifndef WEIR_COMPUTE_GUEST_H
+#define WEIR_COMPUTE_GUEST_H
 
 #include <stddef.h>
 #include <stdint.h>
