@@ -15,7 +15,8 @@ enum weir_status weir_instance_new(struct weir_store *store, const struct weir_l
                                    struct weir_module *module, struct weir_instance **ret_instance,
                                    struct weir_trap *trap, struct weir_error *error);
 
-/* NOT_FOUND without such an export; CORRUPT when the artifact's file was cut. `name_size` bytes, no terminator needed. */
+/* NOT_FOUND without such an export; CORRUPT when the artifact's file was cut. `name_size` bytes, no
+ * terminator needed. */
 enum weir_status weir_instance_export(struct weir_instance *instance, const char *name,
                                       size_t name_size, struct weir_extern *ret_extern);
 struct weir_module *weir_instance_module(struct weir_instance *instance);

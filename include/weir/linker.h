@@ -42,7 +42,8 @@ enum weir_status weir_linker_define_instance(struct weir_linker *linker, const c
 void weir_linker_allow_shadowing(struct weir_linker *linker, bool allow);
 
 struct weir_store *weir_caller_store(struct weir_caller *caller);
-/* The calling instance; NULL when the function was called from the host directly. */
+/* The instance that imported the function (and calls it, unless it handed it on by a table or an
+ * export). */
 struct weir_instance *weir_caller_instance(struct weir_caller *caller);
 /* Its exported memory "memory", else its memory 0; NULL without. */
 struct weir_memory *weir_caller_memory(struct weir_caller *caller);

@@ -42,7 +42,7 @@ void weir_store_rest(struct weir_store *store);
 /* Why memory.grow or table.grow was refused the first time since the last reset; NULL: never. */
 const struct weir_error *weir_store_refusal(const struct weir_store *store);
 
-/* Fuel left; STATE when the engine has no fuel. Negative fuel is not possible: at most INT64_MAX. */
+/* Fuel left, at most INT64_MAX; STATE when the engine has no fuel. */
 enum weir_status weir_store_set_fuel(struct weir_store *store, uint64_t fuel,
                                      struct weir_error *error);
 uint64_t weir_store_fuel(const struct weir_store *store);

@@ -86,17 +86,22 @@ static struct leaf *leaf_at(uint64_t pc, struct weir_error *error)
     return leaf;
 }
 
-/* Under the lock; false when a node was refused. */
-static bool set_range(const struct weir__code_range *range, const struct weir__code_range *value,
-                      struct weir_error *error)
+/* Under the lock: sets the pages of the range, leaf by leaf; answers
+ * the first address that was not reached because a node was refused. */
+static uint64_t set_pages(const struct weir__code_range *range,
+                          const struct weir__code_range *value, struct weir_error *error)
 {
-    for (uint64_t pc = range->begin; pc < range->end; pc += UINT64_C(1) << PAGE_BITS) {
+    uint64_t end = range->end;
+    for (uint64_t pc = range->begin; pc < end;) {
         struct leaf *leaf = leaf_at(pc, error);
         if (leaf == NULL)
-            return false;
-        atomic_store_explicit(&leaf->pages[leaf_index(pc)], value, memory_order_release);
+            return pc;
+        for (size_t i = leaf_index(pc); i < LEVEL_ENTRIES && pc < end; i++) {
+            atomic_store_explicit(&leaf->pages[i], value, memory_order_release);
+            pc += UINT64_C(1) << PAGE_BITS;
+        }
     }
-    return true;
+    return end;
 }
 
 enum weir_status weir__code_add(struct weir__code_range *range, struct weir_error *error)
@@ -104,25 +109,19 @@ enum weir_status weir__code_add(struct weir__code_range *range, struct weir_erro
     WEIR_ASSERT((range->begin & ((UINT64_C(1) << PAGE_BITS) - 1)) == 0);
     WEIR_ASSERT(range->begin <= range->end && range->end >> 48 == 0);
     (void)pthread_mutex_lock(&lock);
-    bool is_set = set_range(range, range, error);
-    if (!is_set) {
-        /* Only pages before the missing node were written; take them back. */
-        for (uint64_t pc = range->begin; pc < range->end; pc += UINT64_C(1) << PAGE_BITS) {
-            if (weir__code_find(pc) != range)
-                break;
-            struct leaf *leaf = leaf_at(pc, NULL);
-            if (leaf != NULL)
-                atomic_store_explicit(&leaf->pages[leaf_index(pc)], NULL, memory_order_release);
-        }
+    uint64_t reached = set_pages(range, range, error);
+    if (reached != range->end) {
+        struct weir__code_range done = {.begin = range->begin, .end = reached};
+        (void)set_pages(&done, NULL, NULL); /* its nodes are there */
     }
     (void)pthread_mutex_unlock(&lock);
-    return is_set ? WEIR_OK : weir__refused(error);
+    return reached == range->end ? WEIR_OK : weir__refused(error);
 }
 
 void weir__code_remove(struct weir__code_range *range)
 {
     (void)pthread_mutex_lock(&lock);
-    bool is_set = set_range(range, NULL, NULL);
-    WEIR_ASSERT(is_set); /* every node was made when it was added */
+    uint64_t reached = set_pages(range, NULL, NULL);
+    WEIR_ASSERT(reached == range->end); /* every node was made when it was added */
     (void)pthread_mutex_unlock(&lock);
 }

@@ -4,6 +4,7 @@
 #define WEIR_RUNTIME_MODULE_INTERNAL_H
 
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include <weir/module.h>
 #include <weir/trap.h>
@@ -58,6 +59,10 @@ struct weir_module {
 /* The file may have been cut since it was mapped: CORRUPT then, before host code reads it. */
 enum weir_status weir__module_check_file(const struct weir_module *module, struct weir_error *error)
     WEIR_MUST_USE;
+
+/* checked_files.c; any thread. */
+bool weir__file_is_checked(const struct stat *file);
+void weir__file_set_checked(const struct stat *file);
 
 static inline uint32_t weir__module_type_id(const struct weir_module *module, uint32_t func_index)
 {

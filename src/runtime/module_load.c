@@ -42,9 +42,13 @@ static enum weir_status map_file(struct weir_module *module, struct weir_error *
         return status;
     }
     module->mapping = mapping;
-    status = weir_artifact_open(module->mapping.base, size, size, &module->artifact, error);
+    bool is_checked = weir__file_is_checked(&file);
+    status = is_checked ? weir_artifact_open_known(base, size, size, &module->artifact, error)
+                        : weir_artifact_open(base, size, size, &module->artifact, error);
     if (status != WEIR_OK)
         return status;
+    if (!is_checked)
+        weir__file_set_checked(&file);
     module->head = *module->artifact.head;
     module->artifact.head = &module->head;
     return WEIR_OK;
