@@ -346,6 +346,9 @@ void weir__gen_set_dead(struct gen *g);
 void weir__gen_push_control(struct gen *g, unsigned kind, int64_t block_type);
 void weir__gen_resolve(struct gen *g);
 
+/* fast_memory.c */
+bool weir__gen_is_guarded(const struct gen *g, const struct weir_insn *insn);
+
 /* fast_variable.c */
 const struct gen_web *weir__gen_web_at(const struct gen *g, uint32_t index, uint32_t position);
 

@@ -1,8 +1,6 @@
 /* Loads and stores, in guard form and in explicit form (docs/ABI.md, "Memory access"). */
 #include "compiler/fast/fast_internal.h"
 
-#define GUARD_OFFSET_MAX (WEIR_ABI_GUARD_BYTES - 16u)
-
 /* One access being put together. What it holds is released after the instruction. */
 struct access {
     struct x64_mem mem;
@@ -117,14 +115,18 @@ static void guard_address(struct gen *g, struct access *access)
     access->mem = is_const ? x64_at(base, (int32_t)whole) : x64_at_index(base, index, 0, offset);
 }
 
+/* True when the guard pages do the check. */
+bool weir__gen_is_guarded(const struct gen *g, const struct weir_insn *insn)
+{
+    return insn->memory == 0 && !g->is_explicit && !g->module->memories[0].is_64 &&
+           insn->mem_offset <= WEIR_ABI_GUARD_BYTES - 16u;
+}
+
 /* The operand of the current load or store. The scratch register may be part of it. */
 static struct access address(struct gen *g, struct gen_value index, uint32_t width)
 {
     struct access access = {.index = index, .temp = X64_NONE};
-    uint32_t memory = g->insn.memory;
-    bool is_guarded = memory == 0 && !g->is_explicit && !g->module->memories[0].is_64 &&
-                      g->insn.mem_offset <= GUARD_OFFSET_MAX;
-    if (is_guarded)
+    if (weir__gen_is_guarded(g, &g->insn))
         guard_address(g, &access);
     else
         explicit_address(g, &access, width);

@@ -194,7 +194,7 @@ static void weigh(struct gen *g, const struct weir_insn *insn, uint32_t position
     g->needs_vmctx = true;
     if (needs & GEN_NEEDS_MEMORY && insn->memory == 0) {
         add_pseudo(g, GEN_BASE, weight);
-        if (g->is_explicit)
+        if (!weir__gen_is_guarded(g, insn))
             add_pseudo(g, GEN_MEMORY, weight);
     } else {
         add_pseudo(g, GEN_VMCTX, weight);
