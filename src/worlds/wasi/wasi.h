@@ -44,6 +44,10 @@ struct weir_wasi_config {
     size_t env_count;
     const struct weir_wasi_preopen *preopens;
     size_t preopen_count;
+    /* NULL, or a descriptor per preopen that the host has open for reading, of the directory, and
+     * keeps so longer than the context: nothing is opened then, and host_path is not read. Contexts
+     * on several threads may share them. */
+    const int *preopen_fds;
     const int *sockets; /* listening or connected; numbered after the preopens */
     size_t socket_count;
     int stdio_fds[3]; /* -1: see stdio_streams */

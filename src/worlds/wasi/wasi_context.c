@@ -148,21 +148,38 @@ static enum weir_status add_stdio(struct weir_wasi *wasi, const struct weir_wasi
     return WEIR_OK;
 }
 
-static enum weir_status add_preopen(struct weir_wasi *wasi, const struct weir_wasi_preopen *preopen,
-                                    struct strings *strings, struct weir_error *error)
+/* Opens the folder under the reserved number, or borrows it. */
+static enum weir_status open_preopen(struct weir_wasi *wasi, uint32_t fd, const char *host_path,
+                                     int borrowed_fd, struct weir_error *error)
 {
+    if (borrowed_fd >= 0) {
+        const struct weir__wasi_descriptor descriptor = {.backing = WASI_HOST,
+                                                         .filetype = WASI_FILETYPE_DIRECTORY,
+                                                         .is_borrowed = true,
+                                                         .host_fd = borrowed_fd};
+        weir__wasi_add(wasi, fd, &descriptor);
+        return WEIR_OK;
+    }
+    int host_fd =
+        (int)WASI_RETRY(weir_io_open(wasi->io, AT_FDCWD, host_path, O_RDONLY | O_DIRECTORY, 0));
+    if (host_fd < 0) {
+        weir__wasi_unreserve(wasi, fd);
+        return weir_error_set_errno(error, host_fd == -ENOENT ? WEIR_NOT_FOUND : WEIR_IO, -host_fd,
+                                    "cannot open directory '%s'", host_path);
+    }
+    return add_host_fd(wasi, fd, host_fd, false, error);
+}
+
+static enum weir_status add_preopen(struct weir_wasi *wasi, const struct weir_wasi_config *config,
+                                    size_t index, struct strings *strings, struct weir_error *error)
+{
+    const struct weir_wasi_preopen *preopen = &config->preopens[index];
+    int borrowed_fd = config->preopen_fds != NULL ? config->preopen_fds[index] : -1;
     uint32_t fd;
     int refused = weir__wasi_reserve(wasi, &fd);
     if (refused != WASI_E_SUCCESS)
         return refuse(refused, error, "no room for a descriptor");
-    int host_fd = (int)WASI_RETRY(
-        weir_io_open(wasi->io, AT_FDCWD, preopen->host_path, O_RDONLY | O_DIRECTORY, 0));
-    if (host_fd < 0) {
-        weir__wasi_unreserve(wasi, fd);
-        return weir_error_set_errno(error, host_fd == -ENOENT ? WEIR_NOT_FOUND : WEIR_IO, -host_fd,
-                                    "cannot open directory '%s'", preopen->host_path);
-    }
-    enum weir_status status = add_host_fd(wasi, fd, host_fd, false, error);
+    enum weir_status status = open_preopen(wasi, fd, preopen->host_path, borrowed_fd, error);
     if (status != WEIR_OK)
         return status;
     struct weir__wasi_descriptor *descriptor = &wasi->descriptors[fd];
@@ -170,6 +187,7 @@ static enum weir_status add_preopen(struct weir_wasi *wasi, const struct weir_wa
     descriptor->name = copy_string(strings, preopen->guest_path, &size);
     descriptor->name_size = size - 1;
     descriptor->rights_base = WASI_RIGHTS_DIRECTORY;
+    descriptor->rights_inheriting = WASI_RIGHTS_ALL;
     if (preopen->is_read_only) {
         descriptor->rights_base &= WASI_RIGHTS_READ_ONLY;
         descriptor->rights_inheriting &= WASI_RIGHTS_READ_ONLY;
@@ -185,7 +203,7 @@ static enum weir_status fill(struct weir_wasi *wasi, const struct weir_wasi_conf
     for (uint8_t i = 0; status == WEIR_OK && i < 3; i++)
         status = add_stdio(wasi, config, i, error);
     for (size_t i = 0; status == WEIR_OK && i < config->preopen_count; i++)
-        status = add_preopen(wasi, &config->preopens[i], &strings, error);
+        status = add_preopen(wasi, config, i, &strings, error);
     for (size_t i = 0; status == WEIR_OK && i < config->socket_count; i++)
         status = add_duplicate(wasi, config->sockets[i], error);
     return status;

@@ -71,21 +71,39 @@ void weir__wasi_add(struct weir_wasi *wasi, uint32_t fd,
     WEIR_ASSERT(fd < wasi->descriptor_count && wasi->descriptors[fd].backing == WASI_FREE);
     WEIR_ASSERT(descriptor->backing != WASI_FREE);
     wasi->descriptors[fd] = *descriptor;
-    /* Only a host descriptor is one; the reservation did not know yet. */
-    if (descriptor->backing != WASI_HOST)
+    /* Only a host descriptor of our own is one; the reservation did not know yet. */
+    if (descriptor->backing != WASI_HOST || descriptor->is_borrowed)
         weir_account_discharge(wasi->account, WEIR_KIND_DESCRIPTOR, 1);
 }
 
 void weir__wasi_drop(struct weir_wasi *wasi, uint32_t fd)
 {
     struct weir__wasi_descriptor *descriptor = &wasi->descriptors[fd];
-    if (descriptor->backing == WASI_HOST) {
+    if (descriptor->backing == WASI_HOST && !descriptor->is_borrowed) {
         (void)weir_io_close(wasi->io, descriptor->host_fd);
         weir_account_discharge(wasi->account, WEIR_KIND_DESCRIPTOR, 1);
     }
     memset(descriptor, 0, sizeof *descriptor);
     if (fd < wasi->first_free)
         wasi->first_free = fd;
+}
+
+int weir__wasi_own(struct weir_wasi *wasi, struct weir__wasi_descriptor *descriptor)
+{
+    int own;
+    if (!descriptor->is_borrowed)
+        return WASI_E_SUCCESS;
+    if (weir_account_charge(wasi->account, WEIR_KIND_DESCRIPTOR, 1, NULL) != WEIR_OK)
+        return WASI_E_NFILE;
+    int failed =
+        weir__wasi_open_beneath(wasi, descriptor->host_fd, ".", O_RDONLY | O_DIRECTORY, &own);
+    if (failed != WASI_E_SUCCESS) {
+        weir_account_discharge(wasi->account, WEIR_KIND_DESCRIPTOR, 1);
+        return failed;
+    }
+    descriptor->host_fd = own;
+    descriptor->is_borrowed = false;
+    return WASI_E_SUCCESS;
 }
 
 uint8_t weir__wasi_filetype(const struct stat *stat)

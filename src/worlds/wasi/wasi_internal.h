@@ -34,6 +34,7 @@ struct weir__wasi_descriptor {
     uint8_t filetype;
     uint8_t stream;    /* WASI_STREAM: 0 to 2 */
     bool is_inherited; /* the host's own open file: its flags are not the guest's to change */
+    bool is_borrowed;  /* the host's own descriptor: not ours to close, nor its position to use */
     bool may_wait;     /* not a file or directory: reads and writes can block */
     uint16_t flags;    /* WASI_FDFLAG_ */
     int host_fd;       /* WASI_HOST */
@@ -169,6 +170,8 @@ void weir__wasi_unreserve(struct weir_wasi *wasi, uint32_t fd);
 void weir__wasi_add(struct weir_wasi *wasi, uint32_t fd,
                     const struct weir__wasi_descriptor *descriptor);
 void weir__wasi_drop(struct weir_wasi *wasi, uint32_t fd);
+/* Makes a borrowed directory the guest's own: NFILE, and what opening it may answer. */
+int weir__wasi_own(struct weir_wasi *wasi, struct weir__wasi_descriptor *descriptor);
 /* What the host's descriptor is, and the rights that make sense for it. */
 int weir__wasi_describe(struct weir_wasi *wasi, int host_fd,
                         struct weir__wasi_descriptor *ret_descriptor);

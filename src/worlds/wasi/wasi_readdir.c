@@ -98,6 +98,9 @@ int weir__wasi_fd_readdir(struct weir__wasi_call *call)
         return WASI_E_INVAL;
     if ((uint64_t)weir__wasi_u32(call, 1) + weir__wasi_u32(call, 2) > UINT64_C(1) << 32)
         return WASI_E_FAULT;
+    failed = weir__wasi_own(wasi, descriptor);
+    if (failed != WASI_E_SUCCESS)
+        return failed;
     int64_t sought = weir_io_lseek(wasi->io, descriptor->host_fd, (int64_t)cookie, SEEK_SET);
     if (sought < 0)
         return weir__wasi_errno_of((long)sought);

@@ -331,6 +331,39 @@ START_TEST(cycles_leave_nothing)
 }
 END_TEST
 
+/* Folders that the host has open already: shared, never closed, and their position never moved. */
+START_TEST(borrowed_folders_stay_the_hosts)
+{
+    world_close(w);
+    world_prepare(w);
+    int host_fd = open(w->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int borrowed[] = {host_fd, host_fd};
+    w->config.preopen_fds = borrowed;
+    int fds = count_open_fds();
+    world_start(w);
+    ck_assert_int_eq(count_open_fds(), fds + 3); /* the sockets */
+    check_read((uint32_t)OPEN(w, "f"), "0123456789");
+    ck_ok(CALL(w, fd_readdir, 3, BUFFER, 5000, 0, RET));
+    uint32_t used = get_u32(w, RET);
+    ck_assert_uint_gt(used, 200);
+    ck_assert_int_eq(lseek(host_fd, 0, SEEK_CUR), 0);
+    ck_ok(CALL(w, fd_readdir, 3, BUFFER, 5000, 0, RET));
+    ck_assert_uint_eq(get_u32(w, RET), used);
+    ck_errno(CALL(w, path_unlink_file, 4, PATH(w, "f")), NOTCAPABLE);
+    ck_errno(-OPEN(w, "../outside/secret"), PERM);
+    ck_ok(CALL(w, fd_prestat_get, 3, RET));
+    fail_io(w, WEIR_IO_OPENAT2, EMFILE, 1);
+    ck_errno(CALL(w, fd_readdir, 4, BUFFER, 5000, 0, RET), MFILE);
+    (void)weir_ledger_fail_nth(1);
+    ck_errno(CALL(w, fd_readdir, 4, BUFFER, 5000, 0, RET), NFILE);
+    (void)weir_ledger_fail_nth(0);
+    ck_ok(CALL(w, fd_close, 3));
+    ck_ok(CALL(w, fd_close, 4));
+    ck_assert_int_ge(fcntl(host_fd, F_GETFD), 0);
+    (void)close(host_fd);
+}
+END_TEST
+
 START_TEST(the_table_is_limited)
 {
     world_close(w);
@@ -362,6 +395,7 @@ int main(void)
     tcase_add_test(tcase, rights_only_shrink);
     tcase_add_test(tcase, read_only_is_read_only);
     tcase_add_test(tcase, cycles_leave_nothing);
+    tcase_add_test(tcase, borrowed_folders_stay_the_hosts);
     tcase_add_test(tcase, the_table_is_limited);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
