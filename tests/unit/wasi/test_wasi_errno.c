@@ -79,12 +79,21 @@ static void close_world(void)
     world_close(w);
 }
 
+/* Several to a process, because a process costs more than a world. */
+#define BATCH 20
+
 START_TEST(case_by_case)
 {
-    int answer = cases[_i].run();
-    ck_assert_msg(answer == cases[_i].expected, "%s: %s: got %s, expected %s", cases[_i].function,
-                  cases[_i].how, weir__wasi_errno_name(answer),
-                  weir__wasi_errno_name(cases[_i].expected));
+    for (int i = _i * BATCH; i < (_i + 1) * BATCH && i < CASE_COUNT; i++) {
+        if (i > _i * BATCH) {
+            close_world();
+            open_world();
+        }
+        int answer = cases[i].run();
+        ck_assert_msg(answer == cases[i].expected, "%s: %s: got %s, expected %s", cases[i].function,
+                      cases[i].how, weir__wasi_errno_name(answer),
+                      weir__wasi_errno_name(cases[i].expected));
+    }
 }
 END_TEST
 
@@ -320,7 +329,7 @@ int main(void)
     Suite *suite = suite_create("wasi errno");
     TCase *tcase = tcase_create("errno");
     tcase_add_checked_fixture(tcase, open_world, close_world);
-    tcase_add_loop_test(tcase, case_by_case, 0, CASE_COUNT);
+    tcase_add_loop_test(tcase, case_by_case, 0, (CASE_COUNT + BATCH - 1) / BATCH);
     tcase_add_test(tcase, every_function_is_listed);
     tcase_add_loop_test(tcase, every_system_call_fails, 0, SWEEP_COUNT);
     tcase_add_loop_test(tcase, every_page_is_lost, 0, SWEEP_COUNT);
