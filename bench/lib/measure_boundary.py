@@ -1,0 +1,110 @@
+"""Load, instantiate, call, charge: programs that measure themselves, and the peers' equivalents."""
+import os
+
+import figures
+from programs import interleaved
+
+
+def measure_all(run, commands):
+    results = interleaved(commands, run.rounds_of_programs, run.build)
+    return {name: figures.merge_objects(objects) for name, objects in results.items()}
+
+
+def take(results, name):
+    """One figure of every peer that has it."""
+    return {engine: result[name] for engine, result in results.items()
+            if engine != "Weir" and name in result}
+
+
+def program(run, name):
+    return os.path.join(run.build, "bench", name)
+
+
+def small_guest(run):
+    return program(run, "bench_call.wasm")
+
+
+def measure_load(run):
+    wasm = run.big_module()
+    arguments = [wasm] if wasm else []
+    results = measure_all(run, {"Weir": [program(run, "bench_load"), *arguments],
+                                "Wasmtime": wasm and run.peers.wasmtime("load", wasm)})
+    weir = results["Weir"]
+    flat = weir["load_and_unload_beside_others"]["median"] / weir["load_and_unload"]["median"]
+    size = f"artifact of {weir['artifact_bytes'] / 1e6:.2f} MB"
+    return {"unit": "us", "engines": results, "lines": [
+        figures.line("load, verified before", 30, "us", weir["load_and_unload"],
+                     peers=take(results, "load_and_unload"), note=size),
+        figures.line("same, beside 10,000 loaded", 30, "us",
+                     weir["load_and_unload_beside_others"]),
+        figures.line("flat: beside 10,000 / alone", 1.25, "x", flat,
+                     note="'flat' is taken as 1.25"),
+        figures.line("others that could be loaded", 10000, "", weir["others_loaded"],
+                     at_least=True),
+        figures.line("private bytes per loaded module", 8192, "B", weir["private_bytes"]),
+    ]}
+
+
+def measure_instantiate(run):
+    wasm = small_guest(run)
+    results = measure_all(run, {
+        "Weir": [program(run, "bench_instantiate")],
+        "V8": run.peers.v8([], "instantiate", wasm),
+        "Wasmtime": run.peers.wasmtime("instantiate", "plain", wasm),
+        "Wasmtime pooling": run.peers.wasmtime("instantiate", "pooling", wasm)})
+    weir = results["Weir"]
+
+    def threads(name):
+        return 2 * weir[f"{name}_1_thread"]["median"] / weir[f"{name}_2_threads"]["median"]
+
+    return {"unit": "us", "engines": results, "lines": [
+        figures.line("warm: take, empty call, reset", 2, "us", weir["warm_empty_1_thread"],
+                     peers=take(results, "empty_1_thread")),
+        figures.line("same, 16 dirty pages", 5, "us", weir["warm_16_pages_1_thread"],
+                     peers=take(results, "16_pages_1_thread")),
+        figures.line("two threads against one, empty", 1.7, "x", threads("warm_empty"),
+                     at_least=True),
+        figures.line("two threads against one, 16 pages", 1.7, "x", threads("warm_16_pages"),
+                     at_least=True),
+        figures.line("cold instantiate", 10, "us", weir["cold_instantiate"],
+                     note="first faults not in it"),
+        figures.line("idle instance, all it grows by", 4096, "B", weir["idle_instance_bytes"],
+                     note="the target allows private pages and page tables on top"),
+    ]}
+
+
+def measure_call(run):
+    wasm = small_guest(run)
+    results = measure_all(run, {"Weir": [program(run, "bench_call")],
+                                "V8": run.peers.v8([], "call", wasm),
+                                "Wasmtime": run.peers.wasmtime("call", wasm)})
+    weir = results["Weir"]
+    targets = (("host -> guest, empty", "host_to_guest_empty", 25),
+               ("host -> guest, two integers", "host_to_guest_add", 25),
+               ("host -> guest, three floats", "host_to_guest_floats", 25),
+               ("guest -> host, nothing", "guest_to_host_nothing", 10),
+               ("guest -> host, two integers", "guest_to_host_add", 10))
+    return {"unit": "ns", "engines": results,
+            "note": "V8's host is JavaScript, compiled together with the call",
+            "lines": [figures.line(what, limit, "ns", weir[name], peers=take(results, name))
+                      for what, name, limit in targets]}
+
+
+def measure_charge(run):
+    rounds = interleaved({"Weir": [program(run, "bench_charge")]}, run.rounds_of_programs,
+                         run.build)["Weir"]
+    merged = {}
+    for one in rounds:
+        for entry in one["figures"]:
+            merged.setdefault(f"{entry['what']}, {entry['threads']}", []).append(
+                {"median": entry["ns"], "lowest": entry["min"], "highest": entry["max"]})
+    merged = {name: figures.merge(each) for name, each in merged.items()}
+    lines = []
+    for what in ("store", "instance", "tenant"):
+        for threads in (1, 2):
+            peer = "atomic_shared" if what == "tenant" else "atomic_own"
+            lines.append(figures.line(
+                f"charge + discharge, {what}, {threads} thr", 10, "ns",
+                merged[f"{what}, {threads}"],
+                peers={f"two atomic additions, {peer[7:]} line": merged[f"{peer}, {threads}"]}))
+    return {"unit": "ns", "engines": {"Weir": merged}, "lines": lines}
