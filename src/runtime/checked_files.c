@@ -6,10 +6,12 @@
  * same user with the same rights, against whom the directory's 0700 does not help either.
  */
 #include <pthread.h>
+#include <time.h>
 
 #include "runtime/module_internal.h"
 
 #define PLACES 4096u
+#define SETTLE_MS 50 /* several ticks of any kernel */
 
 struct identity {
     uint64_t device, inode, bytes;
@@ -54,8 +56,21 @@ bool weir__file_is_checked(const struct stat *file)
     return is_checked;
 }
 
+/* A change within the clock's tick of this one would not show: a file that was written a moment ago
+ * is not remembered yet. */
+static bool is_settled(const struct stat *file)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    int64_t then_ms = (int64_t)file->st_ctim.tv_sec * 1000 + file->st_ctim.tv_nsec / 1000000;
+    return then_ms + SETTLE_MS < now_ms;
+}
+
 void weir__file_set_checked(const struct stat *file)
 {
+    if (!is_settled(file))
+        return;
     struct identity identity = identity_of(file);
     (void)pthread_mutex_lock(&lock);
     *place_of(&identity) = identity;

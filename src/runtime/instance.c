@@ -233,10 +233,11 @@ static void find_main_memory(struct weir_instance *instance)
 
 /* --- instantiation ------------------------------------------------------------------------- */
 
-/* What a failed one takes back: memories and tables made since; records stay in the arena. */
+/* What a failed one takes back: memories and tables made since, and all records. */
 struct marks {
     struct weir_memory *memories;
     struct weir_table *tables;
+    struct weir__store_mark records;
 };
 
 static void undo(struct weir_store *store, const struct marks *marks)
@@ -251,6 +252,7 @@ static void undo(struct weir_store *store, const struct marks *marks)
         store->tables = table->next;
         weir__table_free(table);
     }
+    weir__store_release(store, &marks->records);
 }
 
 static enum weir_status build(struct weir_instance *instance, const struct weir_linker *linker,
@@ -336,10 +338,10 @@ enum weir_status weir_instance_new(struct weir_store *store, const struct weir_l
     enum weir_status status = weir__module_check_file(module, error);
     if (status != WEIR_OK)
         return status;
+    struct marks marks = {store->memories, store->tables, weir__store_mark(store)};
     struct weir_instance *instance = allocate(store, module, error);
     if (instance == NULL)
         return weir__refused(error);
-    struct marks marks = {store->memories, store->tables};
     status = build(instance, linker, error);
     if (status != WEIR_OK) {
         undo(store, &marks);

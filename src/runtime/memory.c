@@ -124,7 +124,7 @@ enum weir_status weir__memory_new(struct weir_store *store, const struct weir_li
     return WEIR_OK;
 }
 
-/* The record stays in the store's arena. */
+/* The record stays in the store's arena, or goes with what is released there. */
 void weir__memory_free(struct weir_memory *memory)
 {
     weir__memory_forget_undo(memory);

@@ -160,7 +160,9 @@ void weir_pool_give(struct weir_pool *pool, struct weir_instance *instance)
     store->data = NULL;
     store->data_free = NULL;
     weir_store_clear_interrupt(store);
-    if (store->has_timer) {
+    if (store->engine->has_fuel)
+        store->state->fuel = 0;
+    if (store->has_timer || atomic_load(&store->events) != 0) {
         weir_store_set_deadline(store, 0);
         weir_store_set_slice(store, 0);
     }

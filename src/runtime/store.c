@@ -89,6 +89,26 @@ void *weir__store_alloc(struct weir_store *store, size_t bytes, struct weir_erro
     return memory;
 }
 
+struct weir__store_mark weir__store_mark(const struct weir_store *store)
+{
+    struct weir__store_mark mark = {.block = store->block, .had_arena = store->arena != NULL};
+    if (mark.had_arena)
+        mark.arena = weir_arena_mark(store->arena);
+    return mark;
+}
+
+void weir__store_release(struct weir_store *store, const struct weir__store_mark *mark)
+{
+    memset(mark->block, 0, (size_t)(store->block - mark->block));
+    store->block = mark->block;
+    if (mark->had_arena) {
+        weir_arena_release(store->arena, mark->arena);
+        return;
+    }
+    weir_arena_free(store->arena);
+    store->arena = NULL;
+}
+
 void weir__store_rest(struct weir_store *store)
 {
     if (store->stack == NULL || store->active != NULL || store->park != WEIR_PARK_NONE)
@@ -183,30 +203,39 @@ uint64_t weir_store_fuel(const struct weir_store *store)
     return store->state->fuel > 0 ? (uint64_t)store->state->fuel : 0;
 }
 
-/* The timer thread reads the instants of armed stores only. */
-static void set_timer(struct weir_store *store, uint64_t deadline_ns, uint64_t slice_ns)
+/* The timer thread reads the instants of armed stores only; a host function may change its own
+ * store's while the guest is under way. */
+static void set_timer(struct weir_store *store, const uint64_t *deadline_ns,
+                      const uint64_t *slice_ns)
 {
-    bool was_armed = store->timer.is_armed;
-    weir__timer_disarm(&store->timer);
-    (void)atomic_fetch_and(&store->events, ~(WEIR__EVENT_DEADLINE | WEIR__EVENT_SLICE));
-    store->timer.deadline_ns = deadline_ns;
-    store->timer.slice_ns = slice_ns;
-    store->has_timer = deadline_ns != UINT64_MAX || slice_ns != 0;
+    struct weir__timer *timer = &store->timer;
+    bool was_armed = timer->is_armed;
+    weir__timer_disarm(timer);
+    if (deadline_ns != NULL) {
+        timer->deadline_ns = *deadline_ns;
+        (void)atomic_fetch_and(&store->events, ~WEIR__EVENT_DEADLINE);
+    }
+    if (slice_ns != NULL) {
+        timer->slice_ns = *slice_ns;
+        (void)atomic_fetch_and(&store->events, ~WEIR__EVENT_SLICE);
+    }
+    store->has_timer = timer->deadline_ns != UINT64_MAX || timer->slice_ns != 0;
     if (!store->has_timer)
         return;
     /* Without a timer thread nothing would ever end: better at once than never. */
     if (weir__timer_start(NULL) != WEIR_OK)
         weir__store_raise(store, WEIR__EVENT_DEADLINE);
     if (was_armed)
-        weir__timer_arm(&store->timer);
+        weir__timer_arm(timer);
 }
 
 void weir_store_set_deadline(struct weir_store *store, uint64_t monotonic_ns)
 {
-    set_timer(store, monotonic_ns != 0 ? monotonic_ns : UINT64_MAX, store->timer.slice_ns);
+    uint64_t deadline_ns = monotonic_ns != 0 ? monotonic_ns : UINT64_MAX;
+    set_timer(store, &deadline_ns, NULL);
 }
 
 void weir_store_set_slice(struct weir_store *store, uint64_t slice_ns)
 {
-    set_timer(store, store->timer.deadline_ns, slice_ns);
+    set_timer(store, NULL, &slice_ns);
 }

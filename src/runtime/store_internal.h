@@ -134,6 +134,14 @@ struct weir_store {
 /* Zeroed memory that lives as long as the store; 16-byte aligned. NULL: refused, in `error`. */
 void *weir__store_alloc(struct weir_store *store, size_t bytes, struct weir_error *error)
     WEIR_MUST_USE;
+/* Gives back what was allocated since the mark, when nobody has seen it yet. */
+struct weir__store_mark {
+    uint8_t *block;
+    struct weir_arena_mark arena;
+    bool had_arena;
+};
+struct weir__store_mark weir__store_mark(const struct weir_store *store);
+void weir__store_release(struct weir_store *store, const struct weir__store_mark *mark);
 /* Asks the store's guest to look up; any thread. */
 void weir__store_raise(struct weir_store *store, uint32_t event);
 /* Gives the stack back; the next call takes one again. */

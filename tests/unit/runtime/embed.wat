@@ -1,0 +1,12 @@
+(module
+  (import "m" "memory" (memory $in 1 3))
+  (import "m" "table" (table $t 2 externref))
+  (import "m" "global" (global $g (mut i64)))
+  (export "again" (memory $in))
+  (func (export "bump") (result i64)
+    (global.set $g (i64.add (global.get $g) (i64.load (i32.const 8)))) (global.get $g))
+  (func (export "get") (param i32) (result externref) local.get 0 table.get $t)
+  (func (export "set") (param i32 externref) local.get 0 local.get 1 table.set $t)
+  (func (export "is_null") (param externref) (result i32) local.get 0 ref.is_null)
+  (func (export "size") (result i32) memory.size)
+  (func (export "v") (param i32 i64 f32 f64) (result f64 i32) f64.const 1 i32.const 2))
