@@ -2,7 +2,10 @@
  * dashboard can stack them and see the sum. */
 #include "observe/metrics.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#define SEEN_MAX 1100 /* routes, and the services beside them */
 
 static void term(struct weir_metrics *metrics, const char *owner, uint64_t bytes)
 {
@@ -60,7 +63,42 @@ struct walk {
     enum what what;
     char path[4 * WEIR_ACCOUNT_NAME_SIZE]; /* names from the root on, by "/" */
     size_t path_ends[8];
+    uint64_t seen[SEEN_MAX]; /* hashes of the paths so far */
+    size_t seen_count;
 };
+
+/* FNV-1a. */
+static uint64_t hash_text(const char *text)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (const char *c = text; *c != 0; c++)
+        hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static bool was_seen(const struct walk *walk, uint64_t hash)
+{
+    for (size_t i = 0; i < walk->seen_count; i++)
+        if (walk->seen[i] == hash)
+            return true;
+    return false;
+}
+
+/* Two engines have accounts of one name; two samples of one name would spoil the page: the second
+ * becomes "engine#2". */
+static void make_unique(struct walk *walk, unsigned level)
+{
+    size_t end = walk->path_ends[level];
+    unsigned number = 1;
+    uint64_t hash = hash_text(walk->path);
+    while (was_seen(walk, hash) && end + 8 < sizeof walk->path) {
+        int size = snprintf(walk->path + end, 8, "#%u", ++number);
+        walk->path_ends[level] = end + (size_t)size;
+        hash = hash_text(walk->path);
+    }
+    if (walk->seen_count < SEEN_MAX)
+        walk->seen[walk->seen_count++] = hash;
+}
 
 /* Keeps walk->path; deeper than eight levels shares the eighth. */
 static void push_name(struct walk *walk, unsigned depth, const char *name)
@@ -74,6 +112,7 @@ static void push_name(struct walk *walk, unsigned depth, const char *name)
     memcpy(walk->path + at, name, size);
     walk->path[at + size] = 0;
     walk->path_ends[level] = at + size;
+    make_unique(walk, level);
 }
 
 static void add_kinds(struct walk *walk, const struct weir_account_reading *reading)

@@ -46,13 +46,25 @@ static enum weir_status open_pool(struct weir_server *server, struct weir__route
                          error);
 }
 
-/* A first slot shows at start-up what would fail every request. */
-static enum weir_status try_pool(struct weir__route *route, struct weir_error *error)
+/* Makes the slots that are kept ready, and at least one: what would fail every request shows at
+ * start-up. */
+static enum weir_status warm_pool(struct weir_server *server, struct weir__route *route,
+                                  struct weir_error *error)
 {
-    struct weir_instance *instance = NULL;
-    enum weir_status status = weir_pool_take(route->pool, &instance, error);
-    if (status == WEIR_OK)
-        weir_pool_give(route->pool, instance);
+    uint32_t wanted = route->config->warm > 0 ? route->config->warm : 1, count = 0;
+    size_t size = wanted * sizeof(struct weir_instance *);
+    struct weir_instance **taken =
+        weir_account_alloc(server->account, WEIR_KIND_SERVER, size, error);
+    if (taken == NULL)
+        return WEIR_LIMIT;
+    enum weir_status status = WEIR_OK;
+    while (count < wanted && status == WEIR_OK) {
+        status = weir_pool_take(route->pool, &taken[count], error);
+        count += status == WEIR_OK;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        weir_pool_give(route->pool, taken[i]);
+    weir_account_free(server->account, WEIR_KIND_SERVER, taken, size);
     return status;
 }
 
@@ -83,7 +95,7 @@ static enum weir_status open_route(struct weir_server *server, struct weir__rout
     if (status == WEIR_OK)
         status = open_pool(server, route, &inner);
     if (status == WEIR_OK)
-        status = try_pool(route, &inner);
+        status = warm_pool(server, route, &inner);
     if (status != WEIR_OK) {
         (void)weir_error_set(error, status, inner.offset, "route %s: %s", config->path,
                              inner.message);

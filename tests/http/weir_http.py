@@ -1,0 +1,180 @@
+"""Starts `weir serve` on a free port for the tests of this folder, and speaks HTTP to it.
+
+Only the standard library. A test is a script: it calls main() with its functions named test_*,
+each of which gets a Server. Exit code 77 means skipped, with the reason printed.
+"""
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+CONFIG = """
+memory_max: 1GiB
+cache: {cache}
+server: {{ loops: 2, workers: 2, idle_timeout: 3s, body_timeout: 1s, write_timeout: 1s,
+          drain_timeout: 3s, spool: {spool} }}
+routes:
+  - {{ path: /hello, module: hello.wasm, limits: {{ memory: 4MiB, time: 2s, body: 64KiB }} }}
+  - {{ path: /echo, module: echo.wasm, env: [ 'ROUTE=yes' ],
+      limits: {{ memory: 4MiB, time: 5s, body: 1MiB }} }}
+  - {{ path: /transform, module: transform.wasm,
+      limits: {{ memory: 4MiB, time: 20s, body: 256MiB, output: 256MiB }} }}
+  - {{ path: /misbehave, module: misbehave.wasm,
+      limits: {{ memory: 16MiB, time: 500ms, concurrency: 4, body: 64KiB, output: 1MiB }} }}
+  - {{ path: /fuel, module: misbehave.wasm, limits: {{ memory: 4MiB, time: 10s, fuel: 1000000 }} }}
+"""
+
+
+class Options:
+    program = None
+    guests = None
+    sanitized = False
+
+
+def parse_options():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--program", required=True, help="the built `weir`")
+    parser.add_argument("--guests", required=True, help="folder of the guests")
+    parser.add_argument("--sanitized", action="store_true")
+    parser.add_argument("rest", nargs="*")
+    options = parser.parse_args()
+    Options.program, Options.guests = options.program, options.guests
+    Options.sanitized = options.sanitized
+    return options
+
+
+def skip(reason):
+    print("skip:", reason)
+    sys.exit(1 if os.environ.get("WEIR_REQUIRE_ALL") == "1" else 77)
+
+
+class Server:
+    def __init__(self, config=CONFIG, wrap=(), extra=()):
+        self.folder = tempfile.TemporaryDirectory()
+        path = os.path.join(self.folder.name, "weir.yaml")
+        spool = os.path.join(self.folder.name, "spool")
+        os.mkdir(spool)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(config.format(cache=os.path.join(self.folder.name, "cache"), spool=spool))
+        self.log = open(os.path.join(self.folder.name, "log"), "w+", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [*wrap, Options.program, "serve", "--quiet", "--config", path, "--modules",
+             Options.guests, "--listen", "127.0.0.1:0", *extra],
+            stdout=subprocess.PIPE, stderr=self.log, text=True)
+        line = self.process.stdout.readline()
+        match = re.match(r"http://127\.0\.0\.1:(\d+)", line)
+        if not match:
+            self.process.wait(10)
+            raise AssertionError(f"the server did not start: {line!r} {self.read_log()}")
+        self.port = int(match.group(1))
+
+    def read_log(self):
+        self.log.flush()
+        self.log.seek(0)
+        return self.log.read()
+
+    def connect(self, timeout=30):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def request(self, method, path, body=None, headers=None):
+        connection = self.connect()
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return response.status, dict(response.getheaders()), response.read()
+        finally:
+            connection.close()
+
+    def get(self, path):
+        return self.request("GET", path)
+
+    def socket(self, timeout=30):
+        return socket.create_connection(("127.0.0.1", self.port), timeout)
+
+    def memory(self):
+        return json.loads(self.get("/v1/memory")[2])
+
+    def metric(self, pattern):
+        text = self.get("/metrics")[2].decode()
+        return sum(float(value) for name, value in re.findall(r"^(\S+) (\S+)$", text, re.M)
+                   if re.search(pattern, name))
+
+    def wait_idle(self, seconds=20):
+        """Until no request but the question itself is in flight."""
+        end = time.monotonic() + seconds
+        while self.metric(r"^weir_requests_active$") > 1:
+            if time.monotonic() > end:
+                raise AssertionError("requests are still in flight")
+            time.sleep(0.02)
+
+    def stop(self, number=signal.SIGTERM, seconds=30):
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(seconds)
+        self.process.stdout.close()
+        return code
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+        self.folder.cleanup()
+
+
+@contextlib.contextmanager
+def serving(config=CONFIG, wrap=(), extra=()):
+    server = Server(config, wrap, extra)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def equal(got, wanted, what=""):
+    if got != wanted:
+        raise AssertionError(f"{what}: got {got!r}, wanted {wanted!r}")
+
+
+def account(tree, name):
+    """The account of that name, anywhere in the tree; None without."""
+    if tree["name"] == name:
+        return tree
+    for child in tree.get("children", []):
+        found = account(child, name)
+        if found:
+            return found
+    return None
+
+
+def main(tests, config=CONFIG):
+    """Runs every test on one server, which must survive all of them and stop cleanly."""
+    parse_options()
+    failed = 0
+    with serving(config) as server:
+        for test in tests:
+            try:
+                test(server)
+                print("pass", test.__name__)
+            except Exception:
+                failed += 1
+                print("FAIL", test.__name__)
+                traceback.print_exc()
+            if server.process.poll() is not None:
+                print(f"the server ended with {server.process.returncode}\n{server.read_log()}")
+                sys.exit(1)
+        code = server.stop()
+        if code != 0:
+            print(f"the server stopped with {code}\n{server.read_log()}")
+            failed += 1
+    print(f"{len(tests) - failed} of {len(tests)} passed")
+    sys.exit(1 if failed else 0)
