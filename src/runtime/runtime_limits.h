@@ -5,14 +5,14 @@
 
 #include <stdint.h>
 
-/* Defaults of struct weir_engine_config. */
-#define WEIR_STACK_BYTES_DEFAULT (UINT64_C(1) << 20) /* a native thread's habit, divided by eight  \
-                                                      */
-#define WEIR_STACK_BYTES_MIN (UINT64_C(64) << 10)    /* the margin and one large frame */
-#define WEIR_STACK_BYTES_MAX (UINT64_C(1) << 30)     /* a typing error, not a stack */
-#define WEIR_STACK_GUARD_BYTES (UINT64_C(64) << 10)  /* one mprotect, catches a stray signal frame \
-                                                      */
-#define WEIR_MODULE_BYTES_DEFAULT (UINT64_C(1) << 30) /* JS API */
+/* Defaults of struct weir_engine_config. Stack: an eighth of a native thread's habit; at least the
+ * margin and one large frame; more than the maximum is a typing error. The guard takes one mprotect
+ * and catches a stray signal frame. Module: the JS API's limit. */
+#define WEIR_STACK_BYTES_DEFAULT (UINT64_C(1) << 20)
+#define WEIR_STACK_BYTES_MIN (UINT64_C(64) << 10)
+#define WEIR_STACK_BYTES_MAX (UINT64_C(1) << 30)
+#define WEIR_STACK_GUARD_BYTES (UINT64_C(64) << 10)
+#define WEIR_MODULE_BYTES_DEFAULT (UINT64_C(1) << 30)
 
 /* Defaults of struct weir_store_config. */
 #define WEIR_LINEAR_BYTES_DEFAULT (UINT64_C(4) << 30) /* all that 32 bits address */
