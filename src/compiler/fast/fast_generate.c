@@ -11,8 +11,8 @@
 #include "base/error.h"
 
 #define PROGRESS_STEP 64u
-#define TEXT_PER_BYTE 5u /* of the module's code; a first guess, text grows as needed */
-#define TEXT_FIRST_BYTES 65536u
+#define TEXT_PER_BYTE 2u /* of the module's code; a first guess, text grows as needed */
+#define TEXT_FIRST_BYTES 4096u
 #define CONST_TABLE_FIRST 64u
 
 void weir__gen_fail(struct gen *g, enum weir_status status)
