@@ -144,10 +144,13 @@ int main(void)
     static const enum weir_type i32x2[] = {WEIR_TYPE_I32, WEIR_TYPE_I32};
     struct weir_func_type none = {0};
     struct weir_func_type two = {i32x2, 2, i32x2, 1};
-    bench_must(
-        weir_linker_define_func(linker, "host", "nothing", &none, host_nothing, NULL, &error),
-        &error);
-    bench_must(weir_linker_define_func(linker, "host", "add", &two, host_nothing, NULL, &error),
+    bench_must(weir_linker_define_func(linker, "host", "nothing",
+                                       &(struct weir_host_definition){&none, host_nothing, NULL},
+                                       &error),
+               &error);
+    bench_must(weir_linker_define_func(linker, "host", "add",
+                                       &(struct weir_host_definition){&two, host_nothing, NULL},
+                                       &error),
                &error);
     struct weir_pool *pool = NULL;
     bench_must(weir_pool_new(linker, module, NULL, &pool, &error), &error);

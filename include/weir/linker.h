@@ -21,6 +21,12 @@ struct weir_instance;
 typedef enum weir_status weir_host_func(struct weir_caller *caller, void *data,
                                         const union weir_value *args, union weir_value *results);
 
+struct weir_host_definition {
+    const struct weir_func_type *type; /* copied */
+    weir_host_func *func;
+    void *data; /* handed to func; the embedder's, must outlive every caller */
+};
+
 enum weir_status weir_linker_new(struct weir_engine *engine, struct weir_linker **ret_linker,
                                  struct weir_error *error);
 void weir_linker_free(struct weir_linker *linker);
@@ -28,8 +34,8 @@ void weir_linker_free(struct weir_linker *linker);
 /* A later definition of the same name replaces the earlier one when `weir_linker_allow_shadowing`
  * was called, and is refused (EXISTS) otherwise. Names are copied. */
 enum weir_status weir_linker_define_func(struct weir_linker *linker, const char *module,
-                                         const char *name, const struct weir_func_type *type,
-                                         weir_host_func *func, void *data,
+                                         const char *name,
+                                         const struct weir_host_definition *definition,
                                          struct weir_error *error);
 /* A definition that lives in a store: the linker is then only good for that store. */
 enum weir_status weir_linker_define(struct weir_linker *linker, struct weir_store *store,

@@ -152,7 +152,7 @@ static void make_globals(struct weir_instance *instance)
         union weir_value *slot = (union weir_value *)(void *)(slots + 16u * (size_t)i);
         struct weir_global *global = &instance->globals[i];
         if (i < head->global_import_count) {
-            memcpy(slot, &global->value, sizeof(void *)); /* the exporter's home */
+            slot->externref = global->value; /* the exporter's home */
             continue;
         }
         *global = (struct weir_global){.store = instance->store,

@@ -172,13 +172,14 @@ static enum weir_status define(struct weir_linker *linker, const struct names *n
 }
 
 enum weir_status weir_linker_define_func(struct weir_linker *linker, const char *module,
-                                         const char *name, const struct weir_func_type *type,
-                                         weir_host_func *func, void *data, struct weir_error *error)
+                                         const char *name,
+                                         const struct weir_host_definition *definition,
+                                         struct weir_error *error)
 {
     struct names names = {module, strlen(module), name, strlen(name)};
     struct weir__definition content = {
-        .item = {.kind = WEIR_EXTERN_FUNC}, .func = func, .data = data};
-    enum weir_status status = weir__type_acquire(type, &content.type, error);
+        .item = {.kind = WEIR_EXTERN_FUNC}, .func = definition->func, .data = definition->data};
+    enum weir_status status = weir__type_acquire(definition->type, &content.type, error);
     if (status != WEIR_OK)
         return status;
     status = define(linker, &names, &content, error);

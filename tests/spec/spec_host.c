@@ -43,8 +43,8 @@ static void define_functions(struct weir_linker *linker)
         struct weir_error error = {0};
         struct weir_func_type type = {.params = functions[i].params,
                                       .param_count = functions[i].count};
-        must(weir_linker_define_func(linker, "spectest", functions[i].name, &type, print, NULL,
-                                     &error),
+        must(weir_linker_define_func(linker, "spectest", functions[i].name,
+                                     &(struct weir_host_definition){&type, print, NULL}, &error),
              &error);
     }
 }

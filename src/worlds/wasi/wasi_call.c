@@ -97,9 +97,9 @@ enum weir_status weir_wasi_link(struct weir_linker *linker,
                                       .param_count = param_count,
                                       .results = &result,
                                       .result_count = has_result(function) ? 1 : 0};
-        enum weir_status status =
-            weir_linker_define_func(linker, MODULE_NAME, function->name, &type, function->entry,
-                                    context_to_data(find), error);
+        enum weir_status status = weir_linker_define_func(
+            linker, MODULE_NAME, function->name,
+            &(struct weir_host_definition){&type, function->entry, context_to_data(find)}, error);
         if (status != WEIR_OK)
             return status;
     }

@@ -78,8 +78,8 @@ static void define(const char *name, const enum weir_type *params, size_t param_
 {
     struct weir_func_type type = {params, param_count, results, result_count};
     struct weir_error error = {0};
-    enum weir_status status =
-        weir_linker_define_func(linker, "host", name, &type, func, &config, &error);
+    enum weir_status status = weir_linker_define_func(
+        linker, "host", name, &(struct weir_host_definition){&type, func, &config}, &error);
     ck_assert_msg(status == WEIR_OK, "%s", error.message);
 }
 

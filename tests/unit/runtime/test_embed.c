@@ -297,7 +297,9 @@ START_TEST(keeps_linker_rules)
         ck_assert_int_eq(weir_linker_define(linker, store, "m", name, &memory, NULL), WEIR_EXISTS);
     }
     struct weir_func_type huge = {.param_count = 1001};
-    ck_assert_int_eq(weir_linker_define_func(linker, "m", "huge", &huge, NULL, NULL, &error),
+    ck_assert_int_eq(weir_linker_define_func(linker, "m", "huge",
+                                             &(struct weir_host_definition){&huge, NULL, NULL},
+                                             &error),
                      WEIR_INVALID_ARGUMENT);
     weir_error_done(&error);
 }

@@ -44,7 +44,9 @@ static void setup_with(enum weir_bounds bounds)
     ck_assert_int_eq(weir_module_load(engine, artifact, NULL, &module, NULL), WEIR_OK);
     ck_assert_int_eq(weir_linker_new(engine, &linker, NULL), WEIR_OK);
     struct weir_func_type type = {i32, 1, i32, 1};
-    ck_assert_int_eq(weir_linker_define_func(linker, "host", "call", &type, host, NULL, NULL),
+    ck_assert_int_eq(weir_linker_define_func(linker, "host", "call",
+                                             &(struct weir_host_definition){&type, host, NULL},
+                                             NULL),
                      WEIR_OK);
     store = fixture_store(engine);
     instance = fixture_instance(store, linker, module);

@@ -33,7 +33,8 @@ static enum weir_status make_linker(struct weir_engine *engine, struct weir_link
     struct weir_func_type type = {i32, 1, i32, 1};
     enum weir_status status = weir_linker_new(engine, ret_linker, error);
     if (status == WEIR_OK)
-        status = weir_linker_define_func(*ret_linker, "host", "call", &type, host, NULL, error);
+        status = weir_linker_define_func(*ret_linker, "host", "call",
+                                         &(struct weir_host_definition){&type, host, NULL}, error);
     return status;
 }
 

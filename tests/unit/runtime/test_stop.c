@@ -45,7 +45,9 @@ static void define(const char *name, const enum weir_type *params, size_t param_
                    const enum weir_type *results, size_t result_count, weir_host_func *func)
 {
     struct weir_func_type type = {params, param_count, results, result_count};
-    ck_assert_int_eq(weir_linker_define_func(linker, "host", name, &type, func, NULL, NULL),
+    ck_assert_int_eq(weir_linker_define_func(linker, "host", name,
+                                             &(struct weir_host_definition){&type, func, NULL},
+                                             NULL),
                      WEIR_OK);
 }
 

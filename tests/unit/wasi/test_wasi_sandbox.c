@@ -315,8 +315,8 @@ static void *swap_links(void *context)
     while (!atomic_load(&swapper->is_over)) {
         (void)rename(swapper->link, swapper->shown); /* now a link out */
         (void)unlink(swapper->spare);
-        (void)symlink("../outside/secret", swapper->link);
-        (void)link(swapper->inside, swapper->spare);
+        ck_assert_int_eq(symlink("../outside/secret", swapper->link), 0);
+        ck_assert_int_eq(link(swapper->inside, swapper->spare), 0);
         (void)rename(swapper->spare, swapper->shown); /* now the file inside */
     }
     return NULL;

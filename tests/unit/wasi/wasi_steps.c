@@ -1,6 +1,7 @@
 /* The steps that the tables of cases are written in. */
 #include "tests/unit/wasi/wasi_world.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -154,7 +155,8 @@ int made_symlink(struct world *world)
 
 int unlinked(struct world *world)
 {
-    (void)symlink("f", host_path(world, "d/gone"));
+    /* Left from the call before when that failed. */
+    ck_assert(symlink("f", host_path(world, "d/gone")) == 0 || errno == EEXIST);
     return CALL(world, path_unlink_file, 3, PATH(world, "d/gone"));
 }
 
