@@ -1,6 +1,8 @@
 /* `weir run`: a WASI program under limits; its exit code is the guest's. */
 #include "cli/run_internal.h"
 
+#include "server/import_hints.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,6 +176,7 @@ static int run(const struct weir__run_options *options)
     if (status == WEIR_OK && options->has_report)
         status = weir__run_report(&state, &error);
     weir__run_done(&state);
+    weir_import_hints(&error);
     return status == WEIR_OK ? exit_code : weir_cli_fail(COMMAND.name, &error);
 }
 

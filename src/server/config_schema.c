@@ -80,6 +80,7 @@ static const cyaml_schema_value_t SCHEMA = {
 /* What libcyaml logs: its first line is the error, the first "in …" line says where. */
 struct report {
     char message[160];
+    char field[64]; /* innermost key of the place */
     unsigned line;
 };
 
@@ -95,6 +96,10 @@ log_line(cyaml_log_t level, void *context, const char *format, va_list args)
     const char *position = strstr(at, "(line: ");
     if (position != NULL && report->line == 0)
         report->line = (unsigned)strtoul(position + 7, NULL, 10);
+    const char *quote = position != NULL ? strstr(at, "field '") : NULL;
+    if (quote != NULL && report->field[0] == 0)
+        (void)snprintf(report->field, sizeof report->field, "%.*s", (int)strcspn(quote + 7, "'"),
+                       quote + 7);
     if (report->message[0] == 0 && strncmp(at, "Backtrace", 9) != 0 && position == NULL)
         (void)snprintf(report->message, sizeof report->message, "%.150s", at);
 }
@@ -133,6 +138,22 @@ static enum weir_status report_unknown(const char *name, const uint8_t *bytes, s
                           "%s:%u: unknown key %s; did you mean %s?", name, line, key, nearest);
 }
 
+/* "Expecting SEQUENCE, got event: SCALAR" in words; NULL for other messages. */
+static const char *wanted_kind(const char *message)
+{
+    static const struct {
+        const char *start, *words;
+    } KINDS[] = {
+        {"Expecting SEQUENCE", "a list is needed"},
+        {"Expecting MAPPING", "keys with values are needed"},
+        {"Expecting STRING", "a single value is needed"},
+    };
+    for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++)
+        if (strncmp(message, KINDS[i].start, strlen(KINDS[i].start)) == 0)
+            return KINDS[i].words;
+    return NULL;
+}
+
 static const cyaml_config_t CONFIG = {
     .mem_fn = cyaml_mem,
     .log_fn = log_line,
@@ -164,6 +185,10 @@ enum weir_status weir__config_load_raw(const char *name, const uint8_t *bytes, s
     const char *what = report.message[0] != 0 ? report.message : cyaml_strerror(failed);
     if (failed == CYAML_ERR_ALIAS)
         what = "aliases are not allowed";
+    if (wanted_kind(what) != NULL)
+        return weir_error_set(error, WEIR_CONFIG, WEIR_NO_OFFSET, "%s:%u: %s%s%s", name,
+                              report.line > 0 ? report.line : 1, report.field,
+                              report.field[0] != 0 ? ": " : "", wanted_kind(what));
     return weir_error_set(error, WEIR_CONFIG, WEIR_NO_OFFSET, "%s:%u: %s", name,
                           report.line > 0 ? report.line : 1, what);
 }

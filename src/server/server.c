@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "server/host_file.h"
+#include "server/import_hints.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -102,6 +103,7 @@ static enum weir_status open_route(struct weir_server *server, struct weir__rout
         for (struct weir_error_detail *d = inner.details; d != NULL; d = d->next)
             weir_error_add(error, "%s", d->text);
         weir_error_done(&inner);
+        weir_import_hints(error);
     }
     return status;
 }

@@ -219,7 +219,7 @@ static enum weir_status read_limits(struct loader *loader, const char *prefix,
     const struct weir__raw_limits *given = &raw->limits;
     enum weir_status status =
         read_size(loader, key_path(limits, "memory").text, given->memory,
-                  (struct range){256 * 1024, UINT64_C(1) << 40}, &route->memory_bytes_max);
+                  (struct range){2 * MIB, UINT64_C(1) << 40}, &route->memory_bytes_max);
     if (status == WEIR_OK)
         status = read_count(loader, key_path(limits, "fuel").text, given->fuel,
                             (struct range){1, INT64_MAX}, &route->fuel);
