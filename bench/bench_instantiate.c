@@ -118,7 +118,21 @@ static double cold_instantiate(void *context)
     return ns / BATCH / 1e3;
 }
 
-static double idle_bytes(void)
+static uint64_t page_table_bytes(void)
+{
+    FILE *file = fopen("/proc/self/status", "re");
+    char line[128];
+    unsigned long long kilobytes = 0;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "VmPTE: %llu", &kilobytes) == 1)
+            break;
+    if (file != NULL)
+        (void)fclose(file);
+    return kilobytes * 1024;
+}
+
+/* Everything that one more store makes the process grow by, page tables apart. */
+static double idle_bytes(double *ret_page_tables)
 {
     static struct weir_store *stores[IDLE_STORES];
     struct weir_error error = {0};
@@ -126,12 +140,15 @@ static double idle_bytes(void)
     uint64_t after = 0;
     weir_store_close(make_store(true), NULL);
     bench_must(weir_growth_read(&before, &error), &error);
+    uint64_t tables_before = page_table_bytes();
     for (int i = 0; i < IDLE_STORES; i++)
         stores[i] = make_store(false);
     bench_must(weir_growth_read(&after, &error), &error);
+    double tables = (double)(page_table_bytes() - tables_before);
     for (int i = 0; i < IDLE_STORES; i++)
         weir_store_close(stores[i], NULL);
-    return (double)(after - before) / IDLE_STORES;
+    *ret_page_tables = tables / IDLE_STORES;
+    return ((double)(after - before) - tables) / IDLE_STORES;
 }
 
 int main(void)
@@ -165,7 +182,10 @@ int main(void)
     bench_print("warm_16_pages_2_threads", bench_measure(warm_two, &touch), ",");
     bench_print("cold_instantiate", bench_measure(cold_instantiate, NULL), ",");
     bench_print("cold_store_instance_call_close", bench_measure(cold, NULL), ",");
-    printf("  \"idle_instance_bytes\": %.0f\n}\n", idle_bytes());
+    double page_tables = 0;
+    double idle = idle_bytes(&page_tables);
+    printf("  \"idle_instance_bytes\": %.0f,\n  \"idle_page_table_bytes\": %.0f\n}\n", idle,
+           page_tables);
     weir_pool_free(pool);
     weir_pool_free(pool_16);
     weir_linker_free(linker);
