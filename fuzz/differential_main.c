@@ -1,0 +1,61 @@
+/* One side of fuzz/differential: makes modules from seeds, runs each in both bounds forms and
+ * prints one line per test of each: "SEED guard|explicit tN VALUE|TRAP MEMORY". The modules go to
+ * a folder for the other engine.
+ *
+ *     differential_run FOLDER FIRST_SEED COUNT [STEPS ...]
+ *
+ * STEPS makes function 0, 1 ... smaller (wasm_gen.h), to find what a difference hangs on. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "module_run.h"
+
+static void write_module(const char *folder, uint64_t seed, const uint8_t *bytes, size_t size)
+{
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s/%" PRIu64 ".wasm", folder, seed);
+    FILE *file = fopen(path, "wb");
+    if (file == NULL || fwrite(bytes, 1, size, file) != size || fclose(file) != 0) {
+        perror(path);
+        exit(1);
+    }
+}
+
+static void print_outcome(uint64_t seed, const char *form, const struct run_outcome *outcome)
+{
+    for (unsigned i = 0; i < GEN_TESTS; i++) {
+        (void)printf("%" PRIu64 " %s t%u ", seed, form, i);
+        if (outcome->traps[i] != NULL)
+            (void)printf("%s", outcome->traps[i]);
+        else
+            (void)printf("%016" PRIx64, (uint64_t)outcome->values[i]);
+        (void)printf(" %" PRIx64 "\n", outcome->hashes[i]);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct gen_options options = {.has_tail_calls = 1};
+    if (argc < 4 || argc > 4 + GEN_FUNCS_MAX) {
+        (void)fprintf(stderr, "usage: differential_run FOLDER FIRST_SEED COUNT [STEPS ...]\n");
+        return 2;
+    }
+    for (int i = 4; i < argc; i++)
+        options.steps[i - 4] = (int)strtol(argv[i], NULL, 10);
+    uint64_t first = strtoull(argv[2], NULL, 10);
+    uint64_t count = strtoull(argv[3], NULL, 10);
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        size_t size = 0;
+        uint8_t *module = gen_module(NULL, 0, seed, &options, &size);
+        write_module(argv[1], seed, module, size);
+        struct run_outcome outcome;
+        run_module(module, size, &(struct run_options){.bounds = WEIR_BOUNDS_GUARD}, &outcome);
+        print_outcome(seed, "guard", &outcome);
+        run_module(module, size, &(struct run_options){.bounds = WEIR_BOUNDS_EXPLICIT}, &outcome);
+        print_outcome(seed, "explicit", &outcome);
+        (void)fflush(stdout);
+        free(module);
+    }
+    return 0;
+}

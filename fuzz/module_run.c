@@ -1,0 +1,149 @@
+/* See module_run.h. */
+#include "module_run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "artifact/abi.h"
+#include "artifact/cpu.h"
+#include "compiler/compiler.h"
+
+static void expect(enum weir_status status, const char *what, const struct weir_error *error)
+{
+    if (status == WEIR_OK)
+        return;
+    (void)fprintf(stderr, "%s: %s: %s (at %" PRIx64 ")\n", what, weir_status_name(status),
+                  error->message, error->offset);
+    abort();
+}
+
+/* The classes that engines agree on: some do not tell all of WebAssembly's traps apart. */
+static const char *trap_class(int code)
+{
+    switch (code) {
+    case WEIR_TRAP_UNREACHABLE:
+        return "unreachable";
+    case WEIR_TRAP_MEMORY_BOUNDS:
+        return "memory";
+    case WEIR_TRAP_TABLE_BOUNDS:
+    case WEIR_TRAP_UNDEFINED_ELEMENT:
+        return "table";
+    case WEIR_TRAP_UNINITIALIZED_ELEMENT:
+    case WEIR_TRAP_INDIRECT_TYPE:
+        return "indirect";
+    case WEIR_TRAP_DIVIDE_BY_ZERO:
+        return "zero";
+    case WEIR_TRAP_INTEGER_OVERFLOW:
+    case WEIR_TRAP_INVALID_CONVERSION:
+        return "range";
+    default:
+        return weir_trap_name(code);
+    }
+}
+
+static enum weir_status host(struct weir_caller *caller, void *data, const union weir_value *args,
+                             union weir_value *results)
+{
+    (void)caller;
+    (void)data;
+    results[0].i64 = gen_host(args[0].i32, args[1].i64);
+    return WEIR_OK;
+}
+
+static int compile(const uint8_t *bytes, size_t size, const struct run_options *options)
+{
+    struct weir_compile_request request = {
+        .module = bytes,
+        .module_bytes = size,
+        .options = {
+            .features = WEIR_FEATURES_DEFAULT,
+            .flags =
+                (options->bounds == WEIR_BOUNDS_EXPLICIT ? WEIR_ARTIFACT_EXPLICIT_BOUNDS : 0u) |
+                (options->has_fuel ? WEIR_ARTIFACT_FUEL : 0u) |
+                (options->no_poll ? 0u : WEIR_ARTIFACT_POLL),
+            .cpu_features = weir_cpu_baseline,
+            .generator = "fast"}};
+    uint8_t *artifact = NULL;
+    size_t artifact_bytes = 0;
+    struct weir_error error = {0};
+    expect(weir_compile(&request, &artifact, &artifact_bytes, &error), "compile", &error);
+    int fd = memfd_create("artifact", MFD_CLOEXEC);
+    if (fd < 0 || write(fd, artifact, artifact_bytes) != (ssize_t)artifact_bytes)
+        abort();
+    free(artifact);
+    return fd;
+}
+
+static uint64_t memory_hash(struct weir_memory *memory)
+{
+    uint64_t size = weir_memory_bytes(memory);
+    uint8_t *bytes = malloc(size);
+    if (bytes == NULL || weir_memory_read(memory, 0, bytes, size) != WEIR_OK)
+        abort();
+    uint32_t low = 2166136261u;
+    for (uint64_t i = 0; i < size; i++)
+        low = (low ^ bytes[i]) * 16777619u;
+    free(bytes);
+    return size << 32 | low;
+}
+
+static void run_tests(struct weir_store *store, struct weir_instance *instance,
+                      struct run_outcome *outcome)
+{
+    static struct weir_trap trap;
+    struct weir_error error = {0};
+    struct weir_extern memory;
+    expect(weir_instance_export(instance, "m", 1, &memory), "memory", &error);
+    for (unsigned i = 0; i < GEN_TESTS; i++) {
+        char name[3] = {'t', (char)('0' + i), '\0'};
+        struct weir_extern item;
+        expect(weir_instance_export(instance, name, 2, &item), "export", &error);
+        union weir_value result = {0};
+        enum weir_status status = weir_func_call(store, item.func, NULL, &result, &trap, &error);
+        if (status == WEIR_TRAP) {
+            outcome->traps[i] = trap_class(trap.code);
+            weir_trap_done(&trap);
+        } else {
+            expect(status, "call", &error);
+            outcome->values[i] = result.i64;
+        }
+        outcome->hashes[i] = memory_hash(memory.memory);
+    }
+}
+
+void run_module(const uint8_t *bytes, size_t size, const struct run_options *options,
+                struct run_outcome *ret_outcome)
+{
+    static const enum weir_type params[] = {WEIR_TYPE_I32, WEIR_TYPE_I64};
+    static const struct weir_func_type type = {params, 2, params + 1, 1};
+    struct weir_engine_config config = {
+        .bounds = options->bounds, .has_fuel = options->has_fuel, .no_poll = options->no_poll};
+    struct weir_error error = {0};
+    struct weir_engine *engine = NULL;
+    struct weir_module *module = NULL;
+    struct weir_linker *linker = NULL;
+    struct weir_store *store = NULL;
+    struct weir_instance *instance = NULL;
+    expect(weir_engine_new(&config, &engine, &error), "engine", &error);
+    int fd = compile(bytes, size, options);
+    expect(weir_module_load(engine, fd, NULL, &module, &error), "load", &error);
+    (void)close(fd);
+    expect(weir_linker_new(engine, &linker, &error), "linker", &error);
+    expect(weir_linker_define_func(linker, "e", "h",
+                                   &(struct weir_host_definition){&type, host, NULL}, &error),
+           "host", &error);
+    expect(weir_store_new(engine, NULL, &store, &error), "store", &error);
+    if (options->has_fuel)
+        expect(weir_store_set_fuel(store, UINT64_C(1) << 40, &error), "fuel", &error);
+    expect(weir_instance_new(store, linker, module, &instance, NULL, &error), "instance", &error);
+    *ret_outcome = (struct run_outcome){0};
+    run_tests(store, instance, ret_outcome);
+    weir_store_close(store, NULL);
+    weir_linker_free(linker);
+    weir_module_unref(module);
+    weir_engine_unref(engine);
+}
