@@ -20,8 +20,68 @@ struct weir_pool {
     uint32_t slots_max, warm_max;
     uint32_t in_use, warm_count;
     uint64_t takes, cold_takes, resets, busy;
-    bool is_closed; /* freed when the last slot comes back */
+    bool is_closed;                    /* freed when the last slot comes back */
+    struct weir_pool *previous, *next; /* of the process, until closed */
 };
+
+/* Taken before a pool's own lock. */
+static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct weir_pool *pools;
+
+static void enlist(struct weir_pool *pool)
+{
+    (void)pthread_mutex_lock(&pools_lock);
+    pool->next = pools;
+    if (pools != NULL)
+        pools->previous = pool;
+    pools = pool;
+    (void)pthread_mutex_unlock(&pools_lock);
+}
+
+static void unlist(struct weir_pool *pool)
+{
+    (void)pthread_mutex_lock(&pools_lock);
+    if (pool->previous != NULL)
+        pool->previous->next = pool->next;
+    else
+        pools = pool->next;
+    if (pool->next != NULL)
+        pool->next->previous = pool->previous;
+    (void)pthread_mutex_unlock(&pools_lock);
+}
+
+/* A warm slot's store, or NULL. */
+static struct weir_store *pop_warm(struct weir_pool *pool)
+{
+    (void)pthread_mutex_lock(&pool->lock);
+    struct weir_store *store = pool->warm;
+    if (store != NULL) {
+        pool->warm = store->next_warm;
+        pool->warm_count--;
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+    return store;
+}
+
+/* Warm slots are closed under the list's lock, which keeps their pool from going away; a pooled
+ * store has no code of the embedder's to run when it closes. */
+uint64_t weir__pools_reclaim(void *context, uint64_t wanted_bytes)
+{
+    (void)context;
+    uint64_t given = 0;
+    (void)pthread_mutex_lock(&pools_lock);
+    for (struct weir_pool *pool = pools; pool != NULL && given < wanted_bytes; pool = pool->next) {
+        struct weir_store *store;
+        while (given < wanted_bytes && (store = pop_warm(pool)) != NULL) {
+            struct weir_account_reading reading;
+            weir_account_read(store->account, &reading);
+            given += reading.used_bytes;
+            weir_store_close(store, NULL);
+        }
+    }
+    (void)pthread_mutex_unlock(&pools_lock);
+    return given;
+}
 
 static void destroy(struct weir_pool *pool)
 {
@@ -63,6 +123,7 @@ enum weir_status weir_pool_new(const struct weir_linker *linker, struct weir_mod
     pool->config.data_free = NULL;
     pool->slots_max = config->slots_max != 0 ? config->slots_max : WEIR_POOL_SLOTS_DEFAULT;
     pool->warm_max = config->warm_max != 0 ? config->warm_max : WEIR_POOL_WARM_DEFAULT;
+    enlist(pool);
     *ret_pool = pool;
     return WEIR_OK;
 }
@@ -71,6 +132,7 @@ void weir_pool_free(struct weir_pool *pool)
 {
     if (pool == NULL)
         return;
+    unlist(pool);
     (void)pthread_mutex_lock(&pool->lock);
     pool->is_closed = true;
     struct weir_store *store = pool->warm;

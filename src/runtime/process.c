@@ -7,12 +7,27 @@
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool is_started;
 
+static enum weir_status register_reclaimers(struct weir_error *error)
+{
+    static const struct weir_reclaimer reclaimers[] = {
+        {.name = "warm slots", .reclaim = weir__pools_reclaim},
+        {.name = "idle guest stacks", .reclaim = weir__stacks_reclaim}};
+    for (size_t i = 0; i < sizeof reclaimers / sizeof reclaimers[0]; i++) {
+        enum weir_status status = weir_ledger_add_reclaimer(&reclaimers[i], error);
+        if (status != WEIR_OK)
+            return status;
+    }
+    return WEIR_OK;
+}
+
 enum weir_status weir__process_start(struct weir_error *error)
 {
     enum weir_status status = WEIR_OK;
     (void)pthread_mutex_lock(&start_lock);
     if (!is_started) {
-        status = weir__signals_install(error);
+        status = register_reclaimers(error);
+        if (status == WEIR_OK)
+            status = weir__signals_install(error);
         is_started = status == WEIR_OK;
     }
     (void)pthread_mutex_unlock(&start_lock);

@@ -22,6 +22,10 @@ static inline enum weir_status weir__refused(const struct weir_error *error)
     return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
 }
 
+/* Reclaimers: idle stacks, warm slots of pools (pool.c). Bytes given back. */
+uint64_t weir__stacks_reclaim(void *context, uint64_t wanted_bytes);
+uint64_t weir__pools_reclaim(void *context, uint64_t wanted_bytes);
+
 /* Idempotent; any thread. */
 enum weir_status weir__process_start(struct weir_error *error) WEIR_MUST_USE;
 

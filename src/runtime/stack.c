@@ -119,3 +119,24 @@ void weir__stack_give(struct weir_account *account, struct weir__stack *stack)
     if (!keep_idle(stack))
         free_stack(stack);
 }
+
+uint64_t weir__stacks_reclaim(void *context, uint64_t wanted_bytes)
+{
+    (void)context;
+    uint64_t given = 0;
+    while (given < wanted_bytes) {
+        (void)pthread_mutex_lock(&lock);
+        struct weir__stack *stack = idle;
+        if (stack != NULL) {
+            idle = stack->next;
+            idle_count--;
+        }
+        (void)pthread_mutex_unlock(&lock);
+        if (stack == NULL)
+            break;
+        given += stack->bytes;
+        weir_account_discharge(weir_account_host(), WEIR_KIND_STACK, stack->bytes);
+        free_stack(stack);
+    }
+    return given;
+}

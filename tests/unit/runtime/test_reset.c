@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "ledger/ledger.h"
 #include "runtime/process_internal.h"
 #include "started_wasm.h"
 #include "state_wasm.h"
@@ -261,6 +262,50 @@ START_TEST(pool_gives_fresh_states)
 }
 END_TEST
 
+/* Under pressure warm slots and idle stacks go back, and nothing in use. */
+START_TEST(pool_gives_back)
+{
+    begin(0, state_wasm, sizeof state_wasm);
+    struct weir_linker *none = NULL;
+    struct weir_pool *pool = NULL;
+    ck_assert_int_eq(weir_linker_new(engine, &none, NULL), WEIR_OK);
+    ck_assert_int_eq(weir_pool_new(none, module, NULL, &pool, NULL), WEIR_OK);
+    struct weir_instance *spare = instance;
+    struct weir_instance *taken[4];
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(weir_pool_take(pool, &taken[i], NULL), WEIR_OK);
+        instance = taken[i];
+        use_everything(i);
+    }
+    for (int i = 0; i < 3; i++)
+        weir_pool_give(pool, taken[i]);
+    struct weir_pool_figures figures;
+    weir_pool_figures(pool, &figures);
+    ck_assert_uint_eq(figures.warm, 3);
+    struct weir_account_reading before;
+    struct weir_account_reading after;
+    weir_account_read(weir_account_host(), &before);
+    uint64_t given = weir_ledger_reclaim(1);
+    ck_assert_uint_ge(given, 8 * PAGE);
+    weir_pool_figures(pool, &figures);
+    ck_assert_uint_eq(figures.warm, 2);
+    ck_assert_uint_ge(weir_ledger_reclaim(UINT64_MAX), given);
+    weir_pool_figures(pool, &figures);
+    ck_assert_uint_eq(figures.warm, 0);
+    ck_assert_uint_eq(figures.in_use, 1);
+    weir_account_read(weir_account_host(), &after);
+    /* Three memories and three stacks at least. */
+    ck_assert_uint_ge(before.used_bytes - after.used_bytes, 3 * (8 * PAGE + (1 << 20)));
+    instance = taken[3];
+    ck_assert_int_eq(CALL_OK(instance, "counter_now"), 3);
+    weir_pool_give(pool, taken[3]);
+    weir_pool_free(pool);
+    weir_linker_free(none);
+    instance = spare;
+    end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("runtime reset");
@@ -270,6 +315,7 @@ int main(void)
     tcase_add_loop_test(tests, keeps_what_it_may, 0, FORM_COUNT);
     tcase_add_loop_test(tests, goes_back_behind_start, 0, FORM_COUNT);
     tcase_add_loop_test(tests, pool_gives_fresh_states, 0, FORM_COUNT);
+    tcase_add_test(tests, pool_gives_back);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
