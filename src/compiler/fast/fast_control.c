@@ -83,6 +83,7 @@ unsigned weir__gen_condition(struct gen *g)
         return value.reg;
     if (weir__gen_in_memory(g, &value, &mem)) {
         x64_alu_mi(&g->a, X64_CMP, 0, mem, 0);
+        weir__gen_release(g, value);
     } else {
         unsigned reg = weir__gen_use(g, &value);
         x64_rr(&g->a, X64_TEST, reg, reg);

@@ -43,6 +43,7 @@ void weir__gen_emit_float_binary(struct gen *g, uint32_t arg)
     if (!is_temp(g, &lhs)) {
         dest = weir__gen_dest(g, type, weir__gen_reg_of(g, &rhs));
         weir__gen_load(g, dest, lhs);
+        weir__gen_release(g, lhs);
     }
     apply(g, arg, dest, &rhs);
     weir__gen_release(g, rhs);

@@ -79,6 +79,7 @@ static void begin(struct gen *g, uint32_t index)
     g->position = UINT32_MAX; /* 0 once `next` is filled */
     g->is_dead = false;
     g->has_live_flags = false;
+    g->mem_regs = 0;
     g->depth = 0;
     g->slot_count = 0;
     g->flushed = 0;

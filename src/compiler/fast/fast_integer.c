@@ -153,6 +153,7 @@ void weir__gen_emit_alu(struct gen *g, uint32_t arg)
     } else {
         dest = weir__gen_dest(g, width_type(wide), weir__gen_reg_of(g, &rhs));
         weir__gen_load(g, dest, lhs);
+        weir__gen_release(g, lhs);
     }
     alu_value(g, alu, wide, dest, &rhs);
     weir__gen_release(g, rhs);

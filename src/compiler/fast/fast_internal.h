@@ -47,7 +47,8 @@ enum gen_value_kind {
     VALUE_LOCAL,
     VALUE_REG,
     VALUE_SLOT,
-    VALUE_FLAGS
+    VALUE_FLAGS,
+    VALUE_MEM
 };
 
 struct gen_value {
@@ -56,8 +57,9 @@ struct gen_value {
     uint8_t reg;    /* REG; FLAGS: enum x64_cc */
     uint32_t index; /* LOCAL: which; SLOT: whose depth */
     union {
-        uint64_t bits;  /* CONST */
-        uint32_t below; /* LOCAL: the next older entry of the same local, or GEN_NONE */
+        uint64_t bits;      /* CONST */
+        struct x64_mem mem; /* MEM: a load not yet made; its registers are the entry's */
+        uint32_t below;     /* LOCAL: the next older entry of the same local, or GEN_NONE */
     };
 };
 
@@ -175,6 +177,9 @@ struct gen {
     uint32_t slot_count; /* operand slots used so far */
     uint32_t flushed;    /* entries below are CONST or SLOT */
     bool has_live_flags; /* a comparison waits for the instruction that uses it */
+
+    uint32_t mem_regs;   /* registers of the entry that is MEM; there is one at most */
+    uint32_t mem_offset; /* its instruction, from the body's start */
 
     uint32_t free;  /* temporaries that hold nothing */
     uint32_t temps; /* all temporaries of this function */

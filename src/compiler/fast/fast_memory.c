@@ -133,11 +133,45 @@ static struct access address(struct gen *g, struct gen_value index, uint32_t wid
     return access;
 }
 
+/* True when the next instruction takes its last operand from memory (a comparison with a constant:
+ * the one after that). */
+static bool takes_memory(const struct gen *g)
+{
+    gen_emitter *next = weir__gen_ops[g->next.op].emit;
+    return next == weir__gen_emit_alu || next == weir__gen_emit_mul ||
+           next == weir__gen_emit_compare || next == weir__gen_emit_eqz ||
+           next == weir__gen_emit_br_if || next == weir__gen_emit_if ||
+           next == weir__gen_emit_float_binary || next == weir__gen_emit_float_compare ||
+           g->next.op == WEIR_OP_I32_CONST || g->next.op == WEIR_OP_I64_CONST;
+}
+
+/* Leaves the load to the instruction that uses it, if that one can. Not under BEFORE_ACCOUNTING,
+ * where a charge may come between. */
+static bool leave_pending(struct gen *g, uint32_t arg, const struct access *access)
+{
+    const struct x64_mem *mem = &access->mem;
+    uint32_t op = arg & 0xffff;
+    bool is_plain = op == X64_MOV || op == (X64_MOV | X64_W) || (op & 0xfff & ~X64_F2) == X64_MOVS;
+    if (!is_plain || arg >> 16 == (op == X64_MOV ? WEIR_TYPE_I64 : 0) || !takes_memory(g) ||
+        mem->base == GEN_SCRATCH || mem->index == GEN_SCRATCH ||
+        (g->costs != NULL && g->costs->points != WEIR_FUEL_AT_BLOCK_ENTRY))
+        return false;
+    if (access->temp != X64_NONE && access->temp != mem->base)
+        weir__gen_free(g, access->temp);
+    g->mem_regs = X64_BIT(mem->base) | (mem->index != X64_NONE ? X64_BIT(mem->index) : 0);
+    g->mem_offset = gen_offset(g);
+    weir__gen_push(
+        g, (struct gen_value){.kind = VALUE_MEM, .type = (uint8_t)(arg >> 16), .mem = *mem});
+    return true;
+}
+
 /* arg: opcode | type of the result << 16. */
 void weir__gen_emit_load(struct gen *g, uint32_t arg)
 {
     unsigned type = arg >> 16;
     struct access access = address(g, weir__gen_pop(g), weir_op_infos[g->insn.op].width);
+    if (leave_pending(g, arg, &access))
+        return;
     done(g, &access); /* the result may take the index's register */
     unsigned dest = weir__gen_dest(g, type, X64_NONE);
     weir__gen_site(g, WEIR_TRAP_MEMORY_BOUNDS, gen_offset(g));

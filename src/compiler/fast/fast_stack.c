@@ -69,6 +69,10 @@ void weir__gen_release(struct gen *g, struct gen_value value)
 {
     if (value.kind == VALUE_REG)
         weir__gen_free(g, value.reg);
+    if (value.kind == VALUE_MEM) {
+        g->free |= g->mem_regs & g->temps;
+        g->mem_regs = 0;
+    }
 }
 
 void weir__gen_set_depth(struct gen *g, uint32_t depth)
@@ -147,15 +151,22 @@ unsigned weir__gen_dest(struct gen *g, unsigned type, unsigned avoid)
     if (g->next.op == WEIR_OP_LOCAL_SET || g->next.op == WEIR_OP_LOCAL_TEE) {
         const struct gen_web *web = weir__gen_web_at(g, g->next.index, g->position + 1);
         unsigned reg = web != NULL ? web->reg : g->locals[g->next.index].reg;
-        if (reg != X64_NONE && reg != avoid && !is_pending(g, reg))
+        if (reg != X64_NONE && reg != avoid && !(g->mem_regs & X64_BIT(reg)) && !is_pending(g, reg))
             return reg;
     }
     uint32_t set = class_of(type);
     return weir__gen_alloc(g, avoid < 32 ? set & ~X64_BIT(avoid) : set);
 }
 
+/* True when the value can be an operand in memory, of the very next instruction: that one is noted
+ * as a site if it makes a pending load. */
 bool weir__gen_in_memory(struct gen *g, const struct gen_value *value, struct x64_mem *ret_mem)
 {
+    if (value->kind == VALUE_MEM) {
+        weir__gen_site(g, WEIR_TRAP_MEMORY_BOUNDS, g->mem_offset);
+        *ret_mem = value->mem;
+        return true;
+    }
     if (value->kind == VALUE_SLOT) {
         *ret_mem = weir__gen_slot(g, value->index);
         return true;
@@ -252,6 +263,7 @@ unsigned weir__gen_use(struct gen *g, struct gen_value *value)
         return reg;
     reg = weir__gen_alloc(g, class_of(value->type));
     weir__gen_load(g, reg, *value);
+    weir__gen_release(g, *value);
     value->kind = VALUE_REG;
     value->reg = (uint8_t)reg;
     return reg;

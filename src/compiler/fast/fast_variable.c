@@ -1,10 +1,21 @@
 /* Constants, locals, globals, drop and select. */
 #include "compiler/fast/fast_internal.h"
 
+/* Makes the pending load on top. */
+static void settle_top(struct gen *g)
+{
+    struct gen_value value = weir__gen_pop(g);
+    unsigned reg = weir__gen_use(g, &value);
+    weir__gen_push_reg(g, value.type, reg);
+}
+
 /* arg: the type. */
 void weir__gen_emit_const(struct gen *g, uint32_t arg)
 {
     uint64_t bits = g->insn.bits;
+    if (g->depth > 0 && g->values[g->depth - 1].kind == VALUE_MEM &&
+        weir__gen_ops[g->next.op].emit != weir__gen_emit_compare)
+        settle_top(g);
     if (arg == WEIR_TYPE_I32 || arg == WEIR_TYPE_F32)
         bits = (uint32_t)bits;
     weir__gen_push(g, (struct gen_value){.kind = VALUE_CONST, .type = (uint8_t)arg, .bits = bits});
