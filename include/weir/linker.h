@@ -13,7 +13,8 @@ struct weir_linker;
 struct weir_caller; /* the guest that called a host function; valid during the call only */
 struct weir_instance;
 
-/* Runs on the thread's own stack. `args` and `results` never overlap. Answers:
+/* Runs on the thread's own stack and must come back: no longjmp and no exception may pass it.
+ * `args` and `results` never overlap. Answers:
  *   WEIR_OK       results are set
  *   WEIR_PENDING  the guest is parked; weir_store_resume() brings the results
  *   WEIR_EXIT     after weir_caller_exit()

@@ -94,7 +94,8 @@ static void handle(int signal, siginfo_t *info, void *context)
 
 enum weir_status weir__signals_install(struct weir_error *error)
 {
-    for (size_t i = 0; i < CAUGHT_COUNT; i++) {
+    static size_t installed; /* after a failure, go on there: never chain to ourselves */
+    for (size_t i = installed; i < CAUGHT_COUNT; i++) {
         struct sigaction action;
         memset(&action, 0, sizeof action);
         action.sa_sigaction = handle;
@@ -103,6 +104,7 @@ enum weir_status weir__signals_install(struct weir_error *error)
         if (sigaction(caught[i], &action, &previous[i]) != 0)
             return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET,
                                   "the handler of signal %d could not be installed", caught[i]);
+        installed = i + 1;
     }
     return WEIR_OK;
 }

@@ -88,6 +88,8 @@ static enum weir_status live(struct weir_engine *engine, struct weir_linker *lin
 static const enum weir_status expected[] = {WEIR_OK,   WEIR_TRAP, WEIR_PENDING,
                                             WEIR_TRAP, WEIR_TRAP, WEIR_OK};
 #define PATH_COUNT 6
+/* A first life makes about 60 charges and mappings. */
+#define FIRST_LIFE_CHARGES 90
 
 struct figures {
     uint64_t growth;
@@ -226,6 +228,29 @@ START_TEST(survives_every_refusal)
 }
 END_TEST
 
+/* The same where nothing has been made yet that a process has once: each n in a process of its own.
+ */
+START_TEST(first_life_survives_refusal)
+{
+    config.bounds = WEIR_BOUNDS_GUARD;
+    int artifact = fixture_artifact(&config, life_wasm, sizeof life_wasm);
+    struct weir_error error = {0};
+    (void)weir_ledger_fail_nth((uint64_t)_i);
+    enum weir_status status = whole_life(artifact, 0, &error);
+    uint64_t seen = weir_ledger_fail_nth(0);
+    ck_assert_msg(status == WEIR_OK || (status == error.status && error.message[0] != '\0'),
+                  "%s but %s", weir_status_name(status), weir_status_name(error.status));
+    ck_assert(status == WEIR_OK || seen >= (uint64_t)_i);
+    if (_i == FIRST_LIFE_CHARGES - 1)
+        ck_assert_uint_lt(seen, _i); /* none is left out */
+    weir_error_done(&error);
+    ck_assert_int_eq(whole_life(artifact, 0, &error), WEIR_OK);
+    ck_assert_int_eq(whole_life(artifact, 1, &error), WEIR_TRAP);
+    weir_error_done(&error);
+    (void)close(artifact);
+}
+END_TEST
+
 START_TEST(gives_receipts)
 {
     config.bounds = WEIR_BOUNDS_GUARD;
@@ -299,6 +324,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(tests, 240);
     if (argc <= 1) {
         tcase_add_loop_test(tests, survives_every_refusal, 0, PATH_COUNT);
+        tcase_add_loop_test(tests, first_life_survives_refusal, 1, FIRST_LIFE_CHARGES);
         tcase_add_test(tests, gives_receipts);
         tcase_add_test(tests, stays_below_its_ceiling);
     }
