@@ -1,0 +1,169 @@
+/* weir.yaml as values: defaults, units, paths; refusals are golden tests of the command line. And
+ * the table of refusals against the table of statuses. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/server_config.h"
+#include "server/server_internal.h"
+
+static const char FULL[] = "listen: '[::1]:8080'\n"
+                           "memory_max: 1.5GiB\n"
+                           "modules: ../guests\n"
+                           "cache: none\n"
+                           "server:\n"
+                           "  loops: 3\n"
+                           "  workers: 5\n"
+                           "  connections_max: 77\n"
+                           "  idle_timeout: 2m\n"
+                           "  spool: spool\n"
+                           "routes:\n"
+                           "  - path: /a/b\n"
+                           "    module: a.wasm\n"
+                           "    memory_max: 100MiB\n"
+                           "    warm: 2\n"
+                           "    args: [one, 'two three']\n"
+                           "    env: [A=b, C=]\n"
+                           "    dirs: ['data::/data:ro', /abs]\n"
+                           "    limits: { memory: 2MiB, fuel: 5, time: 1500ms, concurrency: 4,\n"
+                           "              body: 0, output: 1KiB }\n"
+                           "  - path: /\n"
+                           "    module: /root/b.wasm\n";
+
+static struct weir_server_config parse(struct weir_arena *arena, const char *text)
+{
+    struct weir_server_config config = {0};
+    struct weir_error error = {0};
+    enum weir_status status = weir_server_config_parse("/etc/weir/weir.yaml", (const uint8_t *)text,
+                                                       strlen(text), NULL, arena, &config, &error);
+    ck_assert_msg(status == WEIR_OK, "%s", error.message);
+    return config;
+}
+
+START_TEST(reads_every_key)
+{
+    struct weir_arena *arena = NULL;
+    ck_assert_int_eq(weir_arena_new(NULL, 0, &arena, NULL), WEIR_OK);
+    struct weir_server_config config = parse(arena, FULL);
+    ck_assert_str_eq(config.listen, "[::1]:8080");
+    ck_assert_uint_eq(config.memory_bytes_max, UINT64_C(3) << 29);
+    ck_assert_ptr_null(config.cache_dir);
+    ck_assert_str_eq(config.spool_dir, "/etc/weir/spool");
+    ck_assert_uint_eq(config.loops, 3);
+    ck_assert_uint_eq(config.workers, 5);
+    ck_assert_uint_eq(config.connections_max, 77);
+    ck_assert_uint_eq(config.idle_ns, UINT64_C(120000000000));
+    ck_assert_uint_eq(config.route_count, 2);
+    const struct weir_route_config *route = &config.routes[0];
+    ck_assert_str_eq(route->path, "/a/b");
+    ck_assert_str_eq(route->module, "/etc/weir/../guests/a.wasm");
+    ck_assert_uint_eq(route->tenant_bytes_max, UINT64_C(100) << 20);
+    ck_assert_uint_eq(route->warm, 2);
+    ck_assert_uint_eq(route->arg_count, 2);
+    ck_assert_str_eq(route->args[1], "two three");
+    ck_assert_uint_eq(route->env_count, 2);
+    ck_assert_str_eq(route->env[1], "C=");
+    ck_assert_uint_eq(route->dir_count, 2);
+    ck_assert_str_eq(route->dirs[0].host_path, "/etc/weir/data");
+    ck_assert_str_eq(route->dirs[0].guest_path, "/data");
+    ck_assert(route->dirs[0].is_read_only);
+    ck_assert_str_eq(route->dirs[1].host_path, "/abs");
+    ck_assert(!route->dirs[1].is_read_only);
+    ck_assert_uint_eq(route->memory_bytes_max, 2u << 20);
+    ck_assert_uint_eq(route->fuel, 5);
+    ck_assert_uint_eq(route->time_ns, 1500000000u);
+    ck_assert_uint_eq(route->concurrency, 4);
+    ck_assert_uint_eq(route->body_bytes_max, 0);
+    ck_assert_uint_eq(route->output_bytes_max, 1024);
+    weir_arena_free(arena);
+}
+END_TEST
+
+START_TEST(fills_in_defaults)
+{
+    struct weir_arena *arena = NULL;
+    ck_assert_int_eq(weir_arena_new(NULL, 0, &arena, NULL), WEIR_OK);
+    struct weir_server_config config = parse(arena, FULL);
+    const struct weir_route_config *route = &config.routes[1];
+    ck_assert_str_eq(route->module, "/root/b.wasm");
+    ck_assert_uint_eq(route->memory_bytes_max, UINT64_C(64) << 20);
+    ck_assert_uint_eq(route->tenant_bytes_max, WEIR_UNLIMITED);
+    ck_assert_uint_eq(route->fuel, 0);
+    ck_assert_uint_eq(route->concurrency, 16);
+    ck_assert_uint_eq(route->warm, 8);
+    config = parse(arena, "routes: [{path: /x, module: x.wasm}]\n");
+    ck_assert_str_eq(config.listen, "127.0.0.1:7070");
+    ck_assert_uint_eq(config.memory_bytes_max, WEIR_UNLIMITED);
+    ck_assert_str_eq(config.spool_dir, "/var/tmp");
+    weir_arena_free(arena);
+}
+END_TEST
+
+static const struct {
+    const char *text, *host; /* host NULL: refused */
+    uint16_t port;
+} LISTEN[] = {
+    {"127.0.0.1:80", "127.0.0.1", 80},
+    {":0", "", 0},
+    {"[::1]:65535", "::1", 65535},
+    {"host.name:1", "host.name", 1},
+    {"host", NULL, 0},
+    {"host:", NULL, 0},
+    {"host:65536", NULL, 0},
+    {"::1:80", NULL, 0},
+    {"host:8x", NULL, 0},
+    {"host:-1", NULL, 0},
+    {"", NULL, 0},
+};
+
+START_TEST(reads_addresses)
+{
+    char host[64] = "untouched";
+    uint16_t port = 4711;
+    enum weir_status status = weir_server_listen_parse(LISTEN[_i].text, host, &port, NULL);
+    if (LISTEN[_i].host == NULL) {
+        ck_assert_int_eq(status, WEIR_INVALID_ARGUMENT);
+        ck_assert_str_eq(host, "untouched");
+        ck_assert_uint_eq(port, 4711);
+    } else {
+        ck_assert_int_eq(status, WEIR_OK);
+        ck_assert_str_eq(host, LISTEN[_i].host);
+        ck_assert_uint_eq(port, LISTEN[_i].port);
+    }
+}
+END_TEST
+
+START_TEST(refusals_follow_the_status_table)
+{
+    static const struct {
+        enum weir__refusal refusal;
+        enum weir_status status;
+    } PAIRS[] = {
+        {WEIR__REFUSAL_NO_ROUTE, WEIR_NOT_FOUND},  {WEIR__REFUSAL_TARGET, WEIR_MALFORMED},
+        {WEIR__REFUSAL_BODY, WEIR_TOO_LARGE},      {WEIR__REFUSAL_BUSY, WEIR_BUSY},
+        {WEIR__REFUSAL_MEMORY, WEIR_LIMIT},        {WEIR__REFUSAL_TRAP, WEIR_TRAP},
+        {WEIR__REFUSAL_EXIT, WEIR_EXIT},           {WEIR__REFUSAL_DEADLINE, WEIR_DEADLINE},
+        {WEIR__REFUSAL_CANCELLED, WEIR_CANCELLED}, {WEIR__REFUSAL_DRAINING, WEIR_CANCELLED},
+        {WEIR__REFUSAL_FUEL, WEIR_DEADLINE},       {WEIR__REFUSAL_INTERNAL, WEIR_IO},
+    };
+    for (size_t i = 0; i < sizeof PAIRS / sizeof PAIRS[0]; i++)
+        ck_assert_uint_eq(weir__refusal_http(PAIRS[i].refusal),
+                          (unsigned)weir_status_http(PAIRS[i].status));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("server_config");
+    TCase *tcase = tcase_create("server_config");
+    tcase_add_test(tcase, reads_every_key);
+    tcase_add_test(tcase, fills_in_defaults);
+    tcase_add_loop_test(tcase, reads_addresses, 0, sizeof LISTEN / sizeof LISTEN[0]);
+    tcase_add_test(tcase, refusals_follow_the_status_table);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
