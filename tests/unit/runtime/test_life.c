@@ -242,7 +242,7 @@ START_TEST(first_life_survives_refusal)
                   "%s but %s", weir_status_name(status), weir_status_name(error.status));
     ck_assert(status == WEIR_OK || seen >= (uint64_t)_i);
     if (_i == FIRST_LIFE_CHARGES - 1)
-        ck_assert_uint_lt(seen, _i); /* none is left out */
+        ck_assert_uint_lt(seen, (uint64_t)_i); /* none is left out */
     weir_error_done(&error);
     ck_assert_int_eq(whole_life(artifact, 0, &error), WEIR_OK);
     ck_assert_int_eq(whole_life(artifact, 1, &error), WEIR_TRAP);
