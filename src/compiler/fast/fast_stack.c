@@ -151,6 +151,8 @@ unsigned weir__gen_dest(struct gen *g, unsigned type, unsigned avoid)
     if (g->next.op == WEIR_OP_LOCAL_SET || g->next.op == WEIR_OP_LOCAL_TEE) {
         const struct gen_web *web = weir__gen_web_at(g, g->next.index, g->position + 1);
         unsigned reg = web != NULL ? web->reg : g->locals[g->next.index].reg;
+        if (web != NULL && web->end == web->first) /* nobody reads it: it will not be set */
+            reg = X64_NONE;
         if (reg != X64_NONE && reg != avoid && !(g->mem_regs & X64_BIT(reg)) && !is_pending(g, reg))
             return reg;
     }
