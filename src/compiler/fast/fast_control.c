@@ -234,10 +234,11 @@ static void expect_params(struct gen *g, const struct gen_control *c)
         weir__gen_push_slot(g, c->params[i]);
 }
 
-/* After a label that several paths reach, nothing is known about homes. */
+/* After a label that several paths reach, nothing is known about homes and addresses. */
 static void forget_homes(struct gen *g)
 {
     g->dirty = UINT32_MAX;
+    weir__gen_forget_checks(g, GEN_NONE);
 }
 
 void weir__gen_emit_block(struct gen *g, uint32_t arg)

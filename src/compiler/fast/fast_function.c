@@ -80,6 +80,7 @@ static void begin(struct gen *g, uint32_t index)
     g->is_dead = false;
     g->has_live_flags = false;
     g->mem_regs = 0;
+    weir__gen_forget_checks(g, GEN_NONE);
     g->depth = 0;
     g->slot_count = 0;
     g->flushed = 0;

@@ -68,6 +68,7 @@ static bool alu_in_frame(struct gen *g, unsigned alu, uint32_t wide, const struc
         x64_rm(&g->a, (X64_ALU_MR | alu << 3) | wide, reg, mem);
     }
     weir__gen_release(g, *rhs);
+    weir__gen_forget_checks(g, lhs->index);
     weir__gen_advance(g); /* the local.set is done */
     return true;
 }

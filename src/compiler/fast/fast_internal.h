@@ -32,6 +32,9 @@
 
 #define GEN_NONE UINT32_MAX
 
+/* How many bounds checks are remembered in straight-line code. */
+#define GEN_CHECKED_MAX 4u
+
 /* Values of the function that are treated as locals which nobody writes: they compete for
  * registers by use, and are reloaded from their home after calls. */
 enum gen_pseudo {
@@ -177,6 +180,14 @@ struct gen {
     uint32_t slot_count; /* operand slots used so far */
     uint32_t flushed;    /* entries below are CONST or SLOT */
     bool has_live_flags; /* a comparison waits for the instruction that uses it */
+
+    /* Explicit form: addresses known to be inside memory 0 up to an offset, since the last label.
+     */
+    struct {
+        uint32_t local;
+        uint32_t end;
+    } checked[GEN_CHECKED_MAX];
+    uint32_t checked_next;
 
     uint32_t mem_regs;   /* registers of the entry that is MEM; there is one at most */
     uint32_t mem_offset; /* its instruction, from the body's start */
@@ -352,6 +363,7 @@ void weir__gen_push_control(struct gen *g, unsigned kind, int64_t block_type);
 void weir__gen_resolve(struct gen *g);
 
 /* fast_memory.c */
+void weir__gen_forget_checks(struct gen *g, uint32_t local); /* GEN_NONE: all */
 bool weir__gen_is_guarded(const struct gen *g, const struct weir_insn *insn);
 
 /* fast_variable.c */

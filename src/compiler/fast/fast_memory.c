@@ -73,6 +73,32 @@ static void add_end(struct gen *g, unsigned index, uint64_t end, bool is_64)
         weir__gen_trap(g, CC_B, WEIR_TRAP_MEMORY_BOUNDS);
 }
 
+void weir__gen_forget_checks(struct gen *g, uint32_t local)
+{
+    for (unsigned i = 0; i < GEN_CHECKED_MAX; i++) {
+        if (local == GEN_NONE || g->checked[i].local == local)
+            g->checked[i].local = GEN_NONE;
+    }
+}
+
+/* True when the local, unchanged since, passed a check up to `end`: memories never shrink. If not,
+ * it is about to. */
+static bool is_checked(struct gen *g, uint32_t local, uint32_t end)
+{
+    for (unsigned i = 0; i < GEN_CHECKED_MAX; i++) {
+        if (g->checked[i].local != local)
+            continue;
+        if (g->checked[i].end >= end)
+            return true;
+        g->checked[i].end = end;
+        return false;
+    }
+    g->checked[g->checked_next].local = local;
+    g->checked[g->checked_next].end = end;
+    g->checked_next = (g->checked_next + 1) % GEN_CHECKED_MAX;
+    return false;
+}
+
 static void explicit_address(struct gen *g, struct access *access, uint32_t width)
 {
     uint32_t memory = g->insn.memory;
@@ -87,7 +113,15 @@ static void explicit_address(struct gen *g, struct access *access, uint32_t widt
     uint64_t whole = access->index.bits + end;
     bool is_const = access->index.kind == VALUE_CONST && access->index.bits <= UINT32_MAX &&
                     end <= INT32_MAX && whole <= INT32_MAX;
+    bool is_known = memory == 0 && !is_64 && end <= INT32_MAX &&
+                    access->index.kind == VALUE_LOCAL && access->index.type == WEIR_TYPE_I32 &&
+                    is_checked(g, access->index.index, (uint32_t)end);
     unsigned index = is_const ? 0 : weir__gen_use(g, &access->index);
+    if (is_known && g->locals[g->local_count + GEN_BASE].reg != X64_NONE) {
+        unsigned base = g->locals[g->local_count + GEN_BASE].reg;
+        access->mem = x64_at_index(base, index, 0, (int32_t)offset);
+        return;
+    }
     unsigned record = memory_record(g, access, memory);
     if (is_const) {
         x64_alu_mi(&g->a, X64_CMP, X64_W, memory_size(record), (int32_t)whole);

@@ -184,9 +184,11 @@ static void weigh(struct gen *g, const struct weir_insn *insn, uint32_t position
             write_local(g, insn->index, position, weight);
         return;
     }
-    if ((g->has_poll && insn->op == WEIR_OP_LOOP) ||
-        (g->costs != NULL && weir_fuel_is_accounting(insn->op))) {
-        add_pseudo(g, GEN_STATE, weight);
+    bool polls = g->has_poll && insn->op == WEIR_OP_LOOP;
+    bool charges = g->costs != NULL && weir_fuel_is_accounting(insn->op);
+    if (polls || charges) {
+        /* A poll alone can afford to load the pointer first. */
+        add_pseudo(g, GEN_STATE, charges ? weight : 1 + weight / 8);
         g->needs_vmctx = true;
     }
     if (needs == 0)

@@ -91,6 +91,7 @@ void weir__gen_emit_local_set(struct gen *g, uint32_t arg)
            ((const struct gen_web *)g->webs.items)[g->next_web].first <= g->position)
         g->next_web++;
     struct gen_value value = weir__gen_pop(g);
+    weir__gen_forget_checks(g, index);
     if (web != NULL && web->end == g->position) {
         if (arg != 0)
             weir__gen_push(g, value);
