@@ -90,8 +90,8 @@ void weir__watch_resumed(struct weir__connection *connection)
 {
     struct weir__watch *watch = &connection->server->watch;
     lock(watch);
-    atomic_store_explicit(&connection->is_suspended, false, memory_order_relaxed);
     (void)epoll_ctl(watch->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
+    atomic_store_explicit(&connection->is_suspended, false, memory_order_release);
     unlock(watch);
 }
 

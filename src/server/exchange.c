@@ -233,14 +233,13 @@ enum MHD_Result weir__exchange_body(struct weir__connection *connection, const c
     /* Full buffer: the guest empties it now, or the connection is suspended and MHD shows the rest
      * again, or the guest reads no more and the rest goes to the spool or is thrown away. */
     size_t total = *size, taken = 0;
-    while (taken < total && request->guest != WEIR__GUEST_DONE) {
+    do {
         taken += weir__request_feed(request, data + taken, total - taken);
         if (weir__exchange_pump(request))
             react_to_body(request);
-        if (connection->suspended_at_ns != 0)
-            break;
-    }
-    if (request->guest == WEIR__GUEST_DONE && connection->suspended_at_ns == 0)
+    } while (connection->suspended_at_ns == 0 && taken < total &&
+             request->guest != WEIR__GUEST_DONE);
+    if (connection->suspended_at_ns == 0 && request->guest == WEIR__GUEST_DONE)
         taken = total;
     *size = total - taken;
     connection->received -= *size;

@@ -103,6 +103,10 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *mhd, const c
     struct weir__connection *connection = *request_context;
     if (connection == NULL)
         return MHD_NO;
+    /* Between two chunks MHD comes back although the connection was suspended in the first: the
+     * request is not this thread's now, and the data is shown again later. */
+    if (atomic_load_explicit(&connection->is_suspended, memory_order_acquire))
+        return MHD_YES;
     connection->method = method;
     if (!connection->is_begun)
         return weir__exchange_begin(connection);

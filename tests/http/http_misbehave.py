@@ -179,20 +179,26 @@ def test_slow_reader(server):
     equal(server.get("/hello")[0], 200)
 
 
+def wait_begun(server):
+    """Until a request beside the question itself has begun."""
+    end = time.monotonic() + 5
+    while server.metric(r"^weir_requests_active$") < 2 and time.monotonic() < end:
+        time.sleep(0.02)
+
+
 def test_client_that_leaves(server):
     """A reset while the guest loops in a worker: it is stopped long before its time is up."""
     before = server.metric(r'weir_refusals_total\{route="/transform"')
     raw = server.socket()
     raw.sendall(b"POST /transform HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
+    wait_begun(server)
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     raw.close()
     server.wait_idle(5)
     equal(server.metric(r'weir_refusals_total\{route="/transform"') > before, True)
     raw = server.socket()
     raw.sendall(b"GET /fuel?sleep HTTP/1.1\r\nHost: x\r\n\r\n")
-    end = time.monotonic() + 5
-    while server.metric(r"^weir_requests_active$") < 2 and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_begun(server)
     begin = time.monotonic()
     raw.close()
     server.wait_idle(8)
