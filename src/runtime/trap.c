@@ -77,7 +77,7 @@ static void walk(const struct weir__stack *stack, struct weir_trap *trap, uint64
 {
     add_frame(trap, pc);
     uint64_t low = (uint64_t)stack->mapping.base + WEIR_STACK_GUARD_BYTES;
-    while (fp >= low && fp <= stack->top - 16 && fp % 8 == 0) {
+    while (fp != 0 && fp >= low && fp <= stack->top - 16 && fp % 8 == 0) {
         uint64_t pair[2];
         memcpy(pair, (const void *)fp, sizeof pair);
         if (pair[0] == 0)
