@@ -29,5 +29,6 @@ def describe(root):
             "cores": os.cpu_count(),
             "kernel": platform.release(),
             "load_average": round(os.getloadavg()[0], 2),
+            "niceness": os.nice(0),
         },
     }
