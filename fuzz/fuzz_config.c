@@ -27,8 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct weir_error error = {0};
     if (weir_arena_new(NULL, 0, &arena, NULL) != WEIR_OK)
         return 0;
-    enum weir_status status =
-        weir_server_config_parse("fuzz.yaml", data, size, "/modules", arena, &config, &error);
+    const struct weir_config_text text = {"fuzz.yaml", data, size};
+    enum weir_status status = weir_server_config_parse(&text, "/modules", arena, &config, &error);
     if (status == WEIR_OK) {
         WEIR_ASSERT(config.route_count >= 1 && config.route_count <= WEIR_SERVER_ROUTES_MAX);
         WEIR_ASSERT(config.loops >= 1 && config.workers >= 1 && config.connections_max >= 1);

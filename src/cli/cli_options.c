@@ -132,9 +132,9 @@ static size_t fill_tables(const struct weir_cli_command *command, struct option 
     return count;
 }
 
-enum weir_status weir_cli_parse(const struct weir_cli_command *command, int argc, char **argv,
-                                weir_cli_handler *handler, void *context, int *ret_index,
-                                struct weir_error *error)
+enum weir_status weir_cli_parse(const struct weir_cli_command *command,
+                                struct weir_cli_arguments *arguments, weir_cli_handler *handler,
+                                void *context, struct weir_error *error)
 {
     struct option options[OPTIONS_MAX + 3];
     char letters[2 * OPTIONS_MAX + 8];
@@ -142,7 +142,7 @@ enum weir_status weir_cli_parse(const struct weir_cli_command *command, int argc
     opterr = 0;
     optind = 1;
     for (;;) {
-        int answer = getopt_long(argc, argv, letters, options, NULL);
+        int answer = getopt_long(arguments->count, arguments->texts, letters, options, NULL);
         if (answer == -1)
             break;
         if (answer == LETTER_HELP || answer == 'h') {
@@ -154,12 +154,12 @@ enum weir_status weir_cli_parse(const struct weir_cli_command *command, int argc
             return WEIR_EXIT;
         }
         if (answer == '?' || answer == ':')
-            return refuse(command, answer, argv, error);
+            return refuse(command, answer, arguments->texts, error);
         enum weir_status status = handler(context, (char)answer, optarg, error);
         if (status != WEIR_OK)
             return status;
     }
-    *ret_index = optind;
+    arguments->next = optind;
     return WEIR_OK;
 }
 

@@ -25,12 +25,18 @@ struct weir_cli_command {
 typedef enum weir_status weir_cli_handler(void *context, char letter, const char *value,
                                           struct weir_error *error);
 
-/* Parses options up to the first other argument. OK: *ret_index is that argument's index. --help
- * prints the help and answers EXIT, --version likewise. Everything else is INVALID_ARGUMENT with
- * the nearest option in the message. */
-enum weir_status weir_cli_parse(const struct weir_cli_command *command, int argc, char **argv,
-                                weir_cli_handler *handler, void *context, int *ret_index,
-                                struct weir_error *error) WEIR_MUST_USE;
+struct weir_cli_arguments {
+    int count; /* main's argc and argv */
+    char **texts;
+    int next; /* out: index of the first argument that is no option */
+};
+
+/* Parses options up to the first other argument. OK: arguments->next is its index. --help prints
+ * the help and answers EXIT, --version likewise. Everything else is INVALID_ARGUMENT with the
+ * nearest option in the message. */
+enum weir_status weir_cli_parse(const struct weir_cli_command *command,
+                                struct weir_cli_arguments *arguments, weir_cli_handler *handler,
+                                void *context, struct weir_error *error) WEIR_MUST_USE;
 
 void weir_cli_print_help(const struct weir_cli_command *command);
 

@@ -209,19 +209,18 @@ int main(int argc, char **argv)
 {
     struct options options = {0};
     struct weir_error error = {0};
-    int index = 0;
-    enum weir_status status =
-        weir_cli_parse(&COMMAND, argc, argv, set_option, &options, &index, &error);
-    if (status == WEIR_OK && index < argc) {
-        options.file = argv[index]; /* further options may follow the file: weir compile F -o O */
+    struct weir_cli_arguments arguments = {.count = argc, .texts = argv};
+    enum weir_status status = weir_cli_parse(&COMMAND, &arguments, set_option, &options, &error);
+    if (status == WEIR_OK && arguments.next < argc) {
+        /* Further options may follow the file: weir compile FILE -o OUT. */
+        int index = arguments.next;
+        options.file = argv[index];
         argv[index] = argv[0];
-        int more = 0;
-        status = weir_cli_parse(&COMMAND, argc - index, argv + index, set_option, &options, &more,
-                                &error);
-        index += more;
-        if (status == WEIR_OK && index < argc)
+        struct weir_cli_arguments more = {.count = argc - index, .texts = argv + index};
+        status = weir_cli_parse(&COMMAND, &more, set_option, &options, &error);
+        if (status == WEIR_OK && more.next < more.count)
             return weir_cli_usage_error(&COMMAND, "one module at a time: %s is too much",
-                                        argv[index]);
+                                        more.texts[more.next]);
     }
     if (status == WEIR_EXIT)
         return 0;

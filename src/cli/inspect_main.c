@@ -313,13 +313,13 @@ int main(int argc, char **argv)
 {
     bool is_json = false;
     struct weir_error error = {0};
-    int index = 0;
-    enum weir_status status =
-        weir_cli_parse(&COMMAND, argc, argv, set_option, &is_json, &index, &error);
+    struct weir_cli_arguments arguments = {.count = argc, .texts = argv};
+    enum weir_status status = weir_cli_parse(&COMMAND, &arguments, set_option, &is_json, &error);
     if (status == WEIR_EXIT)
         return 0;
     if (status != WEIR_OK)
         return weir_cli_fail(COMMAND.name, &error);
+    int index = arguments.next;
     if (index >= argc)
         return weir_cli_usage_error(&COMMAND, "no module is named");
     const char *path = argv[index];

@@ -186,18 +186,17 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN); /* the guest sees EPIPE */
     struct weir__run_options options = {0};
     struct weir_error error = {0};
-    int index = 0;
-    enum weir_status status =
-        weir_cli_parse(&COMMAND, argc, argv, set_option, &options, &index, &error);
+    struct weir_cli_arguments arguments = {.count = argc, .texts = argv};
+    enum weir_status status = weir_cli_parse(&COMMAND, &arguments, set_option, &options, &error);
     int exit_code = 0;
     if (status != WEIR_OK && status != WEIR_EXIT) {
         exit_code = weir_cli_fail(COMMAND.name, &error);
-    } else if (status == WEIR_OK && index >= argc) {
+    } else if (status == WEIR_OK && arguments.next >= argc) {
         exit_code = weir_cli_usage_error(&COMMAND, "no module is named");
     } else if (status == WEIR_OK) {
-        options.file = argv[index];
-        options.arguments = argv + index;
-        options.argument_count = (size_t)(argc - index);
+        options.file = argv[arguments.next];
+        options.arguments = argv + arguments.next;
+        options.argument_count = (size_t)(argc - arguments.next);
         exit_code = run(&options);
     }
     for (size_t i = 0; i < options.preopen_count; i++)

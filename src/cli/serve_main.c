@@ -234,15 +234,14 @@ int main(int argc, char **argv)
     weir_process_tune_malloc();
     struct options options = {0};
     struct weir_error error = {0};
-    int index = 0;
-    enum weir_status status =
-        weir_cli_parse(&COMMAND, argc, argv, set_option, &options, &index, &error);
+    struct weir_cli_arguments arguments = {.count = argc, .texts = argv};
+    enum weir_status status = weir_cli_parse(&COMMAND, &arguments, set_option, &options, &error);
     if (status == WEIR_EXIT)
         return 0;
     if (status != WEIR_OK)
         return weir_cli_fail(COMMAND.name, &error);
-    if (index < argc)
-        return weir_cli_usage_error(&COMMAND, "%s is too much", argv[index]);
+    if (arguments.next < argc)
+        return weir_cli_usage_error(&COMMAND, "%s is too much", argv[arguments.next]);
     if (options.config == NULL)
         return weir_cli_usage_error(&COMMAND, "no configuration is named");
     return run(&options);

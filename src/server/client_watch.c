@@ -89,6 +89,7 @@ void weir__watch_suspended(struct weir__connection *connection)
 void weir__watch_resumed(struct weir__connection *connection)
 {
     struct weir__watch *watch = &connection->server->watch;
+    connection->resumed_at_ns = weir_clock_ns();
     lock(watch);
     (void)epoll_ctl(watch->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
     atomic_store_explicit(&connection->is_suspended, false, memory_order_release);

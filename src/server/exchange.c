@@ -34,7 +34,9 @@ static void take_over(struct weir__connection *connection)
 {
     if (connection->suspended_at_ns == 0)
         return;
-    connection->suspended_ns += weir_clock_ns() - connection->suspended_at_ns;
+    /* Until the worker gave it back, not until the client said something again. */
+    if (connection->resumed_at_ns > connection->suspended_at_ns)
+        connection->suspended_ns += connection->resumed_at_ns - connection->suspended_at_ns;
     connection->suspended_at_ns = 0;
 }
 

@@ -396,19 +396,20 @@ static enum weir_status read_top(struct loader *loader, const char *modules_dir,
     return WEIR_OK;
 }
 
-enum weir_status weir_server_config_parse(const char *name, const uint8_t *bytes, size_t size,
+enum weir_status weir_server_config_parse(const struct weir_config_text *text,
                                           const char *modules_dir, struct weir_arena *arena,
                                           struct weir_server_config *ret_config,
                                           struct weir_error *error)
 {
+    const char *name = text->name;
     struct loader loader = {
-        .name = name, .bytes = bytes, .size = size, .arena = arena, .error = error};
+        .name = name, .bytes = text->bytes, .size = text->size, .arena = arena, .error = error};
     const char *slash = strrchr(name, '/');
     if (slash != NULL && slash - name < PATH_MAX)
         (void)snprintf(loader.folder, sizeof loader.folder, "%.*s",
                        slash == name ? 1 : (int)(slash - name), name);
     struct weir__raw_config *raw = NULL;
-    enum weir_status status = weir__config_load_raw(name, bytes, size, &raw, error);
+    enum weir_status status = weir__config_load_raw(name, text->bytes, text->size, &raw, error);
     if (status != WEIR_OK)
         return status;
     struct weir_server_config config = {.file = weir_arena_strndup(arena, name, strlen(name))};
@@ -436,8 +437,8 @@ enum weir_status weir_server_config_load(const char *path, const char *modules_d
         weir_host_file_read(path, WEIR_SERVER_CONFIG_BYTES_MAX, weir_account_host(), &file, error);
     if (status != WEIR_OK)
         return status;
-    status = weir_server_config_parse(path, file.bytes, file.size, modules_dir, arena, ret_config,
-                                      error);
+    const struct weir_config_text text = {path, file.bytes, file.size};
+    status = weir_server_config_parse(&text, modules_dir, arena, ret_config, error);
     weir_host_file_done(&file);
     return status;
 }

@@ -47,7 +47,12 @@ enum weir_status weir_server_config_load(const char *path, const char *modules_d
                                          struct weir_server_config *ret_config,
                                          struct weir_error *error) WEIR_MUST_USE;
 /* The same from bytes; `name` stands for the file in messages and for its folder. */
-enum weir_status weir_server_config_parse(const char *name, const uint8_t *bytes, size_t size,
+struct weir_config_text {
+    const char *name;
+    const uint8_t *bytes;
+    size_t size;
+};
+enum weir_status weir_server_config_parse(const struct weir_config_text *text,
                                           const char *modules_dir, struct weir_arena *arena,
                                           struct weir_server_config *ret_config,
                                           struct weir_error *error) WEIR_MUST_USE;

@@ -92,9 +92,10 @@ static void *keep_target(void *context, const char *uri, struct MHD_Connection *
     return connection;
 }
 
-static enum MHD_Result handle(void *context, struct MHD_Connection *mhd, const char *url,
-                              const char *method, const char *version, const char *data,
-                              size_t *data_size, void **request_context)
+static enum MHD_Result mhd_access_handler(void *context, struct MHD_Connection *mhd,
+                                          const char *url, const char *method, const char *version,
+                                          const char *data, size_t *data_size,
+                                          void **request_context)
 {
     (void)context;
     (void)mhd;
@@ -163,8 +164,8 @@ enum weir_status weir__http_start(struct weir_server *server, struct weir_error 
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)notify_connection, server},
         {MHD_OPTION_END, 0, NULL},
     };
-    server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, server, MHD_OPTION_ARRAY,
-                                      options, MHD_OPTION_END);
+    server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, mhd_access_handler, server,
+                                      MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     if (server->daemon == NULL)
         return weir_error_set_errno(error, WEIR_IO, errno, "cannot start the HTTP server");
     return WEIR_OK;

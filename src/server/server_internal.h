@@ -141,7 +141,7 @@ struct weir__connection {
     bool has_answer; /* a response is queued */
     bool target_is_long;
     unsigned status;
-    uint64_t begin_ns, answer_ns, suspended_at_ns, suspended_ns;
+    uint64_t begin_ns, answer_ns, suspended_at_ns, resumed_at_ns, suspended_ns;
     uint64_t received, discarded;
     struct weir__request *request;
     struct weir__failure failure;

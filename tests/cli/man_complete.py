@@ -30,7 +30,8 @@ def main():
         body = page[page.index("# OPTIONS"):]
         told = set(re.findall(r"\*--([a-z-]+)\*", body[:body.find("\n# ", 5)]))
         missing += [f"weir-{command}(1) does not tell --{name}" for name in known - told]
-        missing += [f"weir-{command}(1) tells --{name}, which is not there" for name in told - known]
+        missing += [f"weir-{command}(1) tells --{name}, which is not there"
+                    for name in told - known]
     page = read(f"{options.source}/man/weir.yaml.5.scd")
     schema = read(f"{options.source}/src/server/config_schema.c")
     keys = set(re.findall(r"(?:TEXT|LIST)\(struct \w+, (\w+)\)", schema))

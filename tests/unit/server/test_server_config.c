@@ -34,8 +34,9 @@ static struct weir_server_config parse(struct weir_arena *arena, const char *tex
 {
     struct weir_server_config config = {0};
     struct weir_error error = {0};
-    enum weir_status status = weir_server_config_parse("/etc/weir/weir.yaml", (const uint8_t *)text,
-                                                       strlen(text), NULL, arena, &config, &error);
+    const struct weir_config_text file = {"/etc/weir/weir.yaml", (const uint8_t *)text,
+                                          strlen(text)};
+    enum weir_status status = weir_server_config_parse(&file, NULL, arena, &config, &error);
     ck_assert_msg(status == WEIR_OK, "%s", error.message);
     return config;
 }
