@@ -435,26 +435,33 @@ static bool is_uniform(struct gen *g, uint32_t arity)
     return arity == 1;
 }
 
-/* Writes the jump table's entries: directly the labels, or one stub per target that moves the
- * values first. */
+/* The label of code that moves the values and goes on to `c`; one per br_table and target. */
+static uint32_t stub_of(struct gen *g, struct gen_control *c, uint32_t anchor)
+{
+    if (c->stub_anchor == anchor)
+        return c->stub_label;
+    x64_reserve(&g->a, X64_INSN_ROOM);
+    c->stub_anchor = anchor;
+    c->stub_label = weir__gen_new_label(g);
+    weir__gen_bind(g, c->stub_label);
+    move_to_label(g, c);
+    x64_reserve(&g->a, X64_INSN_ROOM);
+    weir__gen_jump(g, c->label);
+    return c->stub_label;
+}
+
+/* Writes the jump table's entries: the labels themselves, or stubs. */
 static void fill_table(struct gen *g, bool by_stub, uint32_t table, uint32_t anchor)
 {
     uint32_t offset = g->insn.targets_offset;
     for (uint32_t i = 0; i < g->insn.target_count; i++) {
         struct gen_control *c = target(g, weir_insn_br_target(g->module, &offset));
-        uint32_t label = by_stub ? weir__gen_new_label(g) : c->label;
+        uint32_t label = by_stub ? stub_of(g, c, anchor) : c->label;
         struct gen_jump *jump = weir__gen_append(g, &g->jumps, sizeof *jump);
         if (jump == NULL)
             return;
         *jump = (struct gen_jump){
             .at = table + 4 * i, .label = label, .anchor = anchor, .is_table = true};
-        if (!by_stub)
-            continue;
-        x64_reserve(&g->a, X64_INSN_ROOM);
-        weir__gen_bind(g, label);
-        move_to_label(g, c);
-        x64_reserve(&g->a, X64_INSN_ROOM);
-        weir__gen_jump(g, c->label);
     }
 }
 

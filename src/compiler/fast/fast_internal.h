@@ -110,11 +110,13 @@ enum gen_control_kind {
 
 struct gen_control {
     uint8_t kind;
-    bool is_dead;        /* entered in dead code: nothing of it exists */
-    bool is_targeted;    /* somebody jumps to `label` */
-    uint32_t label;      /* a loop's header, otherwise the end */
-    uint32_t else_label; /* CONTROL_IF only */
-    uint32_t height;     /* stack depth without the block's parameters */
+    bool is_dead;         /* entered in dead code: nothing of it exists */
+    bool is_targeted;     /* somebody jumps to `label` */
+    uint32_t label;       /* a loop's header, otherwise the end */
+    uint32_t else_label;  /* CONTROL_IF only */
+    uint32_t stub_anchor; /* the br_table whose stub for this target is `stub_label` */
+    uint32_t stub_label;
+    uint32_t height; /* stack depth without the block's parameters */
     uint32_t param_count;
     uint32_t result_count;
     const weir_wasm_type *params;
