@@ -12,8 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
+
+#define OWN_DESCRIPTORS 64u /* artifacts, epolls, the spawner, files being read */
 
 /* --- engines and routes -------------------------------------------------------------------- */
 
@@ -279,9 +282,33 @@ static uint64_t thread_bytes(const struct weir_server_config *config)
     return (uint64_t)(config->loops + config->workers + 1) * WEIR_SERVER_THREAD_STACK;
 }
 
+/* Connections, the directories of guests and the spool files of requests, and our own. The soft
+ * limit is raised where the hard one allows it. */
+static enum weir_status reserve_descriptors(const struct weir_server_config *config,
+                                            struct weir_error *error)
+{
+    struct rlimit limit;
+    uint64_t wanted = config->connections_max + OWN_DESCRIPTORS;
+    for (size_t i = 0; i < config->route_count; i++)
+        wanted += config->routes[i].concurrency * (config->routes[i].dir_count + 1);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return WEIR_OK;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= wanted)
+        return WEIR_OK;
+    return weir_error_set(
+        error, WEIR_CONFIG, WEIR_NO_OFFSET,
+        "%s: the configuration may need %llu descriptors, %llu are allowed: lower "
+        "server.connections_max or concurrency, or raise ulimit -n",
+        config->file, (unsigned long long)wanted, (unsigned long long)limit.rlim_cur);
+}
+
 enum weir_status weir_server_start(struct weir_server *server, struct weir_error *error)
 {
-    enum weir_status status = open_socket(server, error);
+    enum weir_status status = reserve_descriptors(server->config, error);
+    if (status == WEIR_OK)
+        status = open_socket(server, error);
     if (status == WEIR_OK)
         status = weir_account_charge(server->account, WEIR_KIND_THREAD,
                                      thread_bytes(server->config), error);
