@@ -7,6 +7,7 @@
  *   ...?garbage   answers what is no header             ...?sleep     sleeps for an hour
  *   ...?late      traps after half of its answer        ...?short     says more than it sends
  *   ...?hoard     takes memory, keeps it, answers       ...?wild      reads beyond its memory
+ *   ...?drip      answers in drops, asleep between them
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -108,6 +109,18 @@ static void sleep_long(const char *argument)
     exit(0);
 }
 
+static void drip(const char *argument)
+{
+    (void)argument;
+    printf("Content-Type: text/plain\n\n");
+    for (int i = 0; i < 4; i++) {
+        printf("drop %d\n", i);
+        fflush(stdout);
+        usleep(50000);
+    }
+    exit(0);
+}
+
 static void late(const char *argument)
 {
     static char block[4096];
@@ -138,10 +151,10 @@ static const struct {
     const char *name;
     void (*act)(const char *argument);
 } ACTS[] = {
-    {"loop", loop},       {"trap", trap},       {"recurse", recurse}, {"bomb", bomb},
-    {"flood", flood},     {"exit", end},        {"silent", silent},   {"garbage", garbage},
-    {"sleep", sleep_long}, {"late", late},      {"short", shorter},   {"hoard", hoard},
-    {"wild", wild},
+    {"loop", loop},        {"trap", trap}, {"recurse", recurse}, {"bomb", bomb},
+    {"flood", flood},      {"exit", end},  {"silent", silent},   {"garbage", garbage},
+    {"sleep", sleep_long}, {"late", late}, {"short", shorter},   {"hoard", hoard},
+    {"wild", wild},        {"drip", drip},
 };
 
 int main(void)

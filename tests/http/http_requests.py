@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import threading
+import time
 
 from weir_http import account, equal, main
 
@@ -127,6 +128,22 @@ def test_large_streams_in_little_memory(server):
     equal(tail.endswith(b"\r\n0\r\n\r\n"), True, "a proper end")
     growth = max(peaks) - before
     equal(growth < 8 << 20, True, f"resident memory grew by {growth} bytes")
+
+
+def test_drops_leave_at_once(server):
+    """What a guest has written is on its way before it sleeps, not when it ends."""
+    with server.socket() as raw:
+        raw.sendall(b"GET /misbehave?drip HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        got, begin, first = b"", time.monotonic(), None
+        while chunk := raw.recv(65536):
+            got += chunk
+            if first is None and b"drop 0" in got:
+                first = time.monotonic() - begin
+        whole = time.monotonic() - begin
+    for number in range(4):
+        equal(b"drop %d\n" % number in got, True, f"drop {number}")
+    equal(got.endswith(b"0\r\n\r\n"), True, "a proper end")
+    equal(whole - first > 0.1, True, f"the first after {first} s, the last after {whole} s")
 
 
 def test_four_connections(server):
