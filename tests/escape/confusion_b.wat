@@ -1,0 +1,17 @@
+;; Uses another module's table, memory and global; its types have other numbers.
+(module
+  (type $like_one (func (param i32) (result i32)))
+  (import "a" "table" (table $t 8 20 funcref))
+  (import "a" "memory" (memory 1 2))
+  (import "a" "global" (global $g (mut i64)))
+  (global $own i32 (i32.const 1000))
+  (func $add (type $like_one) (i32.add (local.get 0) (global.get $own)))
+  (func $trap (type $like_one) unreachable)
+  (elem declare func $add $trap)
+  (func (export "put") (param i32) (table.set $t (local.get 0) (ref.func $add)))
+  (func (export "put_trap") (param i32) (table.set $t (local.get 0) (ref.func $trap)))
+  (func (export "call") (param i32) (result i32)
+    (call_indirect $t (type $like_one) (i32.const 4) (local.get 0)))
+  (func (export "set_global") (param i64) (global.set $g (local.get 0)))
+  (func (export "load8") (param i32) (result i32) (i32.load8_u (local.get 0)))
+  (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))
