@@ -312,6 +312,7 @@ static void put_declarations(struct gen *g, struct gen_buf *module)
 static void choose(struct gen *g)
 {
     (void)gen_signature(g, "", "l"); /* index 0: of the tests */
+    g->is_wild = gen_chance(g, 25);
     g->func_count = GEN_IMPORTS + 1 + gen_pick(g, GEN_FUNCS_MAX - 1);
     g->funcs[0] = gen_signature(g, "il", "l");
     for (unsigned i = GEN_IMPORTS; i < g->func_count; i++) {

@@ -196,9 +196,10 @@ static uint32_t address(struct gen *g, bool takes_top)
     static const uint32_t wild[] = {65528,    65535,     65536,      0x1000000,  33554416,
                                     33554432, 0x7ffffff, 0x80000000, 0xfffffff0, 0xffffffff};
     unsigned how = gen_pick(g, 250);
-    if (how < 1) {
+    if (how < (g->is_wild ? 80u : 1u)) {
         index_leaf(g);
-        return gen_chance(g, 50) ? wild[gen_pick(g, COUNT(wild))] : gen_pick(g, 1000);
+        return gen_chance(g, g->is_wild ? 4 : 50) ? wild[gen_pick(g, COUNT(wild))]
+                                                  : gen_pick(g, 70);
     }
     if (how < 60) {
         gen_i32(g, (int32_t)gen_pick(g, 0x7fff));

@@ -52,6 +52,7 @@ struct gen {
     unsigned signature_count;
     unsigned funcs[GEN_FUNCS_MAX + GEN_IMPORTS]; /* signatures, imports first */
     unsigned func_count;
+    bool is_wild; /* many accesses near and beyond the end of memory */
     char globals[GEN_GLOBALS_MAX + 1];
     unsigned global_count;
     /* Of the function being made. */
