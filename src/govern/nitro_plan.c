@@ -56,10 +56,11 @@ static void add_knob(struct making *making, const struct weir_plan_knob *knob)
         making->status = weir_plan_add_knob(making->plan, knob, making->error);
 }
 
-/* " (default)" behind keys that the file does not name. */
+/* A mark behind keys that the file does not name. */
 static const char *set_text(const struct making *making, enum weir_nitro_key key)
 {
-    return (making->config->set_mask >> key & 1) != 0 ? "" : " (default)";
+    bool is_marked = making->config->name != NULL && (making->config->set_mask >> key & 1) == 0;
+    return is_marked ? " *" : "";
 }
 
 static uint64_t stylus_mb(const struct weir_nitro_config *config)
@@ -202,16 +203,16 @@ static void add_open(struct making *m)
         .origin = WEIR_PLAN_CODE, .is_unbounded = true, .section = WEIR_NITRO_OPEN};
     line.name = "stylus_long_term", line.what = "Stylus long-term cache", line.allocator = "Rust";
     line.where = "crates/stylus/src/cache.rs";
-    add(m, line, "bounded by chain policy only");
+    add(m, line, "bounded on chain only");
     line.name = "jit_children", line.what = "JIT validator processes", line.allocator = "process";
     line.where = "validator/server_jit/spawner.go";
-    add(m, line, "same cgroup; their limit only logs");
+    add(m, line, "their limit only logs");
     line.name = "wasm_memories", line.what = "Wasm memories, JIT code", line.allocator = "mmap";
     line.where = "arbos/programs/native.go";
     add(m, line, "per running program");
     line.name = "kernel", line.what = "page tables, sockets", line.allocator = "kernel";
     line.where = NULL;
-    add(m, line, "charged to the cgroup by the kernel");
+    add(m, line, "charged by the kernel");
 }
 
 /* --- knobs --------------------------------------------------------------------------------- */
