@@ -50,15 +50,15 @@ static_assert(offsetof(struct weir__activation, state) == WEIR__ACTIVATION_STATE
 /* Initial-exec, so that handler and assembly reach it without a call. */
 extern _Thread_local struct weir__activation *weir__current
     __attribute__((tls_model("initial-exec")));
-extern _Thread_local uint64_t weir__host_stack_floor __attribute__((tls_model("initial-exec")));
-extern _Thread_local uint64_t weir__host_stack_top __attribute__((tls_model("initial-exec")));
+/* The lowest address of the thread's own stack plus WEIR_HOST_STACK_MARGIN; 0: not prepared. */
+extern _Thread_local uint64_t weir__host_stack_limit __attribute__((tls_model("initial-exec")));
 
 /* Gives the calling thread an alternate signal stack and learns its stack's bounds. */
 enum weir_status weir__thread_prepare(struct weir_error *error) WEIR_MUST_USE;
 
 static inline bool weir__thread_is_prepared(void)
 {
-    return weir__host_stack_top != 0;
+    return weir__host_stack_limit != 0;
 }
 
 /* Enough of the thread's own stack is left to call into a guest or a host function. On a stack
@@ -66,8 +66,8 @@ static inline bool weir__thread_is_prepared(void)
 static inline bool weir__host_stack_has_room(void)
 {
     uint64_t here = (uint64_t)__builtin_frame_address(0);
-    return here >= weir__host_stack_top ||
-           here - weir__host_stack_floor >= WEIR_HOST_STACK_MARGIN || here < weir__host_stack_floor;
+    uint64_t limit = weir__host_stack_limit;
+    return __builtin_expect(here >= limit, 1) || here < limit - WEIR_HOST_STACK_MARGIN;
 }
 
 /* --- code ranges (code_table.c) ------------------------------------------------------------ */

@@ -1,5 +1,5 @@
 /* What each thread needs before it may run guest code: an alternate signal stack (a fault on an
- * exhausted guest stack has no other place to be handled) and the bounds of its own stack.
+ * exhausted guest stack has no other place to be handled) and the end of its own stack.
  *
  * A signal stack that somebody else installed is used when it is large enough. Ours is charged to
  * the host and goes away with the thread.
@@ -12,8 +12,7 @@
 #include "runtime/process_internal.h"
 
 _Thread_local struct weir__activation *weir__current;
-_Thread_local uint64_t weir__host_stack_floor;
-_Thread_local uint64_t weir__host_stack_top;
+_Thread_local uint64_t weir__host_stack_limit;
 
 static pthread_key_t signal_stack_key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
@@ -29,7 +28,7 @@ static void drop_signal_stack(void *argument)
     }
     weir_mapping_free(mapping);
     weir_account_free(weir_account_host(), WEIR_KIND_THREAD, mapping, sizeof *mapping);
-    weir__host_stack_top = 0;
+    weir__host_stack_limit = 0;
 }
 
 static void make_key(void)
@@ -37,8 +36,7 @@ static void make_key(void)
     has_key = pthread_key_create(&signal_stack_key, drop_signal_stack) == 0;
 }
 
-static enum weir_status learn_bounds(uint64_t *ret_floor, uint64_t *ret_top,
-                                     struct weir_error *error)
+static enum weir_status learn_floor(uint64_t *ret_floor, struct weir_error *error)
 {
     pthread_attr_t attributes;
     int number = pthread_getattr_np(pthread_self(), &attributes);
@@ -51,7 +49,6 @@ static enum weir_status learn_bounds(uint64_t *ret_floor, uint64_t *ret_top,
     (void)pthread_attr_getguardsize(&attributes, &guard);
     (void)pthread_attr_destroy(&attributes);
     *ret_floor = (uint64_t)base + guard;
-    *ret_top = (uint64_t)base + size;
     return WEIR_OK;
 }
 
@@ -88,14 +85,12 @@ enum weir_status weir__thread_prepare(struct weir_error *error)
         return weir_error_set(error, WEIR_LIMIT, WEIR_NO_OFFSET,
                               "no thread-specific key left for the signal stack");
     uint64_t floor = 0;
-    uint64_t top = 0;
-    enum weir_status status = learn_bounds(&floor, &top, error);
+    enum weir_status status = learn_floor(&floor, error);
     if (status != WEIR_OK)
         return status;
     status = install_signal_stack(error);
     if (status != WEIR_OK)
         return status;
-    weir__host_stack_floor = floor;
-    weir__host_stack_top = top;
+    weir__host_stack_limit = floor + WEIR_HOST_STACK_MARGIN;
     return WEIR_OK;
 }
