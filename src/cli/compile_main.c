@@ -107,7 +107,7 @@ static enum weir_status compile(const struct options *options, struct weir_compi
         .options = {.features = WEIR_FEATURES_DEFAULT,
                     .flags = (options->is_explicit ? WEIR_ARTIFACT_EXPLICIT_BOUNDS : 0u) |
                              (options->has_fuel ? WEIR_ARTIFACT_FUEL : 0u) | WEIR_ARTIFACT_POLL,
-                    .cpu_features = weir_cpu_host(),
+                    .cpu_features = weir_cpu_baseline,
                     .generator = "fast"},
         .account = weir_account_host(),
         .progress = weir_cli_progress_step,

@@ -3,6 +3,7 @@
 `weir` and the guests at hand; its exit code, stdout and stderr are compared with golden/CASE.
 
 usage: cli_golden.py --program BUILD/bin/weir --guests BUILD/guests [--update] [CASE ...]
+With --cases DIR the cases and golden files of another folder; with --exact nothing is replaced.
 
 What differs from run to run is replaced before comparing: times, sizes of this process, folders.
 """
@@ -29,10 +30,10 @@ REPLACEMENTS = [
 ]
 
 
-def read_cases():
+def read_cases(folder):
     cases = {}
     name = None
-    with open(os.path.join(HERE, "cases.txt"), encoding="utf-8") as file:
+    with open(os.path.join(folder, "cases.txt"), encoding="utf-8") as file:
         for line in file:
             if line.startswith("== "):
                 name = line[3:].strip()
@@ -47,7 +48,7 @@ def run(script, options):
     with tempfile.TemporaryDirectory() as folder:
         environment = {"PATH": os.path.dirname(os.path.abspath(options.program)) + ":/usr/bin:/bin",
                        "GUESTS": os.path.abspath(options.guests), "HOME": folder, "LANG": "C",
-                       "CASES": HERE}
+                       "CASES": os.path.abspath(options.cases)}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "WEIR_LIBEXEC"):
             if name in os.environ:
                 environment[name] = os.environ[name]
@@ -59,8 +60,8 @@ def run(script, options):
                 text += f"--- {title}\n" + output.decode("utf-8", "backslashreplace")
                 text += "" if text.endswith("\n") else "\n(no newline at the end)\n"
         text = text.replace(folder, "FOLDER").replace(environment["GUESTS"], "GUESTS")
-        text = text.replace(HERE, "CASES")
-        for pattern, replacement in REPLACEMENTS:
+        text = text.replace(environment["CASES"], "CASES")
+        for pattern, replacement in [] if options.exact else REPLACEMENTS:
             text = re.sub(pattern, replacement, text)
         return text
 
@@ -69,14 +70,23 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
     parser.add_argument("--guests", required=True)
+    parser.add_argument("--cases", default=HERE)
+    parser.add_argument("--exact", action="store_true")
     parser.add_argument("--update", action="store_true")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
-    cases = read_cases()
+    cases = read_cases(options.cases)
     failed = 0
+    require_all = os.environ.get("WEIR_REQUIRE_ALL") == "1"
     for name in options.names or cases:
+        absent = [guest for guest in re.findall(r"GUESTS/(\w+\.wasm)", cases[name])
+                  if not os.path.exists(os.path.join(options.guests, guest))]
+        if absent:
+            print(f"skip: {name}: {absent[0]} is not built")
+            failed += require_all
+            continue
         got = run(cases[name], options)
-        path = os.path.join(HERE, "golden", name)
+        path = os.path.join(options.cases, "golden", name)
         if options.update:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(got)
@@ -90,7 +100,7 @@ def main():
             print(f"FAIL {name}: {cases[name].strip()}")
             sys.stdout.writelines(difflib.unified_diff(
                 wanted.splitlines(True), got.splitlines(True), "golden", "got"))
-    left = set(os.listdir(os.path.join(HERE, "golden"))) - set(cases)
+    left = set(os.listdir(os.path.join(options.cases, "golden"))) - set(cases)
     for name in sorted(left):
         failed += 1
         print(f"FAIL golden/{name} belongs to no case")
