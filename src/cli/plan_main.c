@@ -26,17 +26,17 @@ static const struct weir_cli_option OPTIONS[] = {
     {FOR, "for", "nitro|wasmd", "the kind of node"},
     {'o', "output", "FORM", "table (default), json, env, systemd or k8s"},
     {JSON, "json", NULL, "as --output json"},
-    {MEMORY, "memory", "SIZE", "nitro: the container's limit (of this process's cgroup)"},
+    {MEMORY, "memory", "SIZE", "nitro: the container's limit (this process's cgroup)"},
     {MARGIN, "margin", "SIZE", "nitro: left free beside everything (400MB)"},
     {ARENAS, "arenas", "N|unset", "nitro: MALLOC_ARENA_MAX (2)"},
-    {CPUS, "cpus", "N", "nitro: CPUs of the host, for arenas that are unset (this\nmachine's)"},
+    {CPUS, "cpus", "N", "nitro: CPUs of the host, for arenas that are unset\n(this machine's)"},
     {THREADS, "threads", "N", "nitro: threads outside Go, 2 MB each (150)"},
-    {GOMEMLIMIT, "gomemlimit", "VALUE", "nitro: what the node has now, as Go writes it (unset)"},
+    {GOMEMLIMIT, "gomemlimit", "VALUE", "nitro: what the node has now, in Go's form (unset)"},
     {GOGC, "gogc", "N|off", "nitro: what the node has now (100)"},
     {CLASSIC, "classic", NULL, "nitro: the node has a classic-msg database"},
-    {BOUND, "bound", "NAME", "nitro: documented or code; which budget decides"},
-    {MODULES, "modules", "DIR", "wasmd: the folder of compiled modules, or the node's home"},
-    {TRACE, "trace", "FILE", "wasmd: contracts in order of use, a checksum per line"},
+    {BOUND, "bound", "NAME", "nitro: which budget decides, documented (default)\nor code"},
+    {MODULES, "modules", "DIR", "wasmd: the folder of compiled modules, or the home"},
+    {TRACE, "trace", "FILE", "wasmd: contracts in order of use, one checksum per\nline"},
     {WASMVM, "wasmvm", "VERSION", "wasmd: version of wasmvm that the node runs"},
     {0, NULL, NULL, NULL},
 };
@@ -44,8 +44,8 @@ static const struct weir_cli_option OPTIONS[] = {
 const struct weir_cli_command weir__plan_command = {
     .name = "weir plan",
     .usage = "--for nitro|wasmd [OPTION ...] [CONFIG]",
-    .summary = "Adds up what a node may take of memory, line by line with the source of each, and\n"
-               "says what to set. Ends with 0 when it fits, with 4 when it does not.",
+    .summary = "Adds up what a node may take of memory, line by line with the source of each,\n"
+               "and says what to set. Ends with 0 when it fits, with 4 when it does not.",
     .options = OPTIONS,
     .examples = "  weir plan --for nitro --memory 16GB\n"
                 "  weir plan --for nitro node.json --memory 16GB --arenas unset --cpus 32\n"

@@ -123,17 +123,21 @@ static void add_section(struct weir_cli_table *table, const struct weir_plan *pl
             add_row(table, weir_plan_line_at(plan, i));
 }
 
-static void add_budget_end(struct weir_cli_table *table, const struct weir_plan *budget)
+/* `sum_why`: what the sum is of. */
+static void add_budget_end(struct weir_cli_table *table, const struct weir_plan *budget,
+                           const char *sum_why)
 {
     uint64_t margin = weir__plan_mb(weir_plan_section_total(budget, WEIR_NITRO_MARGIN));
     uint64_t outside = weir_nitro_outside_mb(budget);
     char why[128];
-    add_sum(table, "outside Go", outside, "sum");
+    add_sum(table, "outside Go", outside, sum_why);
     add_sum(table, "margin", margin, "--margin, 300 to 500");
     (void)snprintf(why, sizeof why, "%s - %s - %s",
                    weir__plan_number(weir_plan_limit(budget) / WEIR_MIB).text,
                    weir__plan_number(outside).text, weir__plan_number(margin).text);
-    add_sum(table, "left: GOMEMLIMIT", weir_nitro_gomemlimit_mb(budget), why);
+    /* Figures of millions of MB leave no room for the sum. */
+    add_sum(table, "left: GOMEMLIMIT", weir_nitro_gomemlimit_mb(budget),
+            strlen(why) <= 26 ? why : "the rest");
 }
 
 static void print_code(const struct weir_nitro_plan *plan)
@@ -143,7 +147,11 @@ static void print_code(const struct weir_nitro_plan *plan)
     begin_table(&table);
     for (size_t i = 0; i < plan->code_count; i++)
         add_row(&table, weir_plan_line_at(plan->code, plan->code_first + i));
-    add_budget_end(&table, plan->code);
+    char why[80];
+    uint64_t documented = weir_nitro_outside_mb(plan->documented);
+    (void)snprintf(why, sizeof why, "%s and these %s", weir__plan_number(documented).text,
+                   weir__plan_number(weir_nitro_outside_mb(plan->code) - documented).text);
+    add_budget_end(&table, plan->code, why);
     weir_cli_table_print(&table, stdout);
     printf("\nBounded by nothing in the configuration\n");
     begin_table(&table);
@@ -224,9 +232,10 @@ static void print_table(const struct plan_options *options, const struct weir_ni
     struct weir_cli_table table;
     begin_table(&table);
     add_section(&table, plan->documented, WEIR_NITRO_OUTSIDE);
-    add_budget_end(&table, plan->documented);
+    add_budget_end(&table, plan->documented, "sum");
     weir_cli_table_print(&table, stdout);
-    if (config->name != NULL)
+    const unsigned caches = (1u << WEIR_NITRO_MEMTABLES) - 1; /* the keys before it */
+    if (config->name != NULL && (config->set_mask & caches) != caches)
         printf("  * Nitro's default, the file does not say\n");
     print_go(options, plan);
     print_code(plan);
