@@ -15,7 +15,7 @@
 struct range {
     uint64_t begin, end;
     uint64_t accessible, resident, private_bytes;
-    char account[WEIR_ACCOUNT_NAME_SIZE];
+    char name[WEIR_ACCOUNT_NAME_SIZE + 24]; /* of its account, and where it is */
 };
 
 struct ranges {
@@ -23,7 +23,8 @@ struct ranges {
     size_t count, max;
 };
 
-/* Under the registry's lock: only copies. */
+/* Under the registry's lock: only copies. A linear memory belongs to a store or instance, whose
+ * figures are read without a lock. */
 static void take_range(void *context, const struct weir_mapping *mapping)
 {
     struct ranges *ranges = context;
@@ -32,8 +33,9 @@ static void take_range(void *context, const struct weir_mapping *mapping)
     struct range *range = &ranges->list[ranges->count++];
     *range = (struct range){.begin = (uint64_t)(uintptr_t)mapping->base,
                             .end = (uint64_t)(uintptr_t)mapping->base + mapping->size};
-    (void)snprintf(range->account, sizeof range->account, "linear memory at 0x%" PRIx64,
-                   range->begin);
+    struct weir_account_reading reading;
+    weir_account_read(mapping->account, &reading);
+    (void)snprintf(range->name, sizeof range->name, "%s at 0x%" PRIx64, reading.name, range->begin);
 }
 
 static struct range *find_range(const struct ranges *ranges, uint64_t address)
@@ -96,7 +98,7 @@ json_t *weir_memory_json_memories(size_t max)
     for (size_t i = 0; i < ranges.count; i++) {
         const struct range *range = &ranges.list[i];
         const struct weir_memory_json_entry entry = {
-            .name = range->account,
+            .name = range->name,
             .reserved_bytes = range->end - range->begin,
             .accessible_bytes = range->accessible,
             .resident_bytes = range->resident,
