@@ -42,7 +42,7 @@ function run(folder, seed) {
     }
     lines.push(`t${i} ${outcome} ${memoryHash(exports.m)}`);
   }
-  for (const form of ["guard", "explicit"])
+  for (const form of ["guard", "explicit", "metered"])
     for (const line of lines) console.log(`${seed} ${form} ${line}`);
 }
 

@@ -1,5 +1,5 @@
-/* One side of fuzz/differential: makes modules from seeds, runs each in both bounds forms and
- * prints one line per test of each: "SEED guard|explicit tN VALUE|TRAP MEMORY". The modules go to
+/* One side of fuzz/differential: makes modules from seeds, runs each in three forms and prints
+ * one line per test of each: "SEED guard|explicit|metered tN VALUE|TRAP MEMORY". The modules go to
  * a folder for the other engine.
  *
  *     differential_run FOLDER FIRST_SEED COUNT [STEPS ...]
@@ -10,6 +10,15 @@
 #include <stdlib.h>
 
 #include "module_run.h"
+
+static const struct {
+    const char *name;
+    struct run_options options;
+} forms[] = {
+    {"guard", {WEIR_BOUNDS_GUARD, false, false}},
+    {"explicit", {WEIR_BOUNDS_EXPLICIT, false, false}},
+    {"metered", {WEIR_BOUNDS_GUARD, true, true}},
+};
 
 static void write_module(const char *folder, uint64_t seed, const uint8_t *bytes, size_t size)
 {
@@ -49,11 +58,11 @@ int main(int argc, char **argv)
         size_t size = 0;
         uint8_t *module = gen_module(NULL, 0, seed, &options, &size);
         write_module(argv[1], seed, module, size);
-        struct run_outcome outcome;
-        run_module(module, size, &(struct run_options){.bounds = WEIR_BOUNDS_GUARD}, &outcome);
-        print_outcome(seed, "guard", &outcome);
-        run_module(module, size, &(struct run_options){.bounds = WEIR_BOUNDS_EXPLICIT}, &outcome);
-        print_outcome(seed, "explicit", &outcome);
+        for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+            struct run_outcome outcome;
+            run_module(module, size, &forms[i].options, &outcome);
+            print_outcome(seed, forms[i].name, &outcome);
+        }
         (void)fflush(stdout);
         free(module);
     }

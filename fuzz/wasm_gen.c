@@ -313,6 +313,7 @@ static void choose(struct gen *g)
 {
     (void)gen_signature(g, "", "l"); /* index 0: of the tests */
     g->is_wild = gen_chance(g, 25);
+    g->flow_percent = 8 + gen_pick(g, 35);
     g->func_count = GEN_IMPORTS + 1 + gen_pick(g, GEN_FUNCS_MAX - 1);
     g->funcs[0] = gen_signature(g, "il", "l");
     for (unsigned i = GEN_IMPORTS; i < g->func_count; i++) {

@@ -263,7 +263,7 @@ void gen_sequence(struct gen *g, int count)
             consume(g);
         if (g->height > GEN_STACK_MAX / 2)
             break;
-        if (gen_chance(g, 80))
+        if (!gen_chance(g, g->flow_percent))
             gen_insn(g);
         else
             is_dead = flow(g);

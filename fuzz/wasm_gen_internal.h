@@ -52,7 +52,8 @@ struct gen {
     unsigned signature_count;
     unsigned funcs[GEN_FUNCS_MAX + GEN_IMPORTS]; /* signatures, imports first */
     unsigned func_count;
-    bool is_wild; /* many accesses near and beyond the end of memory */
+    unsigned flow_percent; /* of steps that are control flow */
+    bool is_wild;          /* many accesses near and beyond the end of memory */
     char globals[GEN_GLOBALS_MAX + 1];
     unsigned global_count;
     /* Of the function being made. */
