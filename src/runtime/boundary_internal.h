@@ -26,8 +26,8 @@
 #define WEIR__ENTRY_RAX 192
 #define WEIR__ENTRY_XMM0 208
 
-#define WEIR__FRAME_FLOATS 48
-#define WEIR__FRAME_SIZE 176
+#define WEIR__FRAME_FLOATS 80
+#define WEIR__FRAME_SIZE 208
 
 #define WEIR__BINDING_HAS_FLOATS 8
 #define WEIR__ACTIVATION_STATE 0
@@ -48,10 +48,9 @@ struct weir__entry {
 };
 
 /* What the host stub leaves on the guest's stack; results go back through it: ints[0], floats[0].
- */
+ * The integers lie as a host function of integers only wants its arguments. */
 struct weir__host_frame {
-    uint64_t ints[WEIR_ABI_INT_ARGS];
-    uint64_t reserved;
+    union weir_value ints[WEIR_ABI_INT_ARGS];
     union weir_value floats[WEIR_ABI_FLOAT_ARGS];
 };
 

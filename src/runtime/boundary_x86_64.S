@@ -154,10 +154,10 @@ FUNCTION weir__host_stub
     subq $WEIR__FRAME_SIZE, %rsp
     movq (%rdi), %r10
     movq %rsi, (%rsp)
-    movq %rdx, 8(%rsp)
-    movq %rcx, 16(%rsp)
-    movq %r8, 24(%rsp)
-    movq %r9, 32(%rsp)
+    movq %rdx, 16(%rsp)
+    movq %rcx, 32(%rsp)
+    movq %r8, 48(%rsp)
+    movq %r9, 64(%rsp)
     cmpq $0, WEIR__BINDING_HAS_FLOATS(%rdi)
     je 1f
     movups %xmm0, WEIR__FRAME_FLOATS(%rsp)

@@ -230,7 +230,7 @@ void weir__host_results(struct weir_store *store, const struct weir__type *type,
     if (weir__type_is_float(type->results[0]))
         frame->floats[0] = results[0];
     else
-        frame->ints[0] = int_bits(type->results[0], &results[0]);
+        frame->ints[0].i64 = (int64_t)int_bits(type->results[0], &results[0]);
     for (uint32_t i = 1; i < type->result_count; i++) {
         union weir_value *slot = &store->state->results[i];
         *slot = results[i];

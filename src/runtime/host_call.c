@@ -95,7 +95,7 @@ static void get_args(const struct weir_store *store, const struct weir__type *ty
             args[i] = floats < WEIR_ABI_FLOAT_ARGS ? frame->floats[floats] : store->state->args[i];
             floats++;
         } else if (ints < WEIR_ABI_INT_ARGS) {
-            args[i] = (union weir_value){.i64 = (int64_t)frame->ints[ints++]};
+            args[i] = frame->ints[ints++];
         } else {
             args[i] = store->state->args[i];
         }
@@ -144,16 +144,12 @@ int weir__host_dispatch(struct weir__binding *binding, struct weir__host_frame *
             return dispatch_small(binding, frame);
         return dispatch_large(binding, frame);
     }
-    union weir_value args[WEIR_ABI_INT_ARGS];
     union weir_value result = {0};
     struct weir_caller caller = {.store = binding->store, .binding = binding};
-    for (uint32_t i = 0; i < type->param_count; i++)
-        args[i].i64 = (int64_t)frame->ints[i];
-    enum weir_status status = binding->func(&caller, binding->data, args, &result);
+    enum weir_status status = binding->func(&caller, binding->data, frame->ints, &result);
     if (UNLIKELY(status != WEIR_OK))
         return not_ok(binding, frame, status);
     if (type->result_count != 0)
-        frame->ints[0] =
-            type->results[0] == WEIR_TYPE_I32 ? (uint32_t)result.i32 : (uint64_t)result.i64;
+        frame->ints[0].i64 = type->results[0] == WEIR_TYPE_I32 ? (uint32_t)result.i32 : result.i64;
     return WEIR__BACK_OK;
 }
