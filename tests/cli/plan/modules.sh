@@ -5,7 +5,7 @@ module() { # VERSION NUMBER BYTES DATE
     folder=home/wasm/wasm/cache/modules/$1/x86_64-unknown-linux-gnu-4721E3F4
     mkdir -p "$folder"
     file=$folder/$(printf %064x "$2")
-    head -c "$3" /dev/zero >"$file"
+    truncate -s "$3" "$file"
     touch -d "$4" "$file"
 }
 for i in 1 2 3; do module v6-wasmer1 $i 3000000 2023-07-01; done
