@@ -66,8 +66,8 @@ json_t *weir__plan_line_json(const struct weir_plan_line *line);
 json_t *weir__plan_lines_json(const struct weir_plan *plan);
 json_t *weir__plan_moves_json(const struct weir_plan *plan);
 void weir__plan_print_moves(const struct weir_plan *plan);
-/* Prints and releases. */
-void weir__plan_print_json(json_t *json);
+/* Prints and releases; the exit code. NULL is what jansson makes of names that are not UTF-8. */
+int weir__plan_print_json(json_t *json);
 
 /* What has to be set, in the form that --output asks for. */
 struct plan_setting {

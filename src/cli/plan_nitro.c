@@ -255,15 +255,15 @@ static json_t *budget_json(const struct weir_plan *budget)
                      weir__plan_moves_json(budget), "lines", weir__plan_lines_json(budget));
 }
 
-static void print_json(const struct plan_options *options, const struct weir_nitro_config *config,
-                       const struct weir_nitro_plan *plan, const struct plan_notes *notes)
+static int print_json(const struct plan_options *options, const struct weir_nitro_config *config,
+                      const struct weir_nitro_plan *plan, const struct plan_notes *notes)
 {
     const struct weir_nitro_run *run = &options->run;
     json_t *heap = plan->heap_without_limit != UINT64_MAX
                        ? json_integer((json_int_t)weir__plan_mb(plan->heap_without_limit))
                        : json_null();
     bool fits = weir_plan_fits(options->is_code_bound ? plan->code : plan->documented);
-    weir__plan_print_json(
+    return weir__plan_print_json(
         json_pack("{s:s, s:s?, s:b, s:s, s:I, s:s, s:I, s:o, s:o, s:{s:I, s:o}, s:o}", "for",
                   "nitro", "config", config->name, "fits", fits, "bound",
                   options->is_code_bound ? "code" : "documented", "memory_mb",
@@ -321,18 +321,19 @@ static void print_settings(const struct plan_options *options, const struct weir
                               options->run.arena_count != 0 ? 2 : 1);
 }
 
-/* Settings that cannot work are not printed; their place is stderr's. */
-static void print(const struct plan_options *options, const struct weir_nitro_config *config,
-                  const struct weir_nitro_plan *plan)
+/* The exit code. Settings that cannot work are not printed. */
+static int print(const struct plan_options *options, const struct weir_nitro_config *config,
+                 const struct weir_nitro_plan *plan)
 {
     struct plan_notes notes = {.count = 0};
     judge_gomemlimit(options, plan, &notes);
     judge_rest(options, config, plan, &notes);
     const struct weir_plan *budget = options->is_code_bound ? plan->code : plan->documented;
+    int exit_code = 0;
     if (options->output == PLAN_TABLE)
         print_table(options, config, plan, &notes);
     else if (options->output == PLAN_JSON)
-        print_json(options, config, plan, &notes);
+        exit_code = print_json(options, config, plan, &notes);
     else if (weir_plan_fits(budget))
         print_settings(options, budget);
     else
@@ -340,6 +341,9 @@ static void print(const struct plan_options *options, const struct weir_nitro_co
                       "%s: it does not fit, %s MB are missing; see which knobs with -o table\n",
                       weir__plan_command.name,
                       weir__plan_number(weir__plan_mb(weir_plan_missing(budget))).text);
+    if (exit_code != 0)
+        return exit_code;
+    return weir_status_exit_code(weir_plan_fits(budget) ? WEIR_OK : WEIR_LIMIT);
 }
 
 int weir__plan_nitro(struct plan_options *options)
@@ -355,8 +359,7 @@ int weir__plan_nitro(struct plan_options *options)
         status = weir_nitro_plan_make(&config, &options->run, &plan, &error);
     if (status != WEIR_OK)
         return weir_cli_fail(weir__plan_command.name, &error);
-    print(options, &config, &plan);
-    bool fits = weir_plan_fits(options->is_code_bound ? plan.code : plan.documented);
+    int exit_code = print(options, &config, &plan);
     weir_nitro_plan_done(&plan);
-    return weir_status_exit_code(fits ? WEIR_OK : WEIR_LIMIT);
+    return exit_code;
 }

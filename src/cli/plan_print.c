@@ -178,11 +178,17 @@ void weir__plan_print_moves(const struct weir_plan *plan)
     weir_cli_table_print(&table, stdout);
 }
 
-void weir__plan_print_json(json_t *json)
+int weir__plan_print_json(json_t *json)
 {
+    if (json == NULL) {
+        (void)fprintf(stderr, "%s: no JSON: a file's name is not UTF-8, or memory is short\n",
+                      weir__plan_command.name);
+        return weir_status_exit_code(WEIR_INVALID);
+    }
     (void)json_dumpf(json, stdout, JSON_INDENT(2));
     (void)putchar('\n');
     json_decref(json);
+    return 0;
 }
 
 /* --- settings ------------------------------------------------------------------------------ */

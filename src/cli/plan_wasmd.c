@@ -297,7 +297,7 @@ static json_t *trace_json(const struct wasmd *wasmd)
                      (json_int_t)wasmd->trace.full_weight, "replays", replays);
 }
 
-static void print_json(const struct wasmd *wasmd)
+static int print_json(const struct wasmd *wasmd)
 {
     uint64_t add = wasmd->advised_mib > wasmd->now_mib ? wasmd->advised_mib - wasmd->now_mib : 0;
     json_t *everything = wasmd->has_modules
@@ -305,7 +305,7 @@ static void print_json(const struct wasmd *wasmd)
                              : json_null();
     json_t *advised =
         wasmd->advised_mib > 0 ? json_integer((json_int_t)wasmd->advised_mib) : json_null();
-    weir__plan_print_json(json_pack(
+    return weir__plan_print_json(json_pack(
         "{s:s, s:s, s:{s:I, s:b, s:I, s:b}, s:{s:s?, s:s}, s:o, s:o, s:I, s:o, s:o, s:o, s:o}",
         "for", "wasmd", "config", wasmd->config.name, "memory_cache_size", "written_mib",
         (json_int_t)wasmd->config.cache_mib, "is_set", wasmd->config.is_set, "effective_mib",
@@ -376,17 +376,18 @@ int weir__plan_wasmd(const struct plan_options *options)
     struct wasmd wasmd = {.options = options, .growth = WEIR_WASMD_UNKNOWN};
     struct weir_error error = {0};
     enum weir_status status = read_all(&wasmd, &error);
+    int exit_code = 0;
     if (status == WEIR_OK) {
         advise(&wasmd);
         if (options->output == PLAN_JSON)
-            print_json(&wasmd);
+            exit_code = print_json(&wasmd);
         else
             status = print_table(&wasmd, &error);
     }
-    int exit_code = status != WEIR_OK ? weir_cli_fail(command->name, &error)
-                    : wraps(&wasmd) || has_failing_module(&wasmd)
-                        ? weir_status_exit_code(WEIR_LIMIT)
-                        : 0;
+    if (status != WEIR_OK)
+        exit_code = weir_cli_fail(command->name, &error);
+    else if (exit_code == 0 && (wraps(&wasmd) || has_failing_module(&wasmd)))
+        exit_code = weir_status_exit_code(WEIR_LIMIT);
     weir_plan_free(wasmd.plan);
     weir_wasmd_trace_done(&wasmd.trace);
     weir_wasmd_modules_done(&wasmd.modules);
