@@ -48,7 +48,7 @@ static const struct weir_cli_command COMMAND = {
                "variable and no network that is not named here. Sizes: 64MiB; times: 500ms.",
     .options = OPTIONS,
     .examples = "  weir run hello.wasm\n"
-                "  weir run --memory-max 64MiB --timeout 10s --dir .::/work tool.wasm /work/in\n"
+                "  weir run --memory-max 64MiB --timeout 10s --dir .::/data tool.wasm /data/in\n"
                 "  weir run --invoke add adder.wasm 2 3\n"
                 "  weir run --report program.wasm\n",
 };

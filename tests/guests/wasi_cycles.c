@@ -11,10 +11,10 @@ int main(int argc, char **argv)
     char bytes[256];
     struct stat stat_buffer;
     for (long i = 0; i < cycles; i++) {
-        int fd = open("/work/data", O_RDONLY);
+        int fd = open("/data/data", O_RDONLY);
         if (fd < 0 || read(fd, bytes, sizeof bytes) != 5 || close(fd) != 0)
             return 1;
-        if (open("/work/none", O_RDONLY) >= 0 || stat("/work/data", &stat_buffer) != 0)
+        if (open("/data/none", O_RDONLY) >= 0 || stat("/data/data", &stat_buffer) != 0)
             return 2;
     }
     return 0;

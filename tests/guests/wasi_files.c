@@ -22,9 +22,9 @@
 static void check_positions(void)
 {
     char bytes[16];
-    int fd = open("/work/file", O_RDWR | O_CREAT | O_EXCL, 0644);
+    int fd = open("/data/file", O_RDWR | O_CREAT | O_EXCL, 0644);
     CHECK(fd >= 0);
-    CHECK(open("/work/file", O_RDWR | O_CREAT | O_EXCL, 0644) < 0 && errno == EEXIST);
+    CHECK(open("/data/file", O_RDWR | O_CREAT | O_EXCL, 0644) < 0 && errno == EEXIST);
     CHECK(write(fd, "0123456789", 10) == 10);
     CHECK(lseek(fd, 3, SEEK_SET) == 3);
     CHECK(read(fd, bytes, 4) == 4 && memcmp(bytes, "3456", 4) == 0);
@@ -46,12 +46,12 @@ static void check_positions(void)
 static void check_stdio(void)
 {
     char line[64];
-    FILE *file = fopen("/work/text", "w");
+    FILE *file = fopen("/data/text", "w");
     CHECK(file != NULL);
     for (int i = 0; i < 1000; i++)
         CHECK(fprintf(file, "line %d\n", i) > 0);
     CHECK(fclose(file) == 0);
-    file = fopen("/work/text", "a+");
+    file = fopen("/data/text", "a+");
     CHECK(file != NULL);
     CHECK(fputs("last\n", file) >= 0);
     rewind(file);
@@ -66,39 +66,39 @@ static void check_names(void)
 {
     struct stat stat_1, stat_2;
     char target[32];
-    CHECK(mkdir("/work/dir", 0755) == 0);
-    CHECK(mkdir("/work/dir", 0755) < 0 && errno == EEXIST);
-    CHECK(rename("/work/text", "/work/dir/moved") == 0);
-    CHECK(link("/work/dir/moved", "/work/hard") == 0);
-    CHECK(symlink("dir/moved", "/work/soft") == 0);
-    CHECK(readlink("/work/soft", target, sizeof target) == 9 &&
+    CHECK(mkdir("/data/dir", 0755) == 0);
+    CHECK(mkdir("/data/dir", 0755) < 0 && errno == EEXIST);
+    CHECK(rename("/data/text", "/data/dir/moved") == 0);
+    CHECK(link("/data/dir/moved", "/data/hard") == 0);
+    CHECK(symlink("dir/moved", "/data/soft") == 0);
+    CHECK(readlink("/data/soft", target, sizeof target) == 9 &&
           memcmp(target, "dir/moved", 9) == 0);
-    CHECK(stat("/work/soft", &stat_1) == 0 && stat("/work/hard", &stat_2) == 0);
+    CHECK(stat("/data/soft", &stat_1) == 0 && stat("/data/hard", &stat_2) == 0);
     CHECK(stat_1.st_ino == stat_2.st_ino && stat_1.st_nlink == 2);
-    CHECK(lstat("/work/soft", &stat_2) == 0 && S_ISLNK(stat_2.st_mode));
+    CHECK(lstat("/data/soft", &stat_2) == 0 && S_ISLNK(stat_2.st_mode));
     struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 2000, .tv_nsec = 5}};
-    CHECK(utimensat(AT_FDCWD, "/work/hard", times, 0) == 0);
-    CHECK(stat("/work/soft", &stat_1) == 0 && stat_1.st_mtim.tv_sec == 2000);
+    CHECK(utimensat(AT_FDCWD, "/data/hard", times, 0) == 0);
+    CHECK(stat("/data/soft", &stat_1) == 0 && stat_1.st_mtim.tv_sec == 2000);
     CHECK(stat_1.st_mtim.tv_nsec == 5 && stat_1.st_atim.tv_sec == 1000);
-    CHECK(rmdir("/work/dir") < 0 && errno == ENOTEMPTY);
-    CHECK(unlink("/work/dir") < 0 && errno == EISDIR);
-    CHECK(unlink("/work/dir/moved") == 0 && unlink("/work/hard") == 0);
-    CHECK(unlink("/work/soft") == 0 && rmdir("/work/dir") == 0);
-    CHECK(open("/work/none", O_RDONLY) < 0 && errno == ENOENT);
-    CHECK(open("/work/../../etc/passwd", O_RDONLY) < 0 && errno == EPERM);
+    CHECK(rmdir("/data/dir") < 0 && errno == ENOTEMPTY);
+    CHECK(unlink("/data/dir") < 0 && errno == EISDIR);
+    CHECK(unlink("/data/dir/moved") == 0 && unlink("/data/hard") == 0);
+    CHECK(unlink("/data/soft") == 0 && rmdir("/data/dir") == 0);
+    CHECK(open("/data/none", O_RDONLY) < 0 && errno == ENOENT);
+    CHECK(open("/data/../../etc/passwd", O_RDONLY) < 0 && errno == EPERM);
     CHECK(open("/etc/passwd", O_RDONLY) < 0);
 }
 
 static void check_listing(void)
 {
     char path[64];
-    CHECK(mkdir("/work/many", 0755) == 0);
+    CHECK(mkdir("/data/many", 0755) == 0);
     for (int i = 0; i < 500; i++) {
-        snprintf(path, sizeof path, "/work/many/%d", i);
+        snprintf(path, sizeof path, "/data/many/%d", i);
         int fd = open(path, O_WRONLY | O_CREAT, 0644);
         CHECK(fd >= 0 && close(fd) == 0);
     }
-    DIR *dir = opendir("/work/many");
+    DIR *dir = opendir("/data/many");
     CHECK(dir != NULL);
     int count = 0;
     for (struct dirent *entry; (entry = readdir(dir)) != NULL; count++)
@@ -108,10 +108,10 @@ static void check_listing(void)
     CHECK(readdir(dir) != NULL);
     CHECK(closedir(dir) == 0);
     for (int i = 0; i < 500; i++) {
-        snprintf(path, sizeof path, "/work/many/%d", i);
+        snprintf(path, sizeof path, "/data/many/%d", i);
         CHECK(unlink(path) == 0);
     }
-    CHECK(rmdir("/work/many") == 0);
+    CHECK(rmdir("/data/many") == 0);
 }
 
 static void check_time(void)
@@ -141,7 +141,7 @@ int main(void)
     check_names();
     check_listing();
     check_time();
-    CHECK(unlink("/work/file") == 0);
+    CHECK(unlink("/data/file") == 0);
     puts("all is well");
     return 0;
 }

@@ -119,7 +119,7 @@ int main(void)
     (void)snprintf(path, sizeof path, "%s/data", folder);
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     need(fd >= 0 && write(fd, "12345", 5) == 5 && close(fd) == 0, path);
-    host.preopen = (struct weir_wasi_preopen){.guest_path = "/work", .host_path = folder};
+    host.preopen = (struct weir_wasi_preopen){.guest_path = "/data", .host_path = folder};
     need(weir_engine_new(&config, &host.engine, &error) == WEIR_OK, error.message);
     need(weir_linker_new(host.engine, &host.linker, &error) == WEIR_OK, error.message);
     need(weir_wasi_link(host.linker, find, &error) == WEIR_OK, error.message);

@@ -85,7 +85,7 @@ static void prepare(struct program *program, const char *guest)
     program->module = load(guest);
     program->output = tmpfile();
     ck_assert_ptr_nonnull(program->output);
-    program->preopen = (struct weir_wasi_preopen){.guest_path = "/work", .host_path = folder};
+    program->preopen = (struct weir_wasi_preopen){.guest_path = "/data", .host_path = folder};
     program->config.preopens = &program->preopen;
     program->config.preopen_count = 1;
     program->config.stdio_fds[0] = -1;
@@ -173,7 +173,7 @@ END_TEST
 
 START_TEST(cat_copies_files)
 {
-    static const char *const args[] = {"cat", "/work/one", "/work/none", "/work/two"};
+    static const char *const args[] = {"cat", "/data/one", "/data/none", "/data/two"};
     struct program program;
     make_file("one", "first\n");
     make_file("two", "second\n");
@@ -184,13 +184,13 @@ START_TEST(cat_copies_files)
     ck_assert_int_eq(run(&program), WEIR_OK);
     ck_assert_int_eq(program.exit_code, 1);
     ck_assert_str_eq(finish(&program),
-                     "first\ncat: /work/none: No such file or directory\nsecond\n");
+                     "first\ncat: /data/none: No such file or directory\nsecond\n");
 }
 END_TEST
 
 START_TEST(ls_lists)
 {
-    static const char *const args[] = {"ls", "/work"};
+    static const char *const args[] = {"ls", "/data"};
     struct program program;
     char path[128];
     make_file("b", "1234");
