@@ -123,7 +123,8 @@ static enum weir_status set_nitro(struct plan_options *options, char letter, con
         run->arena_count = 0;
         if (strcmp(value, "unset") == 0)
             return WEIR_OK;
-        return set_count("arenas", value, WEIR_NITRO_CPUS_MAX * 8, &run->arena_count, error);
+        return set_count("arenas", value, UINT64_C(8) * WEIR_NITRO_CPUS_MAX, &run->arena_count,
+                         error);
     case CPUS:
         return set_count("cpus", value, WEIR_NITRO_CPUS_MAX, &run->cpus, error);
     case THREADS:

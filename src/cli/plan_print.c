@@ -1,6 +1,7 @@
 /* How plans are shown: numbers, notes, lines as JSON, settings for units and pods. */
 #include "cli/plan_internal.h"
 
+#include "base/check.h"
 #include "base/io.h"
 #include "base/sizes.h"
 
@@ -51,6 +52,7 @@ enum weir_status weir__plan_read_file(const char *path, uint64_t bytes_max, char
         free(bytes);
         return status;
     }
+    WEIR_ASSERT(bytes != NULL);
     bytes[got] = 0;
     *ret_bytes = bytes;
     *ret_size = (size_t)got;

@@ -400,7 +400,8 @@ enum weir_status weir_nitro_config_parse(const char *name, const char *bytes, si
     if (status != WEIR_OK) {
         /* Keys are the file's: a control character in one must not reach a terminal. */
         for (char *c = inner.message; *c != 0; c++)
-            *c = (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c;
+            if ((unsigned char)*c < 0x20 || *c == 0x7f)
+                *c = '?';
         (void)weir_error_set(error, status, WEIR_NO_OFFSET, "%s: %s", name, inner.message);
         weir_error_done(&inner);
         return status;

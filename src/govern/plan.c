@@ -151,7 +151,7 @@ enum weir_status weir_plan_set_cgroup(struct weir_plan *plan, const char *root, 
     if (cgroup == NULL)
         return no_memory(error);
     enum weir_status status = weir_cgroup_find(root, pid, cgroup, error);
-    struct weir_cgroup_binding binding;
+    struct weir_cgroup_binding binding = {0};
     if (status == WEIR_OK &&
         (cgroup->version == WEIR_CGROUP_NONE || !weir_cgroup_binding(root, cgroup, &binding)))
         status = weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
@@ -270,7 +270,8 @@ size_t weir_plan_moves(const struct weir_plan *plan,
         if (can_give(knob) == 0 || place == WEIR_PLAN_MOVES)
             continue;
         size_t last = count < WEIR_PLAN_MOVES ? count++ : count - 1;
-        memmove(best + place + 1, best + place, (last - place) * sizeof best[0]);
+        for (size_t j = last; j > place; j--)
+            best[j] = best[j - 1];
         best[place] = knob;
     }
     for (size_t i = 0; i < count; i++)

@@ -435,7 +435,8 @@ enum weir_status weir_toml_parse(const char *name, const char *bytes, size_t siz
     free(toml);
     /* Keys are the file's: a control character in one must not reach a terminal. */
     for (char *c = own.message; *c != 0; c++)
-        *c = (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c;
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
     weir_error_move(error, &own);
     weir_error_done(&own);
     return status;

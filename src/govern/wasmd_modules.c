@@ -2,6 +2,7 @@
  * like a module is not one; links are not followed. */
 #include "govern/wasmd_plan.h"
 
+#include "base/check.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 
@@ -79,7 +80,7 @@ static int hex_value(char c)
 
 static bool read_checksum(const char *name, uint8_t ret_checksum[32])
 {
-    for (int i = 0; i < 32; i++) {
+    for (size_t i = 0; i < 32; i++) {
         int high = hex_value(name[2 * i]);
         int low = high >= 0 ? hex_value(name[2 * i + 1]) : -1;
         if (low < 0)
@@ -89,6 +90,17 @@ static bool read_checksum(const char *name, uint8_t ret_checksum[32])
     return name[64] == 0 || strcmp(name + 64, ".module") == 0;
 }
 
+static bool grow(struct weir_wasmd_modules *all, size_t *capacity)
+{
+    size_t larger = *capacity * 2 + 256;
+    struct weir_wasmd_module *grown = reallocarray(all->modules, larger, sizeof *grown);
+    if (grown == NULL)
+        return false;
+    all->modules = grown;
+    *capacity = larger;
+    return true;
+}
+
 static enum weir_status add_module(struct walk *walk, const struct weir_wasmd_module *module)
 {
     struct weir_wasmd_modules *all = walk->modules;
@@ -96,16 +108,9 @@ static enum weir_status add_module(struct walk *walk, const struct weir_wasmd_mo
         return weir_error_set(walk->error, WEIR_LIMIT, WEIR_NO_OFFSET,
                               "%.120s has more than %u modules", walk->root,
                               WEIR_WASMD_MODULES_MAX);
-    if (all->module_count == walk->capacity) {
-        size_t capacity = walk->capacity * 2 + 256;
-        struct weir_wasmd_module *grown =
-            reallocarray(all->modules, capacity, sizeof *all->modules);
-        if (grown == NULL)
-            return weir_error_set(walk->error, WEIR_NO_MEMORY, WEIR_NO_OFFSET,
-                                  "no memory for the modules of %.120s", walk->root);
-        all->modules = grown;
-        walk->capacity = capacity;
-    }
+    if (all->module_count == walk->capacity && !grow(all, &walk->capacity))
+        return weir_error_set(walk->error, WEIR_NO_MEMORY, WEIR_NO_OFFSET,
+                              "no memory for the modules of %.120s", walk->root);
     all->modules[all->module_count++] = *module;
     return WEIR_OK;
 }
@@ -211,6 +216,7 @@ static bool is_used(const struct weir_wasmd_folder *folder, const struct weir_wa
 /* Keeps the modules of the newest folder, then sorts both lists. */
 static void finish(struct weir_wasmd_modules *all)
 {
+    WEIR_ASSERT(all->modules != NULL); /* a folder is listed with its first module */
     size_t used = 0;
     for (size_t i = 1; i < all->folder_count; i++)
         if (is_used(&all->folders[i], &all->folders[used]))
@@ -233,17 +239,17 @@ static int open_root(struct weir_io *io, const char *path)
 {
     static const char *const PLACES[] = {"wasm/wasm/cache/modules", "wasm/cache/modules",
                                          "cache/modules"};
-    AUTO_CLOSE top = weir_io_open(io, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+    int top = weir_io_open(io, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
     if (top < 0)
         return top;
     for (size_t i = 0; i < sizeof PLACES / sizeof PLACES[0]; i++) {
         int fd = weir_io_open(io, top, PLACES[i], O_RDONLY | O_DIRECTORY, 0);
-        if (fd >= 0)
+        if (fd >= 0) {
+            (void)weir_io_close(io, top);
             return fd;
+        }
     }
-    int own = top;
-    top = -1;
-    return own;
+    return top;
 }
 
 enum weir_status weir_wasmd_modules_read(const char *path, struct weir_wasmd_modules *ret_modules,
