@@ -22,10 +22,10 @@ def exit_codes(source):
 
 
 def refusals(source):
-    rows = read_table(f"{source}/src/server/refusals.def", "WEIR_REFUSAL", 3)
+    rows = read_table(f"{source}/src/server/refusals.def", "WEIR_REFUSAL", 4)
     assert rows, "refusals.def has no rows"
     by_status = {}
-    for _, name, status, _ in rows:
+    for _, name, status, _, _ in rows:
         if name != "none":
             by_status.setdefault(int(status), []).append(name.replace("_", "\\_"))
     return "\n\n".join(f"*{status}*\n\t{', '.join(names)}"

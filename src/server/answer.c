@@ -57,11 +57,12 @@ static size_t write_failure(struct weir__connection *connection,
     char reason[440], at[200], figures[96] = "", trap[64] = "";
     write_string(reason, sizeof reason, failure->reason);
     write_string(at, sizeof at, failure->at);
+    const char *unit = weir__refusal_unit(failure->refusal);
     if (failure->limit != 0 && failure->used != 0)
-        (void)snprintf(figures, sizeof figures, ",\"limit\":%llu,\"used\":%llu",
-                       (unsigned long long)failure->limit, (unsigned long long)failure->used);
+        (void)snprintf(figures, sizeof figures, ",\"limit_%s\":%llu,\"used_%s\":%llu", unit,
+                       (unsigned long long)failure->limit, unit, (unsigned long long)failure->used);
     else if (failure->limit != 0)
-        (void)snprintf(figures, sizeof figures, ",\"limit\":%llu",
+        (void)snprintf(figures, sizeof figures, ",\"limit_%s\":%llu", unit,
                        (unsigned long long)failure->limit);
     if (failure->trap[0] != 0)
         (void)snprintf(trap, sizeof trap, ",\"trap\":\"%s\"", failure->trap);

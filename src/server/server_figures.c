@@ -14,8 +14,9 @@ const uint64_t weir__latency_bounds_us[WEIR__LATENCY_BUCKETS - 1] = {
 static const struct {
     const char *name;
     unsigned http, retry_s;
+    const char *unit;
 } REFUSALS[WEIR__REFUSAL_COUNT] = {
-#define WEIR_REFUSAL(id, name, http, retry) [WEIR__REFUSAL_##id] = {name, http, retry},
+#define WEIR_REFUSAL(id, name, http, retry, unit) [WEIR__REFUSAL_##id] = {name, http, retry, unit},
 #include "server/refusals.def"
 #undef WEIR_REFUSAL
 };
@@ -33,6 +34,11 @@ unsigned weir__refusal_http(enum weir__refusal refusal)
 unsigned weir__refusal_retry_s(enum weir__refusal refusal)
 {
     return REFUSALS[refusal].retry_s;
+}
+
+const char *weir__refusal_unit(enum weir__refusal refusal)
+{
+    return REFUSALS[refusal].unit;
 }
 
 void weir__fail(struct weir__failure *failure, enum weir__refusal refusal, const char *format, ...)

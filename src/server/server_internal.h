@@ -19,7 +19,7 @@
 #include "server/server.h"
 
 enum weir__refusal {
-#define WEIR_REFUSAL(id, name, http, retry) WEIR__REFUSAL_##id,
+#define WEIR_REFUSAL(id, name, http, retry, unit) WEIR__REFUSAL_##id,
 #include "server/refusals.def"
 #undef WEIR_REFUSAL
     WEIR__REFUSAL_COUNT
@@ -27,6 +27,7 @@ enum weir__refusal {
 const char *weir__refusal_name(enum weir__refusal refusal);
 unsigned weir__refusal_http(enum weir__refusal refusal);
 unsigned weir__refusal_retry_s(enum weir__refusal refusal);
+const char *weir__refusal_unit(enum weir__refusal refusal);
 
 /* Why a request did not get a guest's answer. First report wins, as with weir_error. */
 struct weir__failure {

@@ -34,16 +34,16 @@ def test_each_misbehaviour(server):
 
 def test_reasons(server):
     bomb, _ = refused(server, "/misbehave?bomb", 500, "trap")
-    equal(bomb["limit"], 16 << 20, "the limit that was met")
-    equal(bomb["used"] <= bomb["limit"], True)
+    equal(bomb["limit_bytes"], 16 << 20, "the limit that was met")
+    equal(bomb["used_bytes"] <= bomb["limit_bytes"], True)
     equal("memory was refused" in bomb["reason"], True)
     wild, _ = refused(server, "/misbehave?wild", 500, "trap")
     equal(wild["trap"], "memory_bounds")
-    equal("limit" in wild, False, "a slot that was used before does not remember")
+    equal("limit_bytes" in wild, False, "a slot that was used before does not remember")
     trap, _ = refused(server, "/misbehave?trap", 500, "trap")
     equal((trap["trap"], trap["at"].split()[0]), ("unreachable", "trap"))
     fuel, _ = refused(server, "/fuel?loop", 504, "fuel")
-    equal(fuel["limit"], 1000000)
+    equal(fuel["limit_fuel"], 1000000)
 
 
 def test_started_answers_are_cut(server):
@@ -83,7 +83,7 @@ def test_busy(server):
         if status == 429:
             equal(headers["Retry-After"], "1")
             equal(json.loads(text)["error"], "busy")
-            equal(json.loads(text)["limit"], 4)
+            equal(json.loads(text)["limit_requests"], 4)
             equal(server.get("/hello")[0], 200, "other routes are served")
     equal(429 in statuses, True, "refused while all places are taken")
     for thread in threads:
@@ -93,7 +93,7 @@ def test_busy(server):
 
 def test_body_over_limit(server):
     answer, _ = refused(server, "/hello", 413, "body_too_large", "POST", b"x" * 70000)
-    equal((answer["limit"], answer["used"]), (65536, 70000))
+    equal((answer["limit_bytes"], answer["used_bytes"]), (65536, 70000))
     connection = server.connect()
     connection.request("POST", "/hello", iter([b"y" * 30000] * 5),
                        {"Transfer-Encoding": "chunked"}, encode_chunked=True)
