@@ -7,6 +7,7 @@
 #define WEIR_ENGINE_H
 
 #include <weir/account.h>
+#include <weir/fuel.h>
 #include <weir/value.h>
 
 #ifdef __cplusplus
@@ -22,12 +23,13 @@ enum weir_bounds {
 
 /* Zero-initialise; zero and NULL mean the default named behind each field. */
 struct weir_engine_config {
-    uint32_t features;       /* WEIR_FEATURES_DEFAULT */
-    enum weir_bounds bounds; /* guard */
-    bool has_fuel;           /* compile fuel in */
-    bool no_poll;            /* leave loop polls out: such guests can only be stopped by fuel */
-    const char *artifact_dir; /* none: artifacts live in memory only */
-    uint64_t stack_bytes;     /* of a guest stack, guard not counted: 1 MiB */
+    uint32_t features;                        /* WEIR_FEATURES_DEFAULT */
+    enum weir_bounds bounds;                  /* guard */
+    bool has_fuel;                            /* compile fuel in */
+    const struct weir_fuel_costs *fuel_costs; /* copied; only with has_fuel: the plain table */
+    bool no_poll;              /* leave loop polls out: such guests can only be stopped by fuel */
+    const char *artifact_dir;  /* none: artifacts live in memory only */
+    uint64_t stack_bytes;      /* of a guest stack, guard not counted: 1 MiB */
     uint64_t module_bytes_max; /* 1 GiB */
     struct weir_account *account; /* parent of the engine's own account: host */
 };

@@ -17,8 +17,9 @@ struct weir_artifact_options {
     uint32_t features; /* enum weir_feature */
     uint32_t flags;    /* WEIR_ARTIFACT_* */
     uint64_t cpu_features;
-    char generator[16];     /* "fast" */
-    uint8_t fuel_costs[32]; /* hash of the cost table; zero for the plain one or without fuel */
+    char generator[16];      /* "fast" */
+    uint32_t has_fuel_costs; /* 0: the plain table, and fuel_costs is all zero */
+    struct weir_fuel_costs fuel_costs;
 };
 
 /* SHA-256 over module hash, format and ABI version, build id, options. NO_MEMORY is the only

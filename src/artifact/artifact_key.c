@@ -14,8 +14,9 @@ struct key_input {
     uint8_t build_id[32];
     struct weir_artifact_options options;
 };
-static_assert(sizeof(struct weir_artifact_options) == 4 + 4 + 8 + 16 + 32, "no padding is hashed");
-static_assert(sizeof(struct key_input) == 16 + 32 + 8 + 32 + 64, "no padding is hashed");
+static_assert(sizeof(struct weir_artifact_options) == 4 + 4 + 8 + 16 + 4 + 44,
+              "no padding is hashed");
+static_assert(sizeof(struct key_input) == 16 + 32 + 8 + 32 + 80, "no padding is hashed");
 
 enum weir_status weir_artifact_key(const struct weir_hash *module_hash,
                                    const struct weir_artifact_options *options,

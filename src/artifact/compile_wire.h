@@ -68,7 +68,7 @@ struct weir_compile_reply_wire {
     char message[WEIR_ERROR_MESSAGE_SIZE];
 };
 
-static_assert(sizeof(struct weir_compile_request_wire) == 8 + 32 + 64 + 24 + 8, "no padding");
+static_assert(sizeof(struct weir_compile_request_wire) == 8 + 32 + 80 + 24 + 8, "no padding");
 static_assert(sizeof(struct weir_compile_reply_wire) == 32 + WEIR_ERROR_MESSAGE_SIZE, "no padding");
 
 /* Limits of a job when the caller names none. Memory: tables, code and artifact of dense modules

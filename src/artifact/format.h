@@ -13,6 +13,8 @@
 #include <assert.h>
 #include <stdint.h>
 
+#include <weir/fuel.h>
+
 #define WEIR_ARTIFACT_MAGIC "WEIRART"
 #define WEIR_ARTIFACT_VERSION 1u
 #define WEIR_ARTIFACT_NONE UINT32_MAX
@@ -161,6 +163,8 @@ struct weir_artifact_head {
     uint32_t global_import_count;
     uint32_t start_func; /* WEIR_ARTIFACT_NONE without */
     uint32_t escape_count;
+    uint32_t has_fuel_costs; /* 0: the plain table, or no fuel */
+    struct weir_fuel_costs fuel_costs;
     uint32_t reserved;
     uint64_t image_memory_offset; /* where the image starts in memory 0; page-aligned */
     struct weir_artifact_range types;
@@ -185,7 +189,7 @@ struct weir_artifact_head {
 };
 
 static_assert(sizeof(struct weir_artifact_head) ==
-                  8 + 8 + 8 + 32 + 32 + 16 + 32 + 16 + 40 + 8 + 19 * 8,
+                  8 + 8 + 8 + 32 + 32 + 16 + 32 + 16 + 88 + 8 + 19 * 8,
               "on-disk layout");
 static_assert(sizeof(struct weir_artifact_func) == 32, "on-disk layout");
 static_assert(sizeof(struct weir_artifact_init) == 24, "on-disk layout");

@@ -43,12 +43,32 @@ enum weir_status weir__compile_no_memory(const struct weir_compilation *compilat
                           compilation->budget.limit_bytes, compilation->request->module_bytes);
 }
 
-static bool is_zero(const uint8_t *bytes, size_t size)
+static enum weir_status check_fuel(const struct weir_artifact_options *options,
+                                   struct weir_error *error)
 {
-    for (size_t i = 0; i < size; i++)
-        if (bytes[i] != 0)
-            return false;
-    return true;
+    const struct weir_fuel_costs *costs = &options->fuel_costs;
+    if (options->has_fuel_costs == 0) {
+        static const struct weir_fuel_costs none;
+        if (memcmp(costs, &none, sizeof none) == 0)
+            return WEIR_OK;
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "fuel costs are given but not switched on");
+    }
+    if (options->has_fuel_costs != 1 || (options->flags & WEIR_ARTIFACT_FUEL) == 0 ||
+        costs->points > WEIR_FUEL_BEFORE_ACCOUNTING)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "fuel costs need fuel and a known kind of charge points (%u)",
+                              costs->points);
+    uint32_t highest = 0;
+    for (size_t i = 0; i < WEIR_FUEL_CLASS_COUNT; i++)
+        highest = costs->class_costs[i] > highest ? costs->class_costs[i] : highest;
+    if (highest > WEIR_FUEL_COST_MAX || costs->per_more_local > WEIR_FUEL_LOCAL_COST_MAX)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "fuel costs are at most %u per instruction and %u per local, "
+                              "not %u and %u",
+                              WEIR_FUEL_COST_MAX, WEIR_FUEL_LOCAL_COST_MAX, highest,
+                              costs->per_more_local);
+    return WEIR_OK;
 }
 
 static enum weir_status check_options(const struct weir_artifact_options *options,
@@ -72,10 +92,7 @@ static enum weir_status check_options(const struct weir_artifact_options *option
     if ((options->features & ~known) != 0)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "unknown WebAssembly features 0x%x", options->features & ~known);
-    if (!is_zero(options->fuel_costs, sizeof options->fuel_costs))
-        return weir_error_set(error, WEIR_UNSUPPORTED, WEIR_NO_OFFSET,
-                              "this build has the plain fuel costs and no other");
-    return WEIR_OK;
+    return check_fuel(options, error);
 }
 
 /* A scratch arena of its own for the validator, gone before code is made. */
@@ -95,6 +112,7 @@ static enum weir_status generate(struct weir_compilation *compilation, struct we
     const struct weir_code_options options = {
         .flags = request->options.flags,
         .cpu_features = request->options.cpu_features | weir_cpu_baseline,
+        .fuel_costs = request->options.has_fuel_costs != 0 ? &request->options.fuel_costs : NULL,
         .progress = request->progress,
         .progress_context = request->progress_context,
     };
@@ -123,6 +141,8 @@ static enum weir_status fill_head(struct weir_compilation *compilation, struct w
     head->features = request->options.features;
     head->features_needed = module->features_needed;
     head->options = request->options.flags;
+    head->has_fuel_costs = request->options.has_fuel_costs;
+    head->fuel_costs = request->options.fuel_costs;
     head->func_import_count = module->func_import_count;
     head->table_import_count = module->table_import_count;
     head->memory_import_count = module->memory_import_count;

@@ -54,6 +54,9 @@ enum weir_status weir_engine_new(const struct weir_engine_config *config,
     engine->features = (uint32_t)or_default(config->features, WEIR_FEATURES_DEFAULT);
     engine->bounds = config->bounds;
     engine->has_fuel = config->has_fuel;
+    engine->has_fuel_costs = config->fuel_costs != NULL;
+    if (config->fuel_costs != NULL)
+        engine->fuel_costs = *config->fuel_costs;
     engine->has_poll = !config->no_poll;
     engine->stack_bytes =
         or_default(config->stack_bytes, WEIR_STACK_BYTES_DEFAULT) & ~UINT64_C(4095);

@@ -19,6 +19,8 @@ struct weir_engine {
     uint32_t features;
     enum weir_bounds bounds;
     bool has_fuel;
+    bool has_fuel_costs; /* other than the plain ones */
+    struct weir_fuel_costs fuel_costs;
     bool has_poll;
     uint64_t stack_bytes;
     uint64_t module_bytes_max;

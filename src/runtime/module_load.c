@@ -68,6 +68,10 @@ static enum weir_status check_engine(const struct weir_module *module, struct we
         return weir_error_set(error, WEIR_FOREIGN, WEIR_NO_OFFSET,
                               "the artifact was compiled %s fuel, the engine runs %s it",
                               has_fuel ? "with" : "without", engine->has_fuel ? "with" : "without");
+    if ((head->has_fuel_costs != 0) != engine->has_fuel_costs ||
+        memcmp(&head->fuel_costs, &engine->fuel_costs, sizeof head->fuel_costs) != 0)
+        return weir_error_set(error, WEIR_FOREIGN, WEIR_NO_OFFSET,
+                              "the artifact was compiled with other fuel costs than the engine's");
     if ((head->features_needed & ~engine->features) != 0)
         return weir_error_set(error, WEIR_UNSUPPORTED, WEIR_NO_OFFSET,
                               "the module needs features that are switched off (0x%x)",
@@ -227,7 +231,9 @@ enum weir_status weir_module_new(struct weir_engine *engine, const uint8_t *byte
                              (engine->has_fuel ? WEIR_ARTIFACT_FUEL : 0u) |
                              (engine->has_poll ? WEIR_ARTIFACT_POLL : 0u),
                     .cpu_features = weir_cpu_baseline,
-                    .generator = "fast"},
+                    .generator = "fast",
+                    .has_fuel_costs = engine->has_fuel_costs,
+                    .fuel_costs = engine->fuel_costs},
         .account = engine->account};
     if (config != NULL) {
         job.progress = config->progress;

@@ -38,8 +38,6 @@ struct weir_code {
 
 void weir_code_done(struct weir_code *code);
 
-struct weir_fuel_costs; /* common/fuel.h */
-
 struct weir_code_options {
     uint32_t flags;        /* WEIR_ARTIFACT_* */
     uint64_t cpu_features; /* enum weir_cpu_feature of artifact/cpu.h that code may use */

@@ -5,7 +5,7 @@ const struct weir_fuel_costs weir_fuel_costs_plain = {
     .class_costs =
         {
 #define WEIR_FUEL_CLASS(id, cost, what) [WEIR_FUEL_##id] = (cost),
-#include "compiler/common/fuel_costs.def"
+#include <weir/fuel_costs.def>
 #undef WEIR_FUEL_CLASS
         },
     .points = WEIR_FUEL_AT_BLOCK_ENTRY,

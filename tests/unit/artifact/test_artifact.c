@@ -109,12 +109,13 @@ START_TEST(test_key_covers_everything)
     const struct weir_artifact_options base = {.generator = "fast"};
     struct weir_hash first = key_of(&base, 1), again = key_of(&base, 1);
     ck_assert(weir_hash_equal(&first, &again));
-    struct weir_artifact_options others[] = {base, base, base, base, base};
+    struct weir_artifact_options others[] = {base, base, base, base, base, base};
     others[0].features = 1;
     others[1].flags = WEIR_ARTIFACT_FUEL;
     others[2].cpu_features = WEIR_CPU_AVX2;
     others[3].generator[0] = 's';
-    others[4].fuel_costs[31] = 1;
+    others[4].has_fuel_costs = 1;
+    others[5].fuel_costs.per_more_local = 1;
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         struct weir_hash other = key_of(&others[i], 1);
         ck_assert(!weir_hash_equal(&first, &other));

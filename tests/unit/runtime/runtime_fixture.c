@@ -24,6 +24,10 @@ int fixture_artifact(const struct weir_engine_config *config, const uint8_t *was
                      (config->no_poll ? 0u : WEIR_ARTIFACT_POLL),
             .cpu_features = weir_cpu_baseline,
             .generator = "fast"}};
+    if (config->fuel_costs != NULL) {
+        request.options.has_fuel_costs = 1;
+        request.options.fuel_costs = *config->fuel_costs;
+    }
     uint8_t *bytes = NULL;
     size_t artifact_bytes = 0;
     struct weir_error error = {0};
