@@ -48,36 +48,21 @@ static void print_frames(const struct weir_trap *trap)
         (void)fprintf(stderr, "      and %zu frames more\n", trap->frames_left_out);
 }
 
-static void print_account(const char *label, const char *role, struct weir_account *account)
+static void print_details(const struct weir_error *error)
 {
-    struct weir_account_reading reading;
-    weir_account_read(account, &reading);
-    char name[WEIR_ACCOUNT_NAME_SIZE + 16];
-    (void)snprintf(name, sizeof name, "%s \"%s\"", role, reading.name);
-    if (reading.limit_bytes == WEIR_UNLIMITED)
-        (void)fprintf(stderr, "  %-7s%-24s no limit     used %s\n", label, name,
-                      weir_size_format(reading.used_bytes).text);
-    else
-        (void)fprintf(stderr, "  %-7s%-24s %-9s    used %s, at most %s\n", label, name,
-                      weir_size_format(reading.limit_bytes).text,
-                      weir_size_format(reading.used_bytes).text,
-                      weir_size_format(reading.peak_bytes).text);
+    for (const struct weir_error_detail *d = error->details; d != NULL; d = d->next)
+        (void)fprintf(stderr, "  %s\n", d->text);
 }
 
 /* A guest that was refused memory gets -1 and often ends in a trap of its own making: then the
- * limit is the cause, and is shown. */
-static void print_limits(const struct weir__run *run)
+ * first refusal is the cause, and is shown. */
+static void print_refusal(const struct weir_store *store)
 {
-    struct weir_account_reading reading;
-    struct weir_account *account = weir_store_account(run->store);
-    weir_account_read(account, &reading);
-    if (reading.refused_count == 0)
+    const struct weir_error *refusal = weir_store_refusal(store);
+    if (refusal == NULL)
         return;
-    (void)fprintf(stderr, "  memory was refused %llu times before\n",
-                  (unsigned long long)reading.refused_count);
-    print_account("limit", "store", account);
-    print_account("", "tenant", run->tenant);
-    print_account("", "host", weir_account_host());
+    (void)fprintf(stderr, "  memory was refused before; the first time\n  %s\n", refusal->message);
+    print_details(refusal);
     (void)fprintf(stderr, "  raise it with --memory-max, or see what grew: weir run --report\n");
 }
 
@@ -89,13 +74,12 @@ void weir__run_print_trap(const struct weir__run *run)
     if (trap->cause.message[0] != 0)
         (void)fprintf(stderr, "  %s\n", trap->cause.message);
     print_frames(trap);
-    for (const struct weir_error_detail *d = trap->cause.details; d != NULL; d = d->next)
-        (void)fprintf(stderr, "  %s\n", d->text);
+    print_details(&trap->cause);
     if (trap->code == WEIR_TRAP_FUEL)
         (void)fprintf(stderr, "  --fuel %llu is used up\n", (unsigned long long)run->options->fuel);
     if (trap->code == WEIR_TRAP_DEADLINE)
         (void)fprintf(stderr, "  --timeout %s is over\n",
                       weir_duration_format(run->options->timeout_ns).text);
     if (run->store != NULL)
-        print_limits(run);
+        print_refusal(run->store);
 }
