@@ -2,9 +2,10 @@
  * without a lock, so that loading stays flat however many modules there are.
  *
  * Three levels of 4,096 entries cover 48 bits. Nodes are mapped on demand (their untouched pages
- * cost nothing) and never given back: the kernel reuses addresses, so their number is that of the
- * 16 MiB stretches that ever held code. A reader that finds a range finds it because its own
- * instruction lies inside, so that range's module cannot go away meanwhile.
+ * cost nothing) and never given back; an empty one serves another stretch of addresses. A reader
+ * may hold a node that is being given another stretch: it looks at the stretch after it has read an
+ * entry, and an entry of the new stretch is visible only after the new stretch is. So an entry that
+ * passes is of the page of the reader's own instruction, whose module cannot go away meanwhile.
  */
 #include <pthread.h>
 
@@ -13,93 +14,146 @@
 #define LEVEL_BITS 12
 #define LEVEL_ENTRIES (1u << LEVEL_BITS)
 #define PAGE_BITS 12
+#define LEAF_BITS (PAGE_BITS + LEVEL_BITS) /* a leaf's stretch: 16 MiB */
+#define MIDDLE_BITS (LEAF_BITS + LEVEL_BITS)
 
-struct leaf {
-    _Atomic(const struct weir__code_range *) pages[LEVEL_ENTRIES];
+struct node {
+    _Atomic(const void *) entries[LEVEL_ENTRIES]; /* ranges in leaves, leaves in middles */
+    _Atomic uint64_t stretch;                     /* address >> LEAF_BITS or MIDDLE_BITS */
+    struct node *next_free;
+    uint32_t used; /* entries that are set */
 };
-struct middle {
-    _Atomic(struct leaf *) leaves[LEVEL_ENTRIES];
-};
-static _Atomic(struct middle *) root[LEVEL_ENTRIES];
+static _Atomic(const void *) root[LEVEL_ENTRIES];
+static struct node *free_nodes;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static size_t root_index(uint64_t pc)
+static size_t index_at(uint64_t pc, unsigned bits)
 {
-    return pc >> (PAGE_BITS + 2 * LEVEL_BITS) & (LEVEL_ENTRIES - 1);
+    return pc >> bits & (LEVEL_ENTRIES - 1);
 }
 
-static size_t middle_index(uint64_t pc)
+/* The entry of `pc` in a node for 2^bits bytes, unless the node serves another stretch by now. */
+static const void *read_entry(const struct node *node, uint64_t pc, unsigned bits)
 {
-    return pc >> (PAGE_BITS + LEVEL_BITS) & (LEVEL_ENTRIES - 1);
-}
-
-static size_t leaf_index(uint64_t pc)
-{
-    return pc >> PAGE_BITS & (LEVEL_ENTRIES - 1);
+    const void *entry =
+        atomic_load_explicit(&node->entries[index_at(pc, bits - LEVEL_BITS)], memory_order_acquire);
+    uint64_t stretch = atomic_load_explicit(&node->stretch, memory_order_relaxed);
+    return stretch == pc >> bits ? entry : NULL;
 }
 
 const struct weir__code_range *weir__code_find(uint64_t pc)
 {
     if (pc >> 48 != 0)
         return NULL;
-    struct middle *middle = atomic_load_explicit(&root[root_index(pc)], memory_order_acquire);
+    const struct node *middle =
+        atomic_load_explicit(&root[index_at(pc, MIDDLE_BITS)], memory_order_acquire);
     if (middle == NULL)
         return NULL;
-    struct leaf *leaf =
-        atomic_load_explicit(&middle->leaves[middle_index(pc)], memory_order_acquire);
+    const struct node *leaf = read_entry(middle, pc, MIDDLE_BITS);
     if (leaf == NULL)
         return NULL;
-    const struct weir__code_range *range =
-        atomic_load_explicit(&leaf->pages[leaf_index(pc)], memory_order_acquire);
+    const struct weir__code_range *range = read_entry(leaf, pc, LEAF_BITS);
     if (range == NULL || pc < range->begin || pc >= range->end)
         return NULL;
     return range;
 }
 
-static void *new_node(size_t bytes, struct weir_error *error)
+/* From here on under the lock. */
+static struct node *take_node(uint64_t stretch, struct weir_error *error)
 {
-    struct weir_mapping mapping;
-    if (weir_mapping_new_charged(weir_account_host(), WEIR_KIND_METADATA, bytes, &mapping, error) !=
-        WEIR_OK)
-        return NULL;
-    return mapping.base;
+    struct node *node = free_nodes;
+    if (node != NULL) {
+        free_nodes = node->next_free;
+    } else {
+        struct weir_mapping mapping;
+        if (weir_mapping_new_charged(weir_account_host(), WEIR_KIND_METADATA, sizeof *node,
+                                     &mapping, error) != WEIR_OK)
+            return NULL;
+        node = (struct node *)(void *)mapping.base;
+    }
+    atomic_store_explicit(&node->stretch, stretch, memory_order_relaxed);
+    return node;
 }
 
-/* Under the lock. */
-static struct leaf *leaf_at(uint64_t pc, struct weir_error *error)
+static void give_node(struct node *node)
 {
-    struct middle *middle = atomic_load_explicit(&root[root_index(pc)], memory_order_relaxed);
+    WEIR_ASSERT(node->used == 0);
+    node->next_free = free_nodes;
+    free_nodes = node;
+}
+
+static void set_entry(struct node *node, size_t index, const void *value)
+{
+    bool was_set = atomic_load_explicit(&node->entries[index], memory_order_relaxed) != NULL;
+    atomic_store_explicit(&node->entries[index], value, memory_order_release);
+    node->used += (uint32_t)(value != NULL) - (uint32_t)was_set;
+}
+
+static struct node *middle_at(uint64_t pc)
+{
+    return (struct node *)(uintptr_t)atomic_load_explicit(&root[index_at(pc, MIDDLE_BITS)],
+                                                          memory_order_relaxed);
+}
+
+static struct node *leaf_at(struct node *middle, uint64_t pc)
+{
+    return (struct node *)(uintptr_t)atomic_load_explicit(&middle->entries[index_at(pc, LEAF_BITS)],
+                                                          memory_order_relaxed);
+}
+
+/* Gives back what holds nothing any more on the way to `pc`. */
+static void trim(uint64_t pc)
+{
+    struct node *middle = middle_at(pc);
+    if (middle == NULL)
+        return;
+    struct node *leaf = leaf_at(middle, pc);
+    if (leaf != NULL && leaf->used == 0) {
+        set_entry(middle, index_at(pc, LEAF_BITS), NULL);
+        give_node(leaf);
+    }
+    if (middle->used == 0) {
+        atomic_store_explicit(&root[index_at(pc, MIDDLE_BITS)], NULL, memory_order_release);
+        give_node(middle);
+    }
+}
+
+static struct node *make_leaf(uint64_t pc, struct weir_error *error)
+{
+    struct node *middle = middle_at(pc);
     if (middle == NULL) {
-        middle = new_node(sizeof *middle, error);
+        middle = take_node(pc >> MIDDLE_BITS, error);
         if (middle == NULL)
             return NULL;
-        atomic_store_explicit(&root[root_index(pc)], middle, memory_order_release);
+        atomic_store_explicit(&root[index_at(pc, MIDDLE_BITS)], middle, memory_order_release);
     }
-    struct leaf *leaf =
-        atomic_load_explicit(&middle->leaves[middle_index(pc)], memory_order_relaxed);
+    struct node *leaf = leaf_at(middle, pc);
     if (leaf == NULL) {
-        leaf = new_node(sizeof *leaf, error);
-        if (leaf == NULL)
-            return NULL;
-        atomic_store_explicit(&middle->leaves[middle_index(pc)], leaf, memory_order_release);
+        leaf = take_node(pc >> LEAF_BITS, error);
+        if (leaf != NULL)
+            set_entry(middle, index_at(pc, LEAF_BITS), leaf);
+        else
+            trim(pc);
     }
     return leaf;
 }
 
-/* Under the lock: sets the pages of the range, leaf by leaf; answers
- * the first address that was not reached because a node was refused. */
+/* Sets the pages of the range, leaf by leaf; answers the first address that was not reached because
+ * a node was refused. */
 static uint64_t set_pages(const struct weir__code_range *range,
                           const struct weir__code_range *value, struct weir_error *error)
 {
     uint64_t end = range->end;
     for (uint64_t pc = range->begin; pc < end;) {
-        struct leaf *leaf = leaf_at(pc, error);
+        uint64_t first = pc;
+        struct node *leaf = make_leaf(pc, error);
         if (leaf == NULL)
             return pc;
-        for (size_t i = leaf_index(pc); i < LEVEL_ENTRIES && pc < end; i++) {
-            atomic_store_explicit(&leaf->pages[i], value, memory_order_release);
+        for (size_t i = index_at(pc, PAGE_BITS); i < LEVEL_ENTRIES && pc < end; i++) {
+            set_entry(leaf, i, value);
             pc += UINT64_C(1) << PAGE_BITS;
         }
+        trim(first);
     }
     return end;
 }
