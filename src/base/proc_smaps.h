@@ -24,7 +24,8 @@ enum weir_vma_flag {
     WEIR_VMA_GROWSDOWN = 1u << 4, /* gd */
     WEIR_VMA_LOCKED = 1u << 5,    /* lo */
     WEIR_VMA_DONTDUMP = 1u << 6,  /* dd */
-    WEIR_VMA_UFFD_WP = 1u << 7    /* uw */
+    WEIR_VMA_UFFD_WP = 1u << 7,   /* uw */
+    WEIR_VMA_DONTCOPY = 1u << 8   /* dc: MADV_DONTFORK */
 };
 
 struct weir_vma {
