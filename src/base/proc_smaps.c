@@ -55,7 +55,7 @@ static const struct {
 } vm_flags[] = {
     {"nr", WEIR_VMA_NORESERVE}, {"ac", WEIR_VMA_ACCOUNTED}, {"hg", WEIR_VMA_HUGE},
     {"nh", WEIR_VMA_NO_HUGE},   {"gd", WEIR_VMA_GROWSDOWN}, {"lo", WEIR_VMA_LOCKED},
-    {"dd", WEIR_VMA_DONTDUMP},  {"uw", WEIR_VMA_UFFD_WP}, {"dc", WEIR_VMA_DONTCOPY},
+    {"dd", WEIR_VMA_DONTDUMP},  {"uw", WEIR_VMA_UFFD_WP},   {"dc", WEIR_VMA_DONTCOPY},
 };
 
 /* --- fields -------------------------------------------------------------------------------- */

@@ -28,11 +28,11 @@ enum weir_doctor_class {
 /* How far to believe a class. A sum has the confidence of the least of its rules that gave it a
  * twentieth of its bytes or more. */
 enum weir_doctor_confidence {
-    WEIR_DOCTOR_UNKNOWN,    /* a generic class */
-    WEIR_DOCTOR_GEOMETRY,   /* size and place only */
-    WEIR_DOCTOR_FLAGS,      /* VmFlags and geometry */
-    WEIR_DOCTOR_NAMED,      /* the kernel or the owner wrote a name on it */
-    WEIR_DOCTOR_CONFIRMED,  /* the owner's own structures were found in the memory */
+    WEIR_DOCTOR_UNKNOWN,   /* a generic class */
+    WEIR_DOCTOR_GEOMETRY,  /* size and place only */
+    WEIR_DOCTOR_FLAGS,     /* VmFlags and geometry */
+    WEIR_DOCTOR_NAMED,     /* the kernel or the owner wrote a name on it */
+    WEIR_DOCTOR_CONFIRMED, /* the owner's own structures were found in the memory */
     WEIR_DOCTOR_CONFIDENCE_COUNT
 };
 
@@ -54,12 +54,12 @@ const char *weir_doctor_rule_text(enum weir_doctor_rule rule); /* how it knows *
 
 /* One class of a snapshot. All in bytes. */
 struct weir_doctor_sum {
-    uint64_t rss_bytes;  /* R: resident now (Rss of smaps, or pages of a split area) */
-    uint64_t anon_bytes; /* of those, anonymous: only these are the process's own */
-    uint64_t swap_bytes; /* beside rss_bytes, not in it */
-    uint64_t huge_bytes; /* of rss_bytes, in transparent huge pages */
-    uint64_t space_bytes; /* address space of the areas; not memory */
-    uint64_t count;       /* arenas, stacks, chunks, memories ... else areas */
+    uint64_t rss_bytes;         /* R: resident now (Rss of smaps, or pages of a split area) */
+    uint64_t anon_bytes;        /* of those, anonymous: only these are the process's own */
+    uint64_t swap_bytes;        /* beside rss_bytes, not in it */
+    uint64_t huge_bytes;        /* of rss_bytes, in transparent huge pages */
+    uint64_t space_bytes;       /* address space of the areas; not memory */
+    uint64_t count;             /* arenas, stacks, chunks, memories ... else areas */
     enum weir_doctor_rule rule; /* the rule that gave most of rss_bytes */
     enum weir_doctor_confidence confidence;
     bool is_merged; /* areas of several owners lie in one VMA here, and were divided by guess */
@@ -78,14 +78,14 @@ enum weir_doctor_walk_state {
  * live_bytes, cached_bytes_max bounds them. */
 struct weir_doctor_malloc {
     enum weir_doctor_walk_state state;
-    uint64_t system_bytes;   /* S: from the first chunk to the end of the top chunk, walked heaps */
-    uint64_t live_bytes;     /* L: chunks in use, headers included, walked heaps */
-    uint64_t free_bytes;     /* system - live: free chunks and top chunks */
+    uint64_t system_bytes; /* S: from the first chunk to the end of the top chunk, walked heaps */
+    uint64_t live_bytes;   /* L: chunks in use, headers included, walked heaps */
+    uint64_t free_bytes;   /* system - live: free chunks and top chunks */
     uint64_t free_resident_bytes; /* of free_bytes, pages that are resident and hold nothing else */
-    uint64_t lost_bytes;     /* resident bytes of heaps that could not be walked */
-    uint64_t chunk_count;    /* in use */
+    uint64_t lost_bytes;          /* resident bytes of heaps that could not be walked */
+    uint64_t chunk_count;         /* in use */
     uint64_t free_count;
-    uint64_t heap_count;     /* walked */
+    uint64_t heap_count; /* walked */
     uint64_t cached_bytes_max;
 };
 
@@ -97,7 +97,7 @@ struct weir_doctor_snapshot {
     uint64_t took_ns;    /* how long the snapshot took */
     uint64_t start_time; /* of the process, clock ticks since boot: tells a PID that was reused */
 
-    uint64_t rss_bytes;  /* Σ Rss of smaps */
+    uint64_t rss_bytes; /* Σ Rss of smaps */
     uint64_t pss_bytes;
     uint64_t anon_bytes; /* Σ Anonymous: what a cgroup is charged for this process */
     uint64_t swap_bytes;
@@ -106,10 +106,10 @@ struct weir_doctor_snapshot {
     uint64_t unknown_bytes;    /* rss_bytes of generic classes */
     uint64_t area_count;       /* VMAs */
     uint64_t thread_count;
-    uint64_t cpu_count;        /* that the machine has, configured */
-    uint64_t major_faults;     /* since the process began */
+    uint64_t cpu_count;    /* that the machine has, configured */
+    uint64_t major_faults; /* since the process began */
     uint64_t minor_faults;
-    uint64_t hwm_bytes;        /* VmHWM: the most RSS ever */
+    uint64_t hwm_bytes; /* VmHWM: the most RSS ever */
 
     struct weir_doctor_sum sums[WEIR_DOCTOR_CLASS_COUNT];
     /* Series for a verdict per class c: R = sums[c].rss_bytes; L and S only where they can be seen:
@@ -119,11 +119,11 @@ struct weir_doctor_snapshot {
     uint64_t arena_count; /* arenas; a chain of heaps is one (0: could not be told from heaps) */
 
     /* What was seen of the program itself. */
-    bool is_go;        /* Go build information in the executable */
+    bool is_go; /* Go build information in the executable */
     bool has_glibc, has_musl, has_jemalloc, has_mimalloc, has_tcmalloc, has_v8;
-    bool can_read_memory;  /* process_vm_readv is permitted */
-    bool can_read_pages;   /* /proc/PID/pagemap is readable */
-    bool has_gomemlimit;   /* in its environment, which may be unreadable */
+    bool can_read_memory; /* process_vm_readv is permitted */
+    bool can_read_pages;  /* /proc/PID/pagemap is readable */
+    bool has_gomemlimit;  /* in its environment, which may be unreadable */
     bool has_arena_max;
     bool can_read_environment;
     char gomemlimit[32];
