@@ -3,6 +3,7 @@
 #include "govern/toml_internal.h"
 
 #include "base/check.h"
+#include "base/utf8.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -361,36 +362,16 @@ static enum weir_status read_header(struct weir__toml *toml)
 
 /* --- the file ------------------------------------------------------------------------------ */
 
-/* Length of the UTF-8 sequence at `at`, 0 when there is none. */
-static size_t utf8_size(const unsigned char *at, size_t left)
-{
-    if (at[0] < 0x80)
-        return 1;
-    size_t size = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    if (at[0] < 0xc2 || at[0] > 0xf4 || left < size)
-        return 0;
-    for (size_t i = 1; i < size; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-        (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
-        return 0;
-    return size;
-}
-
 static enum weir_status check_utf8(struct weir__toml *toml)
 {
-    const char *start = toml->at;
-    while (toml->at < toml->end) {
-        size_t size = utf8_size((const unsigned char *)toml->at, (size_t)(toml->end - toml->at));
-        if (size == 0)
-            return weir__toml_fail(toml, "the text is not UTF-8");
+    size_t size = (size_t)(toml->end - toml->at);
+    size_t valid = weir_utf8_valid_prefix((const uint8_t *)toml->at, size);
+    if (valid == size)
+        return WEIR_OK;
+    const char *bad = toml->at + valid;
+    for (; toml->at < bad; toml->at++)
         toml->line += *toml->at == '\n';
-        toml->at += size;
-    }
-    toml->at = start;
-    toml->line = 1;
-    return WEIR_OK;
+    return weir__toml_fail(toml, "the text is not UTF-8");
 }
 
 static enum weir_status read_file(struct weir__toml *toml)

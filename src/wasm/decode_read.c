@@ -2,10 +2,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/utf8.h"
 #include "wasm/decode_internal.h"
 #include "wasm/insn.h"
 #include "wasm/types_text.h"
-#include "wasm/utf8_internal.h"
 
 static uint32_t offset_of(const struct weir_wasm_decoder *d, const uint8_t *at)
 {
@@ -119,7 +119,7 @@ struct weir_wasm_bytes weir__decode_name(struct weir_wasm_decoder *d, const char
     if (name.size > d->module->limits.name_bytes_max)
         weir__decode_fail(d, WEIR_TOO_LARGE, start, "%s of %zu bytes, the limit is %llu", what,
                           name.size, (unsigned long long)d->module->limits.name_bytes_max);
-    size_t valid = weir__utf8_valid_prefix(name.data, name.size);
+    size_t valid = weir_utf8_valid_prefix(name.data, name.size);
     if (d->status == WEIR_OK && valid != name.size)
         weir__decode_fail(d, WEIR_MALFORMED, offset_of(d, name.data + valid),
                           "malformed UTF-8 encoding: %s", what);

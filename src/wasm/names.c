@@ -2,9 +2,9 @@
  * module invalid, so whatever is odd there makes us forget all of it. */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "wasm/leb128_internal.h"
 #include "wasm/names_internal.h"
-#include "wasm/utf8_internal.h"
 
 #define SUBSECTION_FUNCTIONS 1
 
@@ -42,7 +42,7 @@ static bool read_functions(struct weir_cursor cursor, uint32_t func_count,
         struct weir_wasm_bytes name;
         if (weir__leb_u32(&cursor, &index) != WEIR_LEB_OK || index < next || index >= func_count ||
             !read_bytes(&cursor, &name) ||
-            weir__utf8_valid_prefix(name.data, name.size) != name.size)
+            weir_utf8_valid_prefix(name.data, name.size) != name.size)
             return false;
         names[index] = name;
         next = (uint64_t)index + 1;

@@ -6,33 +6,10 @@
  * never follow the last component (unlinkat, mkdirat, renameat, symlinkat, linkat without
  * AT_SYMLINK_FOLLOW). */
 #include "base/check.h"
+#include "base/utf8.h"
 #include "worlds/wasi/wasi_internal.h"
 
 #include <string.h>
-
-/* Well-formed UTF-8: no surrogates, nothing overlong, nothing above 10ffff. */
-static bool is_utf8(const uint8_t *bytes, size_t size)
-{
-    for (size_t at = 0; at < size;) {
-        uint8_t first = bytes[at];
-        size_t length = first < 0x80                    ? 1
-                        : first >= 0xc2 && first < 0xe0 ? 2
-                        : first >= 0xe0 && first < 0xf0 ? 3
-                        : first >= 0xf0 && first < 0xf5 ? 4
-                                                        : 0;
-        if (length == 0 || length > size - at)
-            return false;
-        for (size_t i = 1; i < length; i++) {
-            if ((bytes[at + i] & 0xc0) != 0x80)
-                return false;
-        }
-        if ((first == 0xe0 && bytes[at + 1] < 0xa0) || (first == 0xed && bytes[at + 1] > 0x9f) ||
-            (first == 0xf0 && bytes[at + 1] < 0x90) || (first == 0xf4 && bytes[at + 1] > 0x8f))
-            return false;
-        at += length;
-    }
-    return true;
-}
 
 int weir__wasi_path_get(const struct weir__wasi_call *call, uint32_t address, uint32_t size,
                         struct weir__wasi_path *ret_path)
@@ -48,7 +25,8 @@ int weir__wasi_path_get(const struct weir__wasi_call *call, uint32_t address, ui
         return WASI_E_NOENT;
     if (memchr(ret_path->text, '\0', size) != NULL)
         return WASI_E_INVAL;
-    return is_utf8((const uint8_t *)ret_path->text, size) ? WASI_E_SUCCESS : WASI_E_ILSEQ;
+    bool is_utf8 = weir_utf8_valid_prefix((const uint8_t *)ret_path->text, size) == size;
+    return is_utf8 ? WASI_E_SUCCESS : WASI_E_ILSEQ;
 }
 
 int weir__wasi_open_beneath(struct weir_wasi *wasi, int dir, const char *path, uint64_t flags,

@@ -1,5 +1,5 @@
-/* UTF-8 check; see utf8_internal.h. */
-#include "wasm/utf8_internal.h"
+/* UTF-8 check; see utf8.h. */
+#include "base/utf8.h"
 
 #include "base/bytes.h"
 
@@ -24,7 +24,7 @@ static size_t character_length(const uint8_t *bytes, size_t left)
     return length;
 }
 
-size_t weir__utf8_valid_prefix(const uint8_t *bytes, size_t size)
+size_t weir_utf8_valid_prefix(const uint8_t *bytes, size_t size)
 {
     size_t at = 0;
     while (at < size) {
