@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,35 +42,44 @@ static double start_seconds(unsigned long long start_ticks)
     return now - up + (double)start_ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
+/* Without "." and "..", and without the descriptor it reads them with. */
+static uint64_t count_descriptors(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    uint64_t count = 0;
+    while (folder != NULL && readdir(folder) != NULL)
+        count++;
+    if (folder != NULL)
+        (void)closedir(folder);
+    return count > 3 ? count - 3 : 0;
+}
+
+static void real(struct weir_metrics *metrics, enum weir_metric metric, double value)
+{
+    weir_metrics_family(metrics, metric);
+    weir_metrics_real(metrics, metric, NULL, value);
+}
+
 void weir_metrics_process(struct weir_metrics *metrics)
 {
     char text[1024];
     read_text("/proc/self/stat", text, sizeof text);
     struct rusage usage;
     (void)getrusage(RUSAGE_SELF, &usage);
-    double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-    weir_metrics_family(metrics, "process_cpu_seconds_total", "counter",
-                        "User and system time spent.");
-    weir_metrics_real(metrics, "process_cpu_seconds_total", NULL, cpu);
-    weir_metrics_family(metrics, "process_resident_memory_bytes", "gauge",
-                        "Resident memory as stat says; the equation's RSS is exact.");
-    weir_metrics_value(metrics, "process_resident_memory_bytes", NULL,
-                       stat_field(text, 24) * (uint64_t)sysconf(_SC_PAGESIZE));
-    weir_metrics_family(metrics, "process_virtual_memory_bytes", "gauge",
-                        "Address space; guest memories reserve 4 GiB each.");
-    weir_metrics_value(metrics, "process_virtual_memory_bytes", NULL, stat_field(text, 23));
-    weir_metrics_family(metrics, "process_start_time_seconds", "gauge",
-                        "Start, in seconds since the epoch.");
-    weir_metrics_real(metrics, "process_start_time_seconds", NULL,
-                      start_seconds(stat_field(text, 22)));
-    weir_metrics_family(metrics, "process_threads", "gauge", "Threads.");
-    weir_metrics_value(metrics, "process_threads", NULL, stat_field(text, 20));
-    weir_metrics_family(metrics, "process_major_faults_total", "counter",
-                        "Page faults that read from disk.");
-    weir_metrics_value(metrics, "process_major_faults_total", NULL, stat_field(text, 12));
     struct rlimit limit;
     (void)getrlimit(RLIMIT_NOFILE, &limit);
-    weir_metrics_family(metrics, "process_max_fds", "gauge", "Most descriptors allowed.");
-    weir_metrics_value(metrics, "process_max_fds", NULL, (uint64_t)limit.rlim_cur);
+    real(metrics, WEIR_METRIC_PROCESS_CPU,
+         (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+             (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
+    weir_metrics_single(metrics, WEIR_METRIC_PROCESS_RESIDENT,
+                        stat_field(text, 24) * (uint64_t)sysconf(_SC_PAGESIZE));
+    weir_metrics_single(metrics, WEIR_METRIC_PROCESS_VIRTUAL, stat_field(text, 23));
+    real(metrics, WEIR_METRIC_PROCESS_START, start_seconds(stat_field(text, 22)));
+    weir_metrics_single(metrics, WEIR_METRIC_PROCESS_THREADS, stat_field(text, 20));
+    weir_metrics_single(metrics, WEIR_METRIC_PROCESS_MAJOR_FAULTS, stat_field(text, 12));
+    weir_metrics_single(metrics, WEIR_METRIC_PROCESS_MAX_FDS, (uint64_t)limit.rlim_cur);
+    weir_metrics_single(metrics, WEIR_METRIC_PROCESS_OPEN_FDS, count_descriptors());
+    const struct weir_metrics_label version[] = {{"version", WEIR_VERSION}, {NULL, NULL}};
+    weir_metrics_family(metrics, WEIR_METRIC_BUILD);
+    weir_metrics_value(metrics, WEIR_METRIC_BUILD, version, 1);
 }

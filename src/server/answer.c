@@ -35,6 +35,20 @@ enum MHD_Result weir__answer_text(struct weir__connection *connection, unsigned 
     return queue(connection, status, response, size);
 }
 
+enum MHD_Result weir__answer_owned(struct weir__connection *connection, const char *type,
+                                   char *text, size_t size, void (*release)(void *context),
+                                   void *context)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer_with_free_callback_cls(size, text, release, context);
+    if (response == NULL) {
+        release(context);
+        return MHD_NO;
+    }
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    return queue(connection, 200, response, size);
+}
+
 /* --- refusals ------------------------------------------------------------------------------ */
 
 /* `text` with what JSON does not allow in a string replaced; cut to the buffer. */

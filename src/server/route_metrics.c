@@ -1,9 +1,8 @@
-/* GET /metrics: Prometheus text of the process, the equation, accounts, pools and routes. */
+/* GET /metrics: the process, the equations, accounts, pools and routes, in the form that the Accept
+ * header asks for. */
 #include "server/server_internal.h"
 
 #include "observe/metrics.h"
-
-#include <stdio.h>
 
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
 
@@ -32,7 +31,7 @@ static void add_statuses(struct weir_metrics *metrics, const struct figures_of *
             {"route", of->route}, {"status", NAMES[i]}, {NULL, NULL}};
         uint64_t value = LOAD(of->figures->by_status[i]);
         if (value > 0 || i == 2)
-            weir_metrics_value(metrics, "weir_requests_total", labels, value);
+            weir_metrics_value(metrics, WEIR_METRIC_REQUESTS, labels, value);
     }
 }
 
@@ -45,26 +44,27 @@ static void add_refusals(struct weir_metrics *metrics, const struct figures_of *
             {NULL, NULL}};
         uint64_t value = LOAD(of->figures->refusals[i]);
         if (value > 0)
-            weir_metrics_value(metrics, "weir_refusals_total", labels, value);
+            weir_metrics_value(metrics, WEIR_METRIC_REFUSALS, labels, value);
     }
 }
 
 static void add_latency(struct weir_metrics *metrics, const struct figures_of *of)
 {
-    uint64_t sum = 0;
+    double bounds[WEIR__LATENCY_BUCKETS - 1];
+    uint64_t counts[WEIR__LATENCY_BUCKETS];
     for (int i = 0; i < WEIR__LATENCY_BUCKETS; i++) {
-        char bound[24] = "+Inf";
+        counts[i] = LOAD(of->figures->latency[i]);
         if (i < WEIR__LATENCY_BUCKETS - 1)
-            (void)snprintf(bound, sizeof bound, "%g", (double)weir__latency_bounds_us[i] / 1e6);
-        const struct weir_metrics_label labels[] = {
-            {"route", of->route}, {"le", bound}, {NULL, NULL}};
-        sum += LOAD(of->figures->latency[i]);
-        weir_metrics_value(metrics, "weir_request_seconds_bucket", labels, sum);
+            bounds[i] = (double)weir__latency_bounds_us[i] / 1e6;
     }
+    const struct weir_metrics_buckets buckets = {
+        .bounds = bounds,
+        .counts = counts,
+        .bucket_count = WEIR__LATENCY_BUCKETS,
+        .sum = (double)LOAD(of->figures->latency_sum_ns) / 1e9,
+    };
     const struct weir_metrics_label labels[] = {{"route", of->route}, {NULL, NULL}};
-    weir_metrics_real(metrics, "weir_request_seconds_sum", labels,
-                      (double)LOAD(of->figures->latency_sum_ns) / 1e9);
-    weir_metrics_value(metrics, "weir_request_seconds_count", labels, sum);
+    weir_metrics_histogram(metrics, WEIR_METRIC_REQUEST_SECONDS, labels, &buckets);
 }
 
 static void add_bytes(struct weir_metrics *metrics, const struct figures_of *of)
@@ -73,34 +73,29 @@ static void add_bytes(struct weir_metrics *metrics, const struct figures_of *of)
         {"route", of->route}, {"direction", "in"}, {NULL, NULL}};
     const struct weir_metrics_label out[] = {
         {"route", of->route}, {"direction", "out"}, {NULL, NULL}};
-    weir_metrics_value(metrics, "weir_body_bytes_total", in, LOAD(of->figures->body_bytes));
-    weir_metrics_value(metrics, "weir_body_bytes_total", out, LOAD(of->figures->output_bytes));
+    weir_metrics_value(metrics, WEIR_METRIC_BODY_BYTES, in, LOAD(of->figures->body_bytes));
+    weir_metrics_value(metrics, WEIR_METRIC_BODY_BYTES, out, LOAD(of->figures->output_bytes));
 }
 
 static void add_inline(struct weir_metrics *metrics, const struct figures_of *of)
 {
     const struct weir_metrics_label labels[] = {{"route", of->route}, {NULL, NULL}};
-    weir_metrics_value(metrics, "weir_requests_inline_total", labels,
+    weir_metrics_value(metrics, WEIR_METRIC_REQUESTS_INLINE, labels,
                        LOAD(of->figures->inline_done));
 }
 
 static void add_requests(struct weir_metrics *metrics, const struct weir_server *server)
 {
     static const struct {
-        const char *name, *type, *help;
+        enum weir_metric metric;
         void (*add)(struct weir_metrics *metrics, const struct figures_of *of);
     } FAMILIES[] = {
-        {"weir_requests_total", "counter", "Requests by route and status.", add_statuses},
-        {"weir_refusals_total", "counter", "Requests that got no guest's answer, by reason.",
-         add_refusals},
-        {"weir_request_seconds", "histogram", "From the request's head to its end.", add_latency},
-        {"weir_body_bytes_total", "counter", "Body bytes to and output bytes from guests.",
-         add_bytes},
-        {"weir_requests_inline_total", "counter", "Finished on the event loop's thread.",
-         add_inline},
+        {WEIR_METRIC_REQUESTS, add_statuses},       {WEIR_METRIC_REFUSALS, add_refusals},
+        {WEIR_METRIC_REQUEST_SECONDS, add_latency}, {WEIR_METRIC_BODY_BYTES, add_bytes},
+        {WEIR_METRIC_REQUESTS_INLINE, add_inline},
     };
     for (size_t i = 0; i < sizeof FAMILIES / sizeof FAMILIES[0]; i++) {
-        weir_metrics_family(metrics, FAMILIES[i].name, FAMILIES[i].type, FAMILIES[i].help);
+        weir_metrics_family(metrics, FAMILIES[i].metric);
         struct figures_of of = {0};
         for (size_t j = 0; j < list_figures(server, j, &of); j++)
             FAMILIES[i].add(metrics, &of);
@@ -109,17 +104,11 @@ static void add_requests(struct weir_metrics *metrics, const struct weir_server 
 
 static void add_pools(struct weir_metrics *metrics, const struct weir_server *server)
 {
-    static const char *const NAMES[] = {"weir_pool_in_use",       "weir_pool_warm",
-                                        "weir_pool_takes_total",  "weir_pool_cold_takes_total",
-                                        "weir_pool_resets_total", "weir_pool_busy_total"};
-    static const char *const HELP[] = {"Slots in use.",
-                                       "Slots kept ready.",
-                                       "Slots taken.",
-                                       "Slots made for a request.",
-                                       "Slots cleaned for reuse.",
-                                       "Requests without a slot."};
-    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
-        weir_metrics_family(metrics, NAMES[i], i < 2 ? "gauge" : "counter", HELP[i]);
+    static const enum weir_metric METRICS[] = {WEIR_METRIC_POOL_IN_USE, WEIR_METRIC_POOL_WARM,
+                                               WEIR_METRIC_POOL_TAKES,  WEIR_METRIC_POOL_COLD_TAKES,
+                                               WEIR_METRIC_POOL_RESETS, WEIR_METRIC_POOL_BUSY};
+    for (size_t i = 0; i < sizeof METRICS / sizeof METRICS[0]; i++) {
+        weir_metrics_family(metrics, METRICS[i]);
         for (size_t j = 0; j < server->config->route_count; j++) {
             struct weir_pool_figures figures;
             weir_pool_figures(server->routes[j].pool, &figures);
@@ -127,53 +116,75 @@ static void add_pools(struct weir_metrics *metrics, const struct weir_server *se
                                        figures.cold_takes, figures.resets, figures.busy};
             const struct weir_metrics_label labels[] = {{"route", server->routes[j].config->path},
                                                         {NULL, NULL}};
-            weir_metrics_value(metrics, NAMES[i], labels, values[i]);
+            weir_metrics_value(metrics, METRICS[i], labels, values[i]);
         }
     }
 }
 
 static void add_server(struct weir_metrics *metrics, struct weir_server *server)
 {
-    weir_metrics_family(metrics, "weir_requests_active", "gauge", "Requests in flight.");
-    weir_metrics_value(metrics, "weir_requests_active", NULL, LOAD(server->active));
-    weir_metrics_family(metrics, "weir_connections_total", "counter", "Connections accepted.");
-    weir_metrics_value(metrics, "weir_connections_total", NULL, LOAD(server->connections_total));
-    weir_metrics_family(metrics, "weir_connections", "gauge", "Connections open.");
+    weir_metrics_single(metrics, WEIR_METRIC_REQUESTS_ACTIVE, LOAD(server->active));
+    weir_metrics_single(metrics, WEIR_METRIC_CONNECTIONS_ACCEPTED, LOAD(server->connections_total));
     (void)pthread_mutex_lock(&server->watch.lock);
     uint64_t open = server->watch.connection_count;
     (void)pthread_mutex_unlock(&server->watch.lock);
-    weir_metrics_value(metrics, "weir_connections", NULL, open);
-    weir_metrics_family(metrics, "weir_workers_queued", "gauge", "Guests that wait for a worker.");
+    weir_metrics_single(metrics, WEIR_METRIC_CONNECTIONS, open);
     (void)pthread_mutex_lock(&server->workers.lock);
     uint64_t queued = server->workers.queued;
     (void)pthread_mutex_unlock(&server->workers.lock);
-    weir_metrics_value(metrics, "weir_workers_queued", NULL, queued);
+    weir_metrics_single(metrics, WEIR_METRIC_WORKERS_QUEUED, queued);
+}
+
+static void add_memory(struct weir_metrics *metrics, struct weir_server *server)
+{
+    struct weir_equation equation;
+    uint64_t growth;
+    (void)pthread_mutex_lock(&server->report_lock);
+    bool has_equation = weir_equation_read(&equation, NULL) == WEIR_OK;
+    bool has_growth = weir_growth_read(&growth, NULL) == WEIR_OK;
+    (void)pthread_mutex_unlock(&server->report_lock);
+    if (has_equation)
+        weir_metrics_equation(metrics, &equation);
+    if (has_growth)
+        weir_metrics_single(metrics, WEIR_METRIC_GROWTH, growth);
+    weir_metrics_accounts(metrics, weir_account_host());
+}
+
+/* The page lives until the last byte of it is sent, in charged memory. */
+static void free_page(void *context)
+{
+    struct weir_metrics *page = context;
+    struct weir_account *account = page->account;
+    weir_metrics_done(page);
+    weir_account_free(account, WEIR_KIND_SERVER, page, sizeof *page);
+}
+
+static enum MHD_Result refuse_page(struct weir__connection *connection)
+{
+    weir__fail(&connection->failure, WEIR__REFUSAL_MEMORY, "no memory for the metrics");
+    return weir__answer_failure(connection);
 }
 
 enum MHD_Result weir__page_metrics(struct weir__connection *connection)
 {
     struct weir_server *server = connection->server;
-    struct weir_metrics metrics;
-    struct weir_equation equation;
-    weir_metrics_init(&metrics, server->account);
-    (void)pthread_mutex_lock(&server->report_lock);
-    bool has_equation = weir_equation_read(&equation, NULL) == WEIR_OK;
-    (void)pthread_mutex_unlock(&server->report_lock);
-    weir_metrics_process(&metrics);
-    if (has_equation)
-        weir_metrics_equation(&metrics, &equation);
-    weir_metrics_accounts(&metrics, weir_account_host());
-    add_server(&metrics, server);
-    add_pools(&metrics, server);
-    add_requests(&metrics, server);
-    enum MHD_Result result;
-    if (metrics.status != WEIR_OK) {
-        weir__fail(&connection->failure, WEIR__REFUSAL_MEMORY, "no memory for the metrics");
-        result = weir__answer_failure(connection);
-    } else {
-        result = weir__answer_text(connection, 200, "text/plain; version=0.0.4; charset=utf-8",
-                                   metrics.text, metrics.size, MHD_RESPMEM_MUST_COPY);
+    struct weir_metrics *page =
+        weir_account_alloc(server->account, WEIR_KIND_SERVER, sizeof *page, NULL);
+    if (page == NULL)
+        return refuse_page(connection);
+    const char *accept =
+        MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+    weir_metrics_init(page, server->account, weir_metrics_accepted(accept));
+    weir_metrics_process(page);
+    add_memory(page, server);
+    add_server(page, server);
+    add_pools(page, server);
+    add_requests(page, server);
+    weir_metrics_end(page);
+    if (page->status != WEIR_OK) {
+        free_page(page);
+        return refuse_page(connection);
     }
-    weir_metrics_done(&metrics);
-    return result;
+    return weir__answer_owned(connection, weir_metrics_content_type(page->form), page->text,
+                              page->size, free_page, page);
 }

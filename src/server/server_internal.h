@@ -251,6 +251,10 @@ enum MHD_Result weir__answer_stream(struct weir__request *request);
 enum MHD_Result weir__answer_text(struct weir__connection *connection, unsigned status,
                                   const char *type, char *text, size_t size,
                                   enum MHD_ResponseMemoryMode mode);
+/* 200 with a text that release(context) frees once it is sent, or at once on failure. */
+enum MHD_Result weir__answer_owned(struct weir__connection *connection, const char *type,
+                                   char *text, size_t size, void (*release)(void *context),
+                                   void *context);
 /* Mid-upload, where MHD cannot queue a response: writes one by hand; the connection must end. */
 void weir__answer_raw(struct weir__connection *connection, enum weir__refusal refusal,
                       const char *reason);

@@ -41,7 +41,7 @@ def settle(server, connection):
     while True:
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
-        if "\nweir_requests_active 1\n" in text and "\nweir_connections 1\n" in text:
+        if "\nweir_requests_active 1\n" in text and "\nweir_connections_open 1\n" in text:
             return
         if time.monotonic() > end:
             raise AssertionError("requests or connections are still open")

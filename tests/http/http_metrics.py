@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""GET /metrics of a running host in both forms, read by parsers that are not ours (the Prometheus
+client library's, promtool's linter): the pages agree with each other and with the table."""
+import os
+import subprocess
+import sys
+
+from weir_http import equal, main, skip
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+sys.path.append("/usr/lib/python3/dist-packages")  # for a python3 that is not Debian's own
+import metric_table  # noqa: E402
+
+try:
+    from prometheus_client.openmetrics import parser as openmetrics
+    from prometheus_client import parser as prometheus
+except ImportError:
+    skip("python3-prometheus-client is not installed")
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+METRICS = {metric.family(): metric for metric in metric_table.read(ROOT)[1]}
+
+
+def fetch(server, accept):
+    status, headers, body = server.request("GET", "/metrics", None, {"Accept": accept})
+    equal(status, 200)
+    return headers["Content-Type"], body.decode("utf-8", errors="strict")
+
+
+def families(server, form):
+    if form == OPENMETRICS:
+        kind, text = fetch(server, "application/openmetrics-text")
+        return kind, list(openmetrics.text_string_to_metric_families(text))
+    kind, text = fetch(server, "text/plain")
+    return kind, list(prometheus.text_string_to_metric_families(text))
+
+
+def use_every_route(server):
+    for path in ("/hello", "/echo", "/fuel?loop", "/misbehave?trap", "/nowhere"):
+        server.get(path)
+
+
+def test_the_form_follows_accept(server):
+    for accept, wanted in (("*/*", TEXT), ("application/openmetrics-text", OPENMETRICS),
+                           ("application/openmetrics-text;q=0.1,text/plain", TEXT)):
+        kind, text = fetch(server, accept)
+        equal(kind, wanted, accept)
+        equal(text.endswith("# EOF\n"), wanted == OPENMETRICS, accept)
+    equal(server.get("/metrics")[1]["Content-Type"], TEXT, "no Accept")
+
+
+def test_openmetrics_is_what_the_table_says(server):
+    """The strict parser: names, types, units, buckets, order, the end mark."""
+    use_every_route(server)
+    kind, found = families(server, OPENMETRICS)
+    equal(kind, OPENMETRICS)
+    for family in found:
+        metric = METRICS[family.name]
+        equal((family.type, family.unit, family.documentation),
+              (metric.type, metric.unit, metric.help), family.name)
+        for sample in family.samples:
+            labels = metric.samples()[sample.name]
+            equal(sorted(sample.labels), sorted(labels), sample.name)
+    wanted = sorted(name for name, metric in METRICS.items() if metric.is_on("HOST"))
+    equal(sorted(family.name for family in found), wanted, "the host's metrics")
+
+
+def test_both_forms_have_the_same_samples(server):
+    names = []
+    for form in (TEXT, OPENMETRICS):
+        _, found = families(server, form)
+        names.append(sorted((sample.name, tuple(sorted(sample.labels.items())))
+                            for family in found for sample in family.samples))
+    equal(names[0], names[1])
+    equal(len(set(names[0])), len(names[0]), "every sample once")
+
+
+def test_figures_arrive(server):
+    server.get("/hello")
+    _, found = families(server, OPENMETRICS)
+    values = {(sample.name, sample.labels.get("route")): sample.value
+              for family in found for sample in family.samples
+              if sample.labels.get("status", "2xx") == "2xx"
+              and sample.labels.get("le", "+Inf") == "+Inf"}
+    count = values["weir_requests_total", "/hello"]
+    equal(count >= 1, True)
+    equal(values["weir_request_seconds_bucket", "/hello"], count)
+    equal(values["weir_request_seconds_count", "/hello"], count)
+    equal(values["weir_pool_takes_total", "/hello"] >= count, True)
+    equal(0 < values["weir_page_seconds", None] < 60, True)
+    parts = sum(sample.value for family in found if family.name == "weir_rss_part_bytes"
+                for sample in family.samples)
+    equal(parts, values["weir_rss_bytes", None], "equation (a)")
+
+
+def test_promtool_likes_the_page(server):
+    use_every_route(server)
+    _, text = fetch(server, "text/plain")
+    try:
+        lint = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
+                              text=True)
+    except FileNotFoundError:
+        print("skip: promtool is not installed (package prometheus)")
+        return
+    equal((lint.returncode, lint.stdout + lint.stderr), (0, ""), "promtool check metrics")
+
+
+if __name__ == "__main__":
+    main([test for name, test in list(globals().items()) if name.startswith("test_")])
