@@ -1,6 +1,7 @@
 /* Finding the memory cgroup and reading its levels. The texts are parsed in proc_cgroup_text.c. */
 #include "base/proc_cgroup.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,6 +207,41 @@ enum weir_status weir_cgroup_find(const char *root, const char *pid, struct weir
     return status;
 }
 
+static enum weir_cgroup_version version_of(const struct mounts *mounts, bool is_v1)
+{
+    if (!is_v1)
+        return WEIR_CGROUP_V2;
+    return mounts->has_v2 ? WEIR_CGROUP_HYBRID : WEIR_CGROUP_V1;
+}
+
+/* "x/" is "x", "/" stays. */
+static void cut_slashes(char *path)
+{
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/')
+        path[--end] = '\0';
+}
+
+/* The kernel's own name, in the hierarchy that has the memory controller. */
+static enum weir_status open_name(struct weir_cgroup *cgroup, const struct mounts *mounts,
+                                  const char *name, struct weir_cgroup *ret_cgroup,
+                                  struct weir_error *error)
+{
+    const struct weir_mount *mount = mounts->has_v1 ? &mounts->v1 : &mounts->v2;
+    cgroup->version = version_of(mounts, mounts->has_v1);
+    int length = snprintf(cgroup->path, sizeof cgroup->path, "%s", name);
+    if (length < 0 || (size_t)length >= sizeof cgroup->path)
+        return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET, "the path is too long");
+    cut_slashes(cgroup->path);
+    enum weir_status status = place(cgroup, mount, error);
+    if (status == WEIR_OK && cgroup->approximate)
+        return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
+                              "%.120s is outside of what is mounted at %.80s", name, mount->point);
+    if (status == WEIR_OK)
+        *ret_cgroup = *cgroup;
+    return status;
+}
+
 enum weir_status weir_cgroup_open(const char *root, const char *folder,
                                   struct weir_cgroup *ret_cgroup, struct weir_error *error)
 {
@@ -217,24 +253,29 @@ enum weir_status weir_cgroup_open(const char *root, const char *folder,
     enum weir_status status = read_mounts(root, "self", NULL, NULL, mounts, error);
     if (status != WEIR_OK)
         return status;
+    if (folder[0] != '/' || (!mounts->has_v1 && !mounts->has_v2))
+        return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
+                              folder[0] != '/'
+                                  ? "%.120s is no path of a cgroup: it begins with \"/\""
+                                  : "%.120s: no memory cgroup hierarchy is mounted",
+                              folder);
     bool in_v1 = mounts->has_v1 && is_below(folder, mounts->v1.point);
     bool in_v2 = mounts->has_v2 && is_below(folder, mounts->v2.point);
-    if (!in_v1 && !in_v2)
+    if (!in_v1 && !in_v2) {
+        if (!is_below(folder, "/sys"))
+            return open_name(cgroup, mounts, folder, ret_cgroup, error);
         return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
                               "%.150s is not inside a mounted memory cgroup hierarchy", folder);
+    }
     struct weir_mount *mount = in_v1 ? &mounts->v1 : &mounts->v2;
-    cgroup->version = !in_v1           ? WEIR_CGROUP_V2
-                      : mounts->has_v2 ? WEIR_CGROUP_HYBRID
-                                       : WEIR_CGROUP_V1;
+    cgroup->version = version_of(mounts, in_v1);
     const char *inside = folder + strlen(mount->point);
     int length = snprintf(cgroup->path, sizeof cgroup->path, "%s%s",
                           strcmp(mount->root, "/") == 0 ? "" : mount->root,
                           *inside != '\0' || strcmp(mount->root, "/") != 0 ? inside : "/");
     if (length < 0 || (size_t)length >= sizeof cgroup->path)
         return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET, "the path is too long");
-    size_t end = strlen(cgroup->path); /* "x/" is "x" */
-    while (end > 1 && cgroup->path[end - 1] == '/')
-        cgroup->path[--end] = '\0';
+    cut_slashes(cgroup->path);
     status = place(cgroup, mount, error);
     if (status == WEIR_OK)
         *ret_cgroup = *cgroup;
@@ -250,15 +291,30 @@ struct level_reader {
     char text[STAT_SIZE];
 };
 
+/* The level's folder and what follows it ("/memory.max"); false when it does not fit. */
+static bool level_path(const struct level_reader *reader, const char *rest,
+                       char path[FILE_PATH_SIZE])
+{
+    int wanted =
+        snprintf(path, FILE_PATH_SIZE, "%s%.*s%s", reader->root,
+                 (int)reader->cgroup->folder_lengths[reader->level], reader->cgroup->folder, rest);
+    return wanted >= 0 && (size_t)wanted < FILE_PATH_SIZE;
+}
+
+static bool is_gone(const struct level_reader *reader)
+{
+    char path[FILE_PATH_SIZE];
+    struct stat found;
+    return level_path(reader, "", path) &&
+           weir_io_fstatat(weir_io_system(), AT_FDCWD, path, &found, 0) == -ENOENT;
+}
+
 /* Into reader->text; VALUE when there is a text to look at. */
 static enum weir_figure_state read_file(struct level_reader *reader, const char *name,
                                         size_t *ret_length)
 {
     char path[FILE_PATH_SIZE];
-    int wanted =
-        snprintf(path, sizeof path, "%s%.*s/%s", reader->root,
-                 (int)reader->cgroup->folder_lengths[reader->level], reader->cgroup->folder, name);
-    if (wanted < 0 || (size_t)wanted >= sizeof path)
+    if (!level_path(reader, name, path))
         return WEIR_FIGURE_UNREADABLE;
     switch (weir_proc_file_read(path, reader->text, sizeof reader->text, ret_length, NULL)) {
     case WEIR_OK:
@@ -322,13 +378,13 @@ static void read_v2(struct level_reader *reader, struct weir_cgroup_level *level
         {"oom_kill", LEVEL(events_oom_kill)},
         {NULL, 0},
     };
-    level->limit = read_figure(reader, "memory.max");
-    level->high = read_figure(reader, "memory.high");
-    level->usage = read_figure(reader, "memory.current");
-    level->swap_limit = read_figure(reader, "memory.swap.max");
-    level->swap_usage = read_figure(reader, "memory.swap.current");
-    read_keys(reader, "memory.stat", stat, level);
-    read_keys(reader, "memory.events", events, level);
+    level->limit = read_figure(reader, "/memory.max");
+    level->high = read_figure(reader, "/memory.high");
+    level->usage = read_figure(reader, "/memory.current");
+    level->swap_limit = read_figure(reader, "/memory.swap.max");
+    level->swap_usage = read_figure(reader, "/memory.swap.current");
+    read_keys(reader, "/memory.stat", stat, level);
+    read_keys(reader, "/memory.events", events, level);
 }
 
 /* What v1 prints for "no limit" depends on the page size; nobody has half as much. */
@@ -352,18 +408,18 @@ static void read_v1(struct level_reader *reader, struct weir_cgroup_level *level
         {NULL, 0},
     };
     static const struct key oom[] = {{"oom_kill", LEVEL(events_oom_kill)}, {NULL, 0}};
-    level->limit = v1_limit(read_figure(reader, "memory.limit_in_bytes"));
-    level->usage = read_figure(reader, "memory.usage_in_bytes");
+    level->limit = v1_limit(read_figure(reader, "/memory.limit_in_bytes"));
+    level->usage = read_figure(reader, "/memory.usage_in_bytes");
     level->high.state = WEIR_FIGURE_MISSING;
-    level->swap_limit = v1_limit(read_figure(reader, "memory.memsw.limit_in_bytes"));
-    level->swap_usage = read_figure(reader, "memory.memsw.usage_in_bytes");
-    level->kernel_usage = read_figure(reader, "memory.kmem.usage_in_bytes");
+    level->swap_limit = v1_limit(read_figure(reader, "/memory.memsw.limit_in_bytes"));
+    level->swap_usage = read_figure(reader, "/memory.memsw.usage_in_bytes");
+    level->kernel_usage = read_figure(reader, "/memory.kmem.usage_in_bytes");
     level->events_high.state = WEIR_FIGURE_MISSING;
     level->events_oom.state = WEIR_FIGURE_MISSING;
-    level->events_max = read_figure(reader, "memory.failcnt");
-    read_keys(reader, "memory.oom_control", oom, level);
-    read_keys(reader, "memory.stat", stat, level);
-    struct weir_figure hierarchy = read_figure(reader, "memory.use_hierarchy");
+    level->events_max = read_figure(reader, "/memory.failcnt");
+    read_keys(reader, "/memory.oom_control", oom, level);
+    read_keys(reader, "/memory.stat", stat, level);
+    struct weir_figure hierarchy = read_figure(reader, "/memory.use_hierarchy");
     level->limits_below = hierarchy.state != WEIR_FIGURE_VALUE || hierarchy.value != 0;
 }
 
@@ -376,6 +432,118 @@ void weir_cgroup_read(const char *root, const struct weir_cgroup *cgroup, size_t
         read_v2(&reader, ret_level);
     else
         read_v1(&reader, ret_level);
+    /* Asked last: a folder that goes away in between must not look like one without a limit. */
+    if (ret_level->limit.state == WEIR_FIGURE_MISSING)
+        ret_level->is_gone = is_gone(&reader);
+}
+
+void weir_cgroup_read_pressure(const char *root, const struct weir_cgroup *cgroup, size_t level,
+                               struct weir_pressure *ret_pressure)
+{
+    const struct level_reader reader = {.root = root, .cgroup = cgroup, .level = level};
+    char path[FILE_PATH_SIZE];
+    *ret_pressure = (struct weir_pressure){.state = WEIR_FIGURE_MISSING};
+    if (cgroup->version != WEIR_CGROUP_V2)
+        return;
+    if (level_path(&reader, "/memory.pressure", path))
+        weir_pressure_read_file(path, ret_pressure);
+    else
+        ret_pressure->state = WEIR_FIGURE_UNREADABLE;
+}
+
+/* --- room ---------------------------------------------------------------------------------- */
+
+const char *weir_cgroup_limit_file(const struct weir_cgroup *cgroup)
+{
+    return cgroup->version == WEIR_CGROUP_V2 ? "memory.max" : "memory.limit_in_bytes";
+}
+
+const char *weir_cgroup_usage_file(const struct weir_cgroup *cgroup)
+{
+    return cgroup->version == WEIR_CGROUP_V2 ? "memory.current" : "memory.usage_in_bytes";
+}
+
+const char *weir_cgroup_version_name(enum weir_cgroup_version version)
+{
+    static const char *const NAMES[] = {[WEIR_CGROUP_NONE] = "none",
+                                        [WEIR_CGROUP_V1] = "v1",
+                                        [WEIR_CGROUP_V2] = "v2",
+                                        [WEIR_CGROUP_HYBRID] = "hybrid"};
+    return NAMES[version];
+}
+
+static struct weir_room room_without(enum weir_room_state state, enum weir_figure_state why,
+                                     const char *file)
+{
+    return (struct weir_room){.state = state, .why = why, .file = file};
+}
+
+/* Without a limit file: no limit where a cgroup has none of the files, else something is wrong. */
+static struct weir_room room_without_limit(const struct weir_cgroup *cgroup, size_t level,
+                                           const struct weir_cgroup_level *figures)
+{
+    bool is_top = level + 1 == cgroup->level_count;
+    bool is_plain = cgroup->version == WEIR_CGROUP_V2 || is_top;
+    enum weir_room_state state = is_plain && figures->usage.state == WEIR_FIGURE_MISSING
+                                     ? WEIR_ROOM_UNLIMITED
+                                     : WEIR_ROOM_UNKNOWN;
+    return room_without(state, WEIR_FIGURE_MISSING, weir_cgroup_limit_file(cgroup));
+}
+
+static void measure(struct weir_room *room, const struct weir_cgroup_level *figures,
+                    uint64_t reclaimable_bytes)
+{
+    room->has_figures = true;
+    room->limit_bytes = figures->limit.value;
+    room->usage_bytes = figures->usage.value;
+    /* The two files are read one after the other: the cache may be the larger one. */
+    room->reclaimable_bytes =
+        reclaimable_bytes < room->usage_bytes ? reclaimable_bytes : room->usage_bytes;
+    room->used_bytes = room->usage_bytes - room->reclaimable_bytes;
+    if (room->limit_bytes > room->used_bytes)
+        room->headroom_bytes = room->limit_bytes - room->used_bytes;
+}
+
+/* A limit and a usage are given; what can be reclaimed may not be. */
+static struct weir_room room_with_limit(const struct weir_cgroup_level *figures)
+{
+    struct weir_room room = room_without(WEIR_ROOM_VALUE, WEIR_FIGURE_VALUE, "");
+    const struct weir_figure active = figures->active_file, inactive = figures->inactive_file;
+    uint64_t reclaimable_bytes = 0;
+    if (active.state == WEIR_FIGURE_VALUE && inactive.state == WEIR_FIGURE_VALUE &&
+        weir_add_u64(active.value, inactive.value, &reclaimable_bytes)) {
+        measure(&room, figures, reclaimable_bytes);
+        return room;
+    }
+    room = room_without(WEIR_ROOM_UNKNOWN, WEIR_FIGURE_MALFORMED, "memory.stat");
+    if (active.state != WEIR_FIGURE_VALUE && active.state != WEIR_FIGURE_MAX)
+        room.why = active.state;
+    else if (inactive.state != WEIR_FIGURE_VALUE && inactive.state != WEIR_FIGURE_MAX)
+        room.why = inactive.state;
+    measure(&room, figures, 0);
+    return room;
+}
+
+struct weir_room weir_cgroup_room(const struct weir_cgroup *cgroup, size_t level,
+                                  const struct weir_cgroup_level *figures)
+{
+    if (figures->is_gone)
+        return room_without(WEIR_ROOM_UNKNOWN, WEIR_FIGURE_MISSING, "");
+    if (level != 0 && !figures->limits_below)
+        return room_without(WEIR_ROOM_UNLIMITED, WEIR_FIGURE_VALUE, "memory.use_hierarchy");
+    if (figures->limit.state == WEIR_FIGURE_MAX)
+        return room_without(WEIR_ROOM_UNLIMITED, WEIR_FIGURE_MAX, weir_cgroup_limit_file(cgroup));
+    if (figures->limit.state == WEIR_FIGURE_MISSING)
+        return room_without_limit(cgroup, level, figures);
+    if (figures->limit.state != WEIR_FIGURE_VALUE)
+        return room_without(WEIR_ROOM_UNKNOWN, figures->limit.state,
+                            weir_cgroup_limit_file(cgroup));
+    if (figures->usage.state != WEIR_FIGURE_VALUE) /* "max" is no usage */
+        return room_without(WEIR_ROOM_UNKNOWN,
+                            figures->usage.state == WEIR_FIGURE_MAX ? WEIR_FIGURE_MALFORMED
+                                                                    : figures->usage.state,
+                            weir_cgroup_usage_file(cgroup));
+    return room_with_limit(figures);
 }
 
 bool weir_cgroup_binding(const char *root, const struct weir_cgroup *cgroup,
@@ -385,22 +553,11 @@ bool weir_cgroup_binding(const char *root, const struct weir_cgroup *cgroup,
     for (size_t i = 0; i < cgroup->level_count; i++) {
         struct weir_cgroup_level level;
         weir_cgroup_read(root, cgroup, i, &level);
-        if (level.limit.state != WEIR_FIGURE_VALUE || level.usage.state != WEIR_FIGURE_VALUE ||
-            (i != 0 && !level.limits_below))
+        struct weir_room room = weir_cgroup_room(cgroup, i, &level);
+        if (!room.has_figures || (found && room.headroom_bytes >= ret_binding->headroom_bytes))
             continue;
-        uint64_t usage = level.usage.value;
-        uint64_t cache = 0;
-        if (level.active_file.state == WEIR_FIGURE_VALUE &&
-            level.inactive_file.state == WEIR_FIGURE_VALUE &&
-            !weir_add_u64(level.active_file.value, level.inactive_file.value, &cache))
-            cache = usage;
-        if (cache > usage)
-            cache = usage;
-        uint64_t held = usage - cache;
-        uint64_t headroom = level.limit.value > held ? level.limit.value - held : 0;
-        if (found && headroom >= ret_binding->headroom_bytes)
-            continue;
-        *ret_binding = (struct weir_cgroup_binding){i, level.limit.value, usage, cache, headroom};
+        *ret_binding = (struct weir_cgroup_binding){i, room.limit_bytes, room.usage_bytes,
+                                                    room.reclaimable_bytes, room.headroom_bytes};
         found = true;
     }
     return found;

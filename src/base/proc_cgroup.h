@@ -13,25 +13,13 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/proc_pressure.h"
 
 enum weir_cgroup_version {
     WEIR_CGROUP_NONE,  /* no memory controller that can be seen */
     WEIR_CGROUP_V1,    /* memory in v1, no v2 mounted */
     WEIR_CGROUP_V2,    /* memory in v2 */
     WEIR_CGROUP_HYBRID /* memory in v1, v2 mounted beside it */
-};
-
-enum weir_figure_state {
-    WEIR_FIGURE_VALUE,
-    WEIR_FIGURE_MAX,     /* "max", or v1's page-rounded 2^63 - 1: no limit here */
-    WEIR_FIGURE_MISSING, /* no such file or line (the root cgroup has no memory.max) */
-    WEIR_FIGURE_MALFORMED,
-    WEIR_FIGURE_UNREADABLE /* permission, I/O error */
-};
-
-struct weir_figure {
-    enum weir_figure_state state;
-    uint64_t value; /* of VALUE only */
 };
 
 /* One cgroup. What a version does not have is MISSING. */
@@ -47,6 +35,7 @@ struct weir_cgroup_level {
     /* Of memory.events (v1: failcnt as max, oom_kill of memory.oom_control). */
     struct weir_figure events_high, events_max, events_oom, events_oom_kill;
     bool limits_below; /* v1 without use_hierarchy limits itself only; else true */
+    bool is_gone;      /* the folder is not there: removed, or not made yet */
 };
 
 #define WEIR_CGROUP_PATH_SIZE 4096
@@ -66,7 +55,9 @@ struct weir_cgroup {
 /* `pid` is "self" or a number. NOT_FOUND without such a process; MALFORMED; version NONE is OK. */
 enum weir_status weir_cgroup_find(const char *root, const char *pid, struct weir_cgroup *ret_cgroup,
                                   struct weir_error *error) WEIR_MUST_USE;
-/* As above for a folder that is given ("/sys/fs/cgroup/memory/x"), up to its mount. */
+/* As above for a folder that is given ("/sys/fs/cgroup/memory/x"), up to its mount; or for a name
+ * as the kernel writes it ("/system.slice/x", v1's memory hierarchy before v2). It need not
+ * exist yet. Paths in /sys are always folders. */
 enum weir_status weir_cgroup_open(const char *root, const char *folder,
                                   struct weir_cgroup *ret_cgroup, struct weir_error *error)
     WEIR_MUST_USE;
@@ -75,8 +66,44 @@ enum weir_status weir_cgroup_open(const char *root, const char *folder,
 void weir_cgroup_read(const char *root, const struct weir_cgroup *cgroup, size_t level,
                       struct weir_cgroup_level *ret_level);
 
-/* The level with the least room between usage and limit; usage counts without what the kernel can
- * drop at once (active_file + inactive_file). False when no level has both figures. */
+/* What a level says about the room under its limit.
+ *
+ *   VALUE      limit and usage are numbers; the figures below count.
+ *   UNLIMITED  nothing limits this level: `why` MAX is "max" (or v1's 2^63), MISSING is a cgroup
+ *              without the files: the root, or v2 where the memory controller is not enabled.
+ *   UNKNOWN    there is or may be a limit, but `file` could not be used: `why` says how.
+ *
+ * A folder that is gone is UNKNOWN with file "". A level above that does not limit what is below
+ * it (v1 without use_hierarchy) is UNLIMITED with `file` memory.use_hierarchy.
+ */
+enum weir_room_state {
+    WEIR_ROOM_VALUE,
+    WEIR_ROOM_UNLIMITED,
+    WEIR_ROOM_UNKNOWN
+};
+struct weir_room {
+    enum weir_room_state state;
+    enum weir_figure_state why;
+    const char *file; /* static */
+    bool has_figures; /* of VALUE; also where memory.stat alone is unknown: nothing reclaimable */
+    uint64_t limit_bytes;
+    uint64_t usage_bytes;
+    uint64_t reclaimable_bytes; /* active_file + inactive_file, at most the usage */
+    uint64_t used_bytes;        /* usage without reclaimable */
+    uint64_t headroom_bytes;    /* limit without used; 0 when more is used */
+};
+struct weir_room weir_cgroup_room(const struct weir_cgroup *cgroup, size_t level,
+                                  const struct weir_cgroup_level *figures);
+
+/* Whether usage - (active_file + inactive_file) >= limit - free_limit, without overflow: a free
+ * limit of the whole limit or more is always met. */
+static inline bool weir_room_is_short(const struct weir_room *room, uint64_t free_limit_bytes)
+{
+    return room->headroom_bytes <= free_limit_bytes;
+}
+
+/* The level with the least room between usage and limit, of those that have figures; usage counts
+ * without what the kernel can drop at once. False when there is no such level. */
 struct weir_cgroup_binding {
     size_t level;
     uint64_t limit_bytes;
@@ -86,6 +113,15 @@ struct weir_cgroup_binding {
 };
 bool weir_cgroup_binding(const char *root, const struct weir_cgroup *cgroup,
                          struct weir_cgroup_binding *ret_binding);
+
+/* Files' names in this version: "memory.max" or "memory.limit_in_bytes" … */
+const char *weir_cgroup_limit_file(const struct weir_cgroup *cgroup);
+const char *weir_cgroup_usage_file(const struct weir_cgroup *cgroup);
+const char *weir_cgroup_version_name(enum weir_cgroup_version version); /* "v1", "none" … */
+
+/* memory.pressure of a level (v2 only); MISSING where the kernel has none. */
+void weir_cgroup_read_pressure(const char *root, const struct weir_cgroup *cgroup, size_t level,
+                               struct weir_pressure *ret_pressure);
 
 /* --- the texts, for tests and fuzzing ------------------------------------------------------ */
 

@@ -36,4 +36,35 @@
 /* A trace is simulated in memory, 16 bytes an access: 64 MiB. */
 #define WEIR_WASMD_ACCESSES_MAX (4u << 20)
 
+/* The file that binds, in answers and metrics: a cgroup's folder and a file's name; a longer path
+ * keeps its end. */
+#define WEIR_GOVERN_BINDING_SIZE 512u
+/* Why a reading is not known: the path that failed and how. */
+#define WEIR_GOVERN_REASON_SIZE 256u
+#define WEIR_REFUSAL_JSON_SIZE 4096u /* a binding, each byte escaped, and ten figures */
+
+/* Changes of state a minute. Three are the least that let a trigger go back to normal: one out, two
+ * kept for `unknown` and `pressed`. */
+#define WEIR_TRIGGER_TRANSITIONS_MIN 3u
+#define WEIR_TRIGGER_TRANSITIONS_DEFAULT 12u
+#define WEIR_TRIGGER_TRANSITIONS_MAX 60u
+/* The band between entering and leaving by default: an eighth of the free limit, and not less than
+ * what a usage figure of the kernel is late by (64 pages a CPU on large machines). */
+#define WEIR_TRIGGER_BAND_SHARE 8u
+#define WEIR_TRIGGER_BAND_MIN (UINT64_C(16) << 20)
+
+/* Ladders of five rungs are planned; services of a host and guards of a node are few. */
+#define WEIR_GOVERNOR_ACTIONS_MAX 8u
+#define WEIR_GOVERNOR_TASKS_MAX 16u
+/* A task that cannot be paused or resumed is asked again so often. */
+#define WEIR_TASK_RETRY_NS UINT64_C(1000000000)
+
+/* Second signals. PSI: a tenth of the last 10 s in which no task could go on is far above what
+ * reading a working set from disk makes and far below oomd's 60 % for 30 s. Swap: oomd's 90 %. */
+#define WEIR_SIGNAL_PSI_FULL_BP 1000u
+#define WEIR_SIGNAL_SWAP_PERCENT 90u
+
+/* Injected figures: ten lines. */
+#define WEIR_INJECTED_BYTES_MAX 4096u
+
 #endif
