@@ -1,6 +1,6 @@
 /* The module "spectest" that the suite's scripts import from, as the reference interpreter has it:
- * functions that print (here: do nothing), four globals, a table of 10 to 20, a memory of 1 to 2.
- */
+ * functions that print (here: do nothing), four globals, tables of 10 to 20 with either index type,
+ * a memory of 1 to 2. */
 #include <stdlib.h>
 
 #include "spec.h"
@@ -70,16 +70,24 @@ static void define_globals(struct weir_linker *linker, struct weir_store *store)
     }
 }
 
+static void define_table(struct weir_linker *linker, struct weir_store *store, const char *name,
+                         bool is_64)
+{
+    struct weir_error error = {0};
+    struct weir_extern item = {.kind = WEIR_EXTERN_TABLE};
+    const struct weir_limits table = {.min = 10, .max = 20, .has_max = true, .is_64 = is_64};
+    must(weir_table_new(store, WEIR_TYPE_FUNCREF, &table, &item.table, &error), &error);
+    must(weir_linker_define(linker, store, "spectest", name, &item, &error), &error);
+}
+
 void spec_host_define(struct weir_linker *linker, struct weir_store *store)
 {
     define_functions(linker);
     define_globals(linker, store);
+    define_table(linker, store, "table", false);
+    define_table(linker, store, "table64", true);
     struct weir_error error = {0};
-    struct weir_extern item = {.kind = WEIR_EXTERN_TABLE};
-    const struct weir_limits table = {.min = 10, .max = 20, .has_max = true};
-    must(weir_table_new(store, WEIR_TYPE_FUNCREF, &table, &item.table, &error), &error);
-    must(weir_linker_define(linker, store, "spectest", "table", &item, &error), &error);
-    item.kind = WEIR_EXTERN_MEMORY;
+    struct weir_extern item = {.kind = WEIR_EXTERN_MEMORY};
     const struct weir_limits memory = {.min = 1, .max = 2, .has_max = true};
     must(weir_memory_new(store, &memory, &item.memory, &error), &error);
     must(weir_linker_define(linker, store, "spectest", "memory", &item, &error), &error);
