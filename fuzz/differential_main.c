@@ -2,12 +2,13 @@
  * one line per test of each: "SEED guard|explicit|metered tN VALUE|TRAP MEMORY". The modules go to
  * a folder for the other engine.
  *
- *     differential_run FOLDER FIRST_SEED COUNT [STEPS ...]
+ *     differential_run FEATURES FOLDER FIRST_SEED COUNT [STEPS ...]
  *
- * STEPS makes function 0, 1 ... smaller (wasm_gen.h), to find what a difference hangs on. */
+ * FEATURES, by commas, is what modules may need beyond WebAssembly 2.0 ("none": nothing). STEPS makes function 0, 1 ... smaller (wasm_gen.h), to find what a difference hangs on. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "module_run.h"
 
@@ -43,21 +44,31 @@ static void print_outcome(uint64_t seed, const char *form, const struct run_outc
     }
 }
 
+static struct gen_options parse_features(const char *names)
+{
+    return (struct gen_options){.has_tail_calls = strstr(names, "tail-calls") != NULL,
+                                .has_memory64 = strstr(names, "memory64") != NULL,
+                                .has_table64 = strstr(names, "table64") != NULL,
+                                .has_multi_memory = strstr(names, "multi-memory") != NULL};
+}
+
 int main(int argc, char **argv)
 {
-    struct gen_options options = {.has_tail_calls = 1};
-    if (argc < 4 || argc > 4 + GEN_FUNCS_MAX) {
-        (void)fprintf(stderr, "usage: differential_run FOLDER FIRST_SEED COUNT [STEPS ...]\n");
+    if (argc < 5 || argc > 5 + GEN_FUNCS_MAX) {
+        (void)fprintf(stderr,
+                      "usage: differential_run FEATURES FOLDER FIRST_SEED COUNT [STEPS ...]\n");
         return 2;
     }
-    for (int i = 4; i < argc; i++)
-        options.steps[i - 4] = (int)strtol(argv[i], NULL, 10);
-    uint64_t first = strtoull(argv[2], NULL, 10);
-    uint64_t count = strtoull(argv[3], NULL, 10);
+    struct gen_options options = parse_features(argv[1]);
+    for (int i = 5; i < argc; i++)
+        options.steps[i - 5] = (int)strtol(argv[i], NULL, 10);
+    const char *folder = argv[2];
+    uint64_t first = strtoull(argv[3], NULL, 10);
+    uint64_t count = strtoull(argv[4], NULL, 10);
     for (uint64_t seed = first; seed < first + count; seed++) {
         size_t size = 0;
         uint8_t *module = gen_module(NULL, 0, seed, &options, &size);
-        write_module(argv[1], seed, module, size);
+        write_module(folder, seed, module, size);
         for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
             struct run_outcome outcome;
             run_module(module, size, &forms[i].options, &outcome);

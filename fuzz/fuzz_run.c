@@ -23,7 +23,8 @@ static bool is_same(const char *a, const char *b)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct gen_options options = {.has_tail_calls = 1};
+    static const struct gen_options options = {
+        .has_tail_calls = 1, .has_memory64 = 1, .has_table64 = 1, .has_multi_memory = 1};
     size_t module_size = 0;
     uint8_t *module = gen_module(data, size, 0, &options, &module_size);
     struct run_outcome first;

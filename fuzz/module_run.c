@@ -12,6 +12,10 @@
 #include "artifact/cpu.h"
 #include "compiler/compiler.h"
 
+#define FEATURES                                                                                   \
+    (WEIR_FEATURES_DEFAULT | WEIR_FEATURE_MULTI_MEMORY | WEIR_FEATURE_MEMORY64 |                   \
+     WEIR_FEATURE_TABLE64)
+
 static void expect(enum weir_status status, const char *what, const struct weir_error *error)
 {
     if (status == WEIR_OK)
@@ -60,7 +64,7 @@ static int compile(const uint8_t *bytes, size_t size, const struct run_options *
         .module = bytes,
         .module_bytes = size,
         .options = {
-            .features = WEIR_FEATURES_DEFAULT,
+            .features = FEATURES,
             .flags =
                 (options->bounds == WEIR_BOUNDS_EXPLICIT ? WEIR_ARTIFACT_EXPLICIT_BOUNDS : 0u) |
                 (options->has_fuel ? WEIR_ARTIFACT_FUEL : 0u) |
@@ -78,17 +82,23 @@ static int compile(const uint8_t *bytes, size_t size, const struct run_options *
     return fd;
 }
 
-static uint64_t memory_hash(struct weir_memory *memory)
+/* Of the memories exported as "m", "n" …, one behind the other. */
+static uint64_t memory_hash(struct weir_instance *instance)
 {
-    uint64_t size = weir_memory_bytes(memory);
-    uint8_t *bytes = malloc(size);
-    if (bytes == NULL || weir_memory_read(memory, 0, bytes, size) != WEIR_OK)
-        abort();
+    uint64_t total = 0;
     uint32_t low = 2166136261u;
-    for (uint64_t i = 0; i < size; i++)
-        low = (low ^ bytes[i]) * 16777619u;
-    free(bytes);
-    return size << 32 | low;
+    struct weir_extern item;
+    for (char name = 'm'; weir_instance_export(instance, &name, 1, &item) == WEIR_OK; name++) {
+        uint64_t size = weir_memory_bytes(item.memory);
+        uint8_t *bytes = malloc(size);
+        if (bytes == NULL || weir_memory_read(item.memory, 0, bytes, size) != WEIR_OK)
+            abort();
+        for (uint64_t i = 0; i < size; i++)
+            low = (low ^ bytes[i]) * 16777619u;
+        free(bytes);
+        total += size;
+    }
+    return total << 32 | low;
 }
 
 static void run_tests(struct weir_store *store, struct weir_instance *instance,
@@ -96,8 +106,6 @@ static void run_tests(struct weir_store *store, struct weir_instance *instance,
 {
     static struct weir_trap trap;
     struct weir_error error = {0};
-    struct weir_extern memory;
-    expect(weir_instance_export(instance, "m", 1, &memory), "memory", &error);
     for (unsigned i = 0; i < GEN_TESTS; i++) {
         char name[3] = {'t', (char)('0' + i), '\0'};
         struct weir_extern item;
@@ -111,7 +119,7 @@ static void run_tests(struct weir_store *store, struct weir_instance *instance,
             expect(status, "call", &error);
             outcome->values[i] = result.i64;
         }
-        outcome->hashes[i] = memory_hash(memory.memory);
+        outcome->hashes[i] = memory_hash(instance);
     }
 }
 
@@ -121,6 +129,7 @@ void run_module(const uint8_t *bytes, size_t size, const struct run_options *opt
     static const enum weir_type params[] = {WEIR_TYPE_I32, WEIR_TYPE_I64};
     static const struct weir_func_type type = {params, 2, params + 1, 1};
     struct weir_engine_config config = {
+        .features = FEATURES,
         .bounds = options->bounds, .has_fuel = options->has_fuel, .no_poll = options->no_poll};
     struct weir_error error = {0};
     struct weir_engine *engine = NULL;

@@ -57,11 +57,16 @@ void gen_byte(struct gen_buf *buf, unsigned byte)
     buf->bytes[buf->size++] = (uint8_t)byte;
 }
 
-void gen_u32(struct gen_buf *buf, uint32_t value)
+void gen_u64(struct gen_buf *buf, uint64_t value)
 {
     for (; value >= 0x80; value >>= 7)
-        gen_byte(buf, (value & 0x7f) | 0x80);
-    gen_byte(buf, value);
+        gen_byte(buf, (unsigned)(value & 0x7f) | 0x80);
+    gen_byte(buf, (unsigned)value);
+}
+
+void gen_u32(struct gen_buf *buf, uint32_t value)
+{
+    gen_u64(buf, value);
 }
 
 void gen_s64(struct gen_buf *buf, int64_t value)
@@ -222,7 +227,7 @@ static void put_globals(struct gen *g, struct gen_buf *module)
 static void put_exports(struct gen *g, struct gen_buf *module)
 {
     struct gen_buf section = {0};
-    gen_u32(&section, GEN_TESTS + 1);
+    gen_u32(&section, GEN_TESTS + g->memory_count);
     for (unsigned i = 0; i < GEN_TESTS; i++) {
         gen_byte(&section, 2);
         gen_byte(&section, 't');
@@ -230,11 +235,18 @@ static void put_exports(struct gen *g, struct gen_buf *module)
         gen_byte(&section, 0);
         gen_u32(&section, g->func_count + i);
     }
-    gen_byte(&section, 1);
-    gen_byte(&section, 'm');
-    gen_byte(&section, 2);
-    gen_byte(&section, 0);
+    for (unsigned i = 0; i < g->memory_count; i++) {
+        gen_byte(&section, 1);
+        gen_byte(&section, 'm' + i);
+        gen_byte(&section, 2);
+        gen_byte(&section, i);
+    }
     put_section(module, 7, &section);
+}
+
+static unsigned constant_opcode(char index_type)
+{
+    return index_type == 'l' ? 0x42 : 0x41;
 }
 
 static void put_elements(struct gen *g, struct gen_buf *module)
@@ -242,7 +254,7 @@ static void put_elements(struct gen *g, struct gen_buf *module)
     struct gen_buf section = {0};
     gen_u32(&section, 2);
     gen_u32(&section, 0); /* table 0 from 0: every function at its own index */
-    gen_byte(&section, 0x41);
+    gen_byte(&section, constant_opcode(g->table));
     gen_byte(&section, 0);
     gen_byte(&section, 0x0b);
     gen_u32(&section, g->func_count);
@@ -261,7 +273,7 @@ static void put_data(struct gen *g, struct gen_buf *module)
     struct gen_buf section = {0};
     gen_u32(&section, 2);
     gen_u32(&section, 0);
-    gen_byte(&section, 0x41);
+    gen_byte(&section, constant_opcode(g->memories[0]));
     gen_s64(&section, 64);
     gen_byte(&section, 0x0b);
     gen_u32(&section, 256);
@@ -272,6 +284,12 @@ static void put_data(struct gen *g, struct gen_buf *module)
     for (unsigned i = 0; i < 32; i++)
         gen_byte(&section, (unsigned)gen_bits(g) & 0xff);
     put_section(module, 11, &section);
+}
+
+/* With a maximum; 64-bit or not. */
+static void put_limits_flags(struct gen_buf *section, char index_type)
+{
+    gen_byte(section, index_type == 'l' ? 5 : 1);
 }
 
 static void put_declarations(struct gen *g, struct gen_buf *module)
@@ -298,14 +316,16 @@ static void put_declarations(struct gen *g, struct gen_buf *module)
     put_section(module, 3, &section);
     gen_u32(&section, 1);
     gen_byte(&section, 0x70);
-    gen_byte(&section, 1);
+    put_limits_flags(&section, g->table);
     gen_u32(&section, GEN_TABLE_SIZE);
     gen_u32(&section, 2 * GEN_TABLE_SIZE);
     put_section(module, 4, &section);
-    gen_u32(&section, 1);
-    gen_byte(&section, 1);
-    gen_u32(&section, 1);
-    gen_u32(&section, 3);
+    gen_u32(&section, g->memory_count);
+    for (unsigned i = 0; i < g->memory_count; i++) {
+        put_limits_flags(&section, g->memories[i]);
+        gen_u32(&section, 1);
+        gen_u32(&section, 3);
+    }
     put_section(module, 5, &section);
 }
 
@@ -313,6 +333,10 @@ static void choose(struct gen *g)
 {
     (void)gen_signature(g, "", "l"); /* index 0: of the tests */
     g->is_wild = gen_chance(g, 25);
+    g->memory_count = g->options.has_multi_memory && gen_chance(g, 50) ? GEN_MEMORIES_MAX : 1;
+    for (unsigned i = 0; i < g->memory_count; i++)
+        g->memories[i] = g->options.has_memory64 && gen_chance(g, 50) ? 'l' : 'i';
+    g->table = g->options.has_table64 && gen_chance(g, 50) ? 'l' : 'i';
     g->flow_percent = 8 + gen_pick(g, 35);
     g->func_count = GEN_IMPORTS + 1 + gen_pick(g, GEN_FUNCS_MAX - 1);
     g->funcs[0] = gen_signature(g, "il", "l");

@@ -1,7 +1,7 @@
 /* Valid modules from random bytes, for differential runs of the code generator.
  *
  * A module exports "t0" ... (no parameters, one i64 result, a hash of what happened on the way) and
- * its memory "m". It imports the function "e" "h" (i32, i64 → i64), see gen_host(). Everything it
+ * its memories "m" and, where it has two, "n". It imports the function "e" "h" (i32, i64 → i64), see gen_host(). Everything it
  * does is determined by the specification: NaNs are made canonical before their bits are looked
  * at, loops and calls are bounded by counters of the module's own, growth by a maximum.
  * Modules may trap; then memory and globals are as they were at that point. */
@@ -17,6 +17,8 @@
 
 struct gen_options {
     int has_tail_calls;
+    /* What a module may have of each, by chance. */
+    int has_memory64, has_table64, has_multi_memory;
     /* For making a module smaller: function i ends after this many steps; 0: as long as chance has
      * it; -1: at once. The steps before and the other functions stay as they are. */
     int steps[GEN_FUNCS_MAX];

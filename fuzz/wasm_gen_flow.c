@@ -220,9 +220,9 @@ static bool call(struct gen *g)
     gen_want(g, signature->params);
     if (is_indirect) {
         if (gen_chance(g, 99))
-            gen_i32(g, (int32_t)func);
+            gen_index(g, g->table, func);
         else
-            gen_i32(g, (int32_t)gen_pick(g, GEN_TABLE_SIZE + 4));
+            gen_index(g, g->table, gen_pick(g, GEN_TABLE_SIZE + 4));
         gen_op_u32(g, is_tail ? 0x13 : 0x11, g->funcs[func]);
         gen_u32(&g->body, 0);
         gen_pop(g, 1);

@@ -86,6 +86,11 @@ void gen_i32(struct gen *g, int32_t value)
     put_constant(g, 'i', (uint32_t)value);
 }
 
+void gen_index(struct gen *g, char type, uint32_t value)
+{
+    put_constant(g, type, value);
+}
+
 static void put_ref(struct gen *g)
 {
     if (gen_chance(g, 30)) {
@@ -177,39 +182,61 @@ static unsigned global_of(struct gen *g, char type)
     return g->global_count;
 }
 
-/* An i32 of its own, without touching what is on the stack. */
-static void index_leaf(struct gen *g)
+/* An index of its own, without touching what is on the stack. */
+static void index_leaf(struct gen *g, char type)
 {
-    unsigned local = local_of(g, 'i');
+    unsigned local = local_of(g, type);
     if (gen_chance(g, 80) && local < g->local_count) {
         gen_op_u32(g, 0x20, local);
-        gen_push(g, 'i');
+        gen_push(g, type);
     } else {
-        gen_constant(g, 'i');
+        gen_constant(g, type);
     }
 }
 
+static unsigned pick_memory(struct gen *g)
+{
+    return g->memory_count > 1 ? gen_pick(g, g->memory_count) : 0;
+}
+
+static uint64_t wild_offset(struct gen *g, char type)
+{
+    static const uint64_t wild[] = {65528,
+                                    65535,
+                                    65536,
+                                    0x1000000,
+                                    33554416,
+                                    33554432,
+                                    0x7ffffff,
+                                    0x80000000,
+                                    0xfffffff0,
+                                    0xffffffff,
+                                    UINT64_C(0x100000000),
+                                    INT64_MAX,
+                                    UINT64_C(1) << 63,
+                                    UINT64_MAX - 7,
+                                    UINT64_MAX};
+    return wild[gen_pick(g, type == 'l' ? COUNT(wild) : 10)];
+}
+
 /* An address within the first page, mostly; returns the offset to use. */
-static uint32_t address(struct gen *g, bool takes_top)
+static uint64_t address(struct gen *g, char type, bool takes_top)
 {
     static const uint32_t offsets[] = {0, 0, 1, 4, 8, 60, 0x1000, 0x7000};
-    static const uint32_t wild[] = {65528,    65535,     65536,      0x1000000,  33554416,
-                                    33554432, 0x7ffffff, 0x80000000, 0xfffffff0, 0xffffffff};
     unsigned how = gen_pick(g, 250);
     if (how < (g->is_wild ? 80u : 1u)) {
-        index_leaf(g);
-        return gen_chance(g, g->is_wild ? 4 : 50) ? wild[gen_pick(g, COUNT(wild))]
-                                                  : gen_pick(g, 70);
+        index_leaf(g, type);
+        return gen_chance(g, g->is_wild ? 4 : 50) ? wild_offset(g, type) : gen_pick(g, 70);
     }
     if (how < 60) {
-        gen_i32(g, (int32_t)gen_pick(g, 0x7fff));
+        gen_index(g, type, gen_pick(g, 0x7fff));
     } else {
         if (takes_top)
-            gen_want(g, "i");
+            gen_want(g, type == 'l' ? "l" : "i");
         else
-            index_leaf(g);
-        gen_i32(g, how < 70 ? 0xfff8 : 0x7fff);
-        gen_op(g, 0x71);
+            index_leaf(g, type);
+        gen_index(g, type, how < 70 ? 0xfff8 : 0x7fff);
+        gen_op(g, type == 'l' ? 0x83 : 0x71);
         gen_pop(g, 1);
         if (how < 70)
             return gen_pick(g, 4);
@@ -217,11 +244,20 @@ static uint32_t address(struct gen *g, bool takes_top)
     return offsets[gen_pick(g, COUNT(offsets))];
 }
 
+/* The access itself: alignment, memory where it is not the first, offset. */
+static void put_access(struct gen *g, unsigned opcode, unsigned width_log2, unsigned memory)
+{
+    gen_op_u32(g, opcode, gen_pick(g, width_log2 + 1u) | (memory != 0 ? 0x40u : 0));
+    if (memory != 0)
+        gen_u32(&g->body, memory);
+}
+
 static void load(struct gen *g, unsigned which, bool takes_top)
 {
-    uint32_t offset = address(g, takes_top);
-    gen_op_u32(g, loads[which].opcode, gen_pick(g, loads[which].width_log2 + 1u));
-    gen_u32(&g->body, offset);
+    unsigned memory = pick_memory(g);
+    uint64_t offset = address(g, g->memories[memory], takes_top);
+    put_access(g, loads[which].opcode, loads[which].width_log2, memory);
+    gen_u64(&g->body, offset);
     gen_pop(g, 1);
     gen_push(g, loads[which].type);
     g->is_clean = true;
@@ -231,11 +267,12 @@ static void store(struct gen *g)
 {
     unsigned which = gen_pick(g, COUNT(stores));
     char type = stores[which].type;
-    uint32_t offset = address(g, true);
+    unsigned memory = pick_memory(g);
+    uint64_t offset = address(g, g->memories[memory], true);
     gen_leaf(g, type);
     gen_canonical(g, type);
-    gen_op_u32(g, stores[which].opcode, gen_pick(g, stores[which].width_log2 + 1u));
-    gen_u32(&g->body, offset);
+    put_access(g, stores[which].opcode, stores[which].width_log2, memory);
+    gen_u64(&g->body, offset);
     gen_pop(g, 2);
 }
 
@@ -393,27 +430,33 @@ static void bulk_memory(struct gen *g)
         }
         return;
     }
-    gen_i32(g, gen_chance(g, 95) ? (int32_t)gen_pick(g, 0x7fff) : (int32_t)integer(g));
+    unsigned memory = pick_memory(g);
+    unsigned from = which == 10 ? pick_memory(g) : memory;
+    char type = g->memories[memory];
+    char narrower = type == 'i' || g->memories[from] == 'i' ? 'i' : 'l';
+    put_constant(g, type, gen_chance(g, 95) ? gen_pick(g, 0x7fff) : integer(g));
     if (which == 8)
         gen_i32(g, (int32_t)gen_pick(g, 10));
     else if (which == 10)
-        gen_i32(g, (int32_t)gen_pick(g, 0x7fff));
+        gen_index(g, g->memories[from], gen_pick(g, 0x7fff));
     else
-        index_leaf(g);
-    gen_i32(g, (int32_t)gen_pick(g, which == 8 ? 23 : gen_chance(g, 95) ? 300 : 65537));
+        index_leaf(g, 'i');
+    if (which == 8)
+        narrower = 'i';
+    gen_index(g, narrower, gen_pick(g, which == 8 ? 23 : gen_chance(g, 95) ? 300 : 65537));
     gen_op_u32(g, 0xfc, which);
     if (which == 8)
         gen_u32(&g->body, 1);
-    gen_byte(&g->body, 0);
+    gen_byte(&g->body, memory);
     if (which == 10)
-        gen_byte(&g->body, 0);
+        gen_byte(&g->body, from);
     gen_pop(g, 3);
 }
 
 static void table_change(struct gen *g)
 {
     unsigned limit = gen_chance(g, 96) ? GEN_TABLE_SIZE / 2 - 3 : GEN_TABLE_SIZE + 2;
-    gen_i32(g, GEN_TABLE_SIZE / 2 + (int32_t)gen_pick(g, limit));
+    gen_index(g, g->table, GEN_TABLE_SIZE / 2 + gen_pick(g, limit));
     switch (gen_pick(g, 4)) {
     case 0:
         gen_leaf(g, 'r');
@@ -422,14 +465,14 @@ static void table_change(struct gen *g)
         break;
     case 1:
         gen_leaf(g, 'r');
-        gen_i32(g, (int32_t)gen_pick(g, 4));
+        gen_index(g, g->table, gen_pick(g, 4));
         gen_op_u32(g, 0xfc, 17);
         gen_u32(&g->body, 0);
         gen_pop(g, 3);
         break;
     case 2:
-        gen_i32(g, (int32_t)gen_pick(g, limit));
-        gen_i32(g, (int32_t)gen_pick(g, 6));
+        gen_index(g, g->table, gen_pick(g, limit));
+        gen_index(g, g->table, gen_pick(g, 6));
         gen_op_u32(g, 0xfc, 14);
         gen_u32(&g->body, 0);
         gen_u32(&g->body, 0);
@@ -449,7 +492,7 @@ static void read_table(struct gen *g)
 {
     switch (gen_pick(g, 4)) {
     case 0:
-        gen_i32(g, (int32_t)gen_pick(g, gen_chance(g, 97) ? GEN_TABLE_SIZE : 40));
+        gen_index(g, g->table, gen_pick(g, gen_chance(g, 97) ? GEN_TABLE_SIZE : 40));
         gen_op_u32(g, 0x25, 0);
         gen_pop(g, 1);
         gen_push(g, 'r');
@@ -463,26 +506,27 @@ static void read_table(struct gen *g)
     case 2:
         gen_op_u32(g, 0xfc, 16);
         gen_u32(&g->body, 0);
-        gen_push(g, 'i');
+        gen_push(g, g->table);
         break;
     default:
         gen_leaf(g, 'r');
-        gen_i32(g, (int32_t)gen_pick(g, 3));
+        gen_index(g, g->table, gen_pick(g, 3));
         gen_op_u32(g, 0xfc, 15);
         gen_u32(&g->body, 0);
         gen_pop(g, 2);
-        gen_push(g, 'i');
+        gen_push(g, g->table);
     }
 }
 
 static void memory_size(struct gen *g)
 {
+    unsigned memory = pick_memory(g);
     if (gen_chance(g, 60)) {
-        gen_op_u32(g, 0x3f, 0);
-        gen_push(g, 'i');
+        gen_op_u32(g, 0x3f, memory);
+        gen_push(g, g->memories[memory]);
     } else {
-        gen_i32(g, (int32_t)gen_pick(g, 3));
-        gen_op_u32(g, 0x40, 0);
+        gen_index(g, g->memories[memory], gen_pick(g, 3));
+        gen_op_u32(g, 0x40, memory);
     }
 }
 

@@ -16,6 +16,7 @@
 #define GEN_GLOBALS_MAX 12
 #define GEN_TABLE_SIZE 28 /* functions in the lower half */
 #define GEN_IMPORTS 1     /* functions imported */
+#define GEN_MEMORIES_MAX 2
 
 struct gen_buf {
     uint8_t *bytes;
@@ -54,6 +55,9 @@ struct gen {
     unsigned func_count;
     unsigned flow_percent; /* of steps that are control flow */
     bool is_wild;          /* many accesses near and beyond the end of memory */
+    char memories[GEN_MEMORIES_MAX + 1]; /* index types */
+    unsigned memory_count;
+    char table; /* index type */
     char globals[GEN_GLOBALS_MAX + 1];
     unsigned global_count;
     /* Of the function being made. */
@@ -76,6 +80,7 @@ char gen_type(struct gen *g);
 void gen_types(struct gen *g, unsigned max, char *ret_types);
 
 void gen_byte(struct gen_buf *buf, unsigned byte);
+void gen_u64(struct gen_buf *buf, uint64_t value);
 void gen_u32(struct gen_buf *buf, uint32_t value);
 void gen_s64(struct gen_buf *buf, int64_t value);
 void gen_append(struct gen_buf *buf, const struct gen_buf *other);
@@ -87,6 +92,8 @@ void gen_op_u32(struct gen *g, unsigned opcode, uint32_t value);
 void gen_push(struct gen *g, char type);
 void gen_pop(struct gen *g, size_t count);
 void gen_i32(struct gen *g, int32_t value);
+/* A constant of an index type, i32 or i64. */
+void gen_index(struct gen *g, char type, uint32_t value);
 void gen_zero(struct gen *g, char type);
 void gen_constant(struct gen *g, char type);
 void gen_leaf(struct gen *g, char type);
