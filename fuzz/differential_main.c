@@ -4,7 +4,8 @@
  *
  *     differential_run FEATURES FOLDER FIRST_SEED COUNT [STEPS ...]
  *
- * FEATURES, by commas, is what modules may need beyond WebAssembly 2.0 ("none": nothing). STEPS makes function 0, 1 ... smaller (wasm_gen.h), to find what a difference hangs on. */
+ * FEATURES, by commas, is what modules may need beyond WebAssembly 2.0 ("none": nothing). STEPS
+ * makes function 0, 1 ... smaller (wasm_gen.h), to find what a difference hangs on. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* Valid modules from random bytes, for differential runs of the code generator.
  *
  * A module exports "t0" ... (no parameters, one i64 result, a hash of what happened on the way) and
- * its memories "m" and, where it has two, "n". It imports the function "e" "h" (i32, i64 → i64), see gen_host(). Everything it
- * does is determined by the specification: NaNs are made canonical before their bits are looked
- * at, loops and calls are bounded by counters of the module's own, growth by a maximum.
- * Modules may trap; then memory and globals are as they were at that point. */
+ * its memories "m" and, where it has two, "n". It imports the function "e" "h" (i32, i64 → i64),
+ * see gen_host(). Everything it does is determined by the specification: NaNs are made canonical
+ * before their bits are looked at, loops and calls are bounded by counters of the module's own,
+ * growth by a maximum. Modules may trap; then memory and globals are as they were at that point. */
 #ifndef WEIR_FUZZ_WASM_GEN_H
 #define WEIR_FUZZ_WASM_GEN_H
 
