@@ -74,8 +74,9 @@ enum weir_doctor_walk_state {
     WEIR_DOCTOR_WALK_LOST     /* nothing was found in order; not observable */
 };
 
-/* What a walk over glibc's chunks found. Chunks in tcache and fastbins look in use: they are within
- * live_bytes, cached_bytes_max bounds them. */
+/* What a walk over glibc's chunks found. Freed chunks that a thread keeps back (tcache) or that
+ * wait in fastbins look in use, as for mallinfo2: they are within live_bytes. Those of tcache are
+ * counted in cached_bytes too, where the lists were found (glibc 2.30 to 2.41). */
 struct weir_doctor_malloc {
     enum weir_doctor_walk_state state;
     uint64_t system_bytes; /* S: from the first chunk to the end of the top chunk, walked heaps */
@@ -86,7 +87,7 @@ struct weir_doctor_malloc {
     uint64_t chunk_count;         /* in use */
     uint64_t free_count;
     uint64_t heap_count; /* walked */
-    uint64_t cached_bytes_max;
+    uint64_t cached_bytes;
 };
 
 struct weir_doctor_snapshot {

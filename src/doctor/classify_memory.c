@@ -1,0 +1,172 @@
+/* Rules that look for an owner's structures in the memory: glibc's arenas (malloc/arena.c, struct
+ * _heap_info), mapped chunks (malloc/malloc.c), thread records (nptl, tcbhead_t), V8's pages
+ * (src/heap/memory-chunk-layout.h). Each needs several words to agree. */
+#include "doctor/doctor_internal.h"
+
+#include "base/bytes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK_FLAGS 7u
+#define CHUNK_IS_MMAPPED 2u
+#define ARENA_HEADER_MAX 128 /* heap_info, and what may follow it before the arena's record */
+#define RECORD_WINDOW 8192   /* the record and static TLS lie in the last pages of a stack */
+#define RECORD_MIN 1024
+#define LOADER_BYTES_MAX (UINT64_C(128) << 10)
+#define V8_PAGE_BYTES (UINT64_C(256) << 10)
+
+/* --- malloc -------------------------------------------------------------------------------- */
+
+void weir__keep_heap(struct weir__patient *patient, const struct weir__heap *heap)
+{
+    if (patient->heap_count == WEIR__HEAPS_MAX)
+        return;
+    if (patient->heaps == NULL)
+        patient->heaps = calloc(WEIR__HEAPS_MAX, sizeof *patient->heaps);
+    if (patient->heaps != NULL)
+        patient->heaps[patient->heap_count++] = *heap;
+}
+
+/* The words of struct _heap_info that all versions have. */
+struct heap_info {
+    uint64_t arena, previous, size, writable_size;
+};
+
+static bool is_heap(const struct weir__memory *memory, uint64_t address, struct heap_info *ret_info)
+{
+    struct heap_info info;
+    if (!weir__memory_read(memory, address, &info, sizeof info))
+        return false;
+    if (info.size == 0 || info.size > info.writable_size || info.size % WEIR__PAGE != 0 ||
+        info.writable_size % WEIR__PAGE != 0 || info.writable_size > WEIR__ARENA_BYTES ||
+        info.arena % 16 != 0)
+        return false;
+    uint64_t first = weir_align_down(info.arena, WEIR__ARENA_BYTES);
+    if (info.arena - first > ARENA_HEADER_MAX || info.arena == first)
+        return false;
+    /* The first heap of an arena holds its record and has none before it; later ones point back. */
+    uint64_t word = 0;
+    if (first == address
+            ? info.previous != 0
+            : info.previous % WEIR__ARENA_BYTES != 0 || info.previous == 0 ||
+                  !weir__memory_read(memory, first, &word, sizeof word) || word != info.arena)
+        return false;
+    *ret_info = info;
+    return true;
+}
+
+uint64_t weir__by_arena_header(const struct weir__place *place)
+{
+    struct heap_info info;
+    struct weir__patient *patient = place->patient;
+    if (!weir__is_plain(place->area) || place->at % WEIR__ARENA_BYTES != 0 ||
+        !is_heap(&patient->memory, place->at, &info) || info.size > place->area->end - place->at)
+        return 0;
+    uint64_t end = place->at + info.writable_size;
+    end = end < place->area->end ? end : place->area->end;
+    struct weir__heap heap = {
+        .start = place->at, .end = place->at + info.size, .arena = info.arena};
+    struct weir__page_sums pages = {0};
+    if (weir__memory_sum(&patient->memory, place->at, end, &pages))
+        heap.rss = pages.resident;
+    weir__keep_heap(patient, &heap);
+    return end;
+}
+
+uint64_t weir__chunk_end(const struct weir__memory *memory, uint64_t at, uint64_t limit)
+{
+    uint64_t words[2]; /* what was cut off at the front for alignment, size and flags */
+    if (limit - at < WEIR__PAGE || !weir__memory_read(memory, at, words, sizeof words))
+        return 0;
+    uint64_t size = words[1] & ~(uint64_t)CHUNK_FLAGS;
+    if ((words[1] & CHUNK_FLAGS) != CHUNK_IS_MMAPPED || words[0] != 0 || size % WEIR__PAGE != 0 ||
+        size == 0 || size > limit - at)
+        return 0;
+    return at + size;
+}
+
+uint64_t weir__by_chunk_header(const struct weir__place *place)
+{
+    const struct weir_doctor_snapshot *snapshot = place->patient->snapshot;
+    if (!weir__is_plain(place->area) || snapshot->has_jemalloc || snapshot->has_mimalloc ||
+        snapshot->has_tcmalloc || (snapshot->is_go && !snapshot->has_glibc))
+        return 0;
+    return weir__chunk_end(&place->patient->memory, place->at, place->area->end);
+}
+
+/* --- threads ------------------------------------------------------------------------------- */
+
+/* A thread's control block near the end of [start, end): its first and third word point to it. */
+static bool has_thread_record(const struct weir__memory *memory, uint64_t start, uint64_t end)
+{
+    uint64_t words[RECORD_WINDOW / sizeof(uint64_t)];
+    /* The pages of a small block may not all be present; the last one holds the record's rest. */
+    uint64_t window = end - start < sizeof words ? end - start : sizeof words;
+    uint64_t from = end - window;
+    if (window < RECORD_MIN + 24)
+        return false;
+    while (!weir__memory_read(memory, from, words, (size_t)window)) {
+        if (window <= WEIR__PAGE)
+            return false;
+        window -= WEIR__PAGE;
+        from += WEIR__PAGE;
+    }
+    size_t last = ((size_t)window - RECORD_MIN) / sizeof words[0];
+    for (size_t i = 0; i < last; i += 2) {
+        uint64_t here = from + i * sizeof words[0];
+        if (words[i] == here && words[i + 2] == here)
+            return true;
+    }
+    return false;
+}
+
+uint64_t weir__by_loader_tls(const struct weir__place *place)
+{
+    const struct weir__area *area = place->area;
+    if (!weir__is_plain(area) || area->end - area->start > LOADER_BYTES_MAX ||
+        weir__none_before(place) != 0 || place->at != area->start ||
+        !has_thread_record(&place->patient->memory, area->start, area->end))
+        return 0;
+    return area->end;
+}
+
+uint64_t weir__by_thread_record(const struct weir__place *place)
+{
+    const struct weir__area *area = place->area;
+    if (!weir__is_plain(area))
+        return 0;
+    uint64_t left = area->end - place->at;
+    uint64_t size = place->patient->stack_bytes;
+    const uint64_t sizes[] = {size, size > WEIR__PAGE ? size - WEIR__PAGE : 0, left};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        if (sizes[i] >= 4 * WEIR__PAGE && sizes[i] <= left &&
+            has_thread_record(&place->patient->memory, place->at, place->at + sizes[i]))
+            return place->at + sizes[i];
+    return 0;
+}
+
+/* --- V8 ------------------------------------------------------------------------------------ */
+
+uint64_t weir__v8_page_end(const struct weir__memory *memory, uint64_t at, uint64_t limit)
+{
+    uint64_t words[8]; /* size, flags, heap, area start, area end ...: the order has changed */
+    if (at % V8_PAGE_BYTES != 0 || !weir__memory_read(memory, at, words, sizeof words))
+        return 0;
+    uint64_t size = words[0];
+    if (size < WEIR__PAGE || size > limit - at || size % WEIR__PAGE != 0)
+        return 0;
+    for (size_t i = 1; i + 1 < sizeof words / sizeof words[0]; i++)
+        if (words[i] > at && words[i] < words[i + 1] && words[i + 1] <= at + size &&
+            words[i] - at < V8_PAGE_BYTES)
+            return at + size;
+    return 0;
+}
+
+uint64_t weir__by_v8_page(const struct weir__place *place)
+{
+    const struct weir__area *area = place->area;
+    if (area->inode != 0 || area->name != 0 || area->shared || !area->readable)
+        return 0;
+    return weir__v8_page_end(&place->patient->memory, place->at, area->end);
+}

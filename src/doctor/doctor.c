@@ -1,0 +1,232 @@
+/* A snapshot from beginning to end, and sums of snapshots. */
+#include "doctor/doctor_internal.h"
+
+#include "base/clock.h"
+#include "base/proc_smaps.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROBE_BYTES (64 * WEIR__PAGE)
+
+/* smaps needs the right to trace; its error alone would not tell what to do. */
+static enum weir_status explain(const char *pid, struct weir_error *inner, struct weir_error *error)
+{
+    enum weir_status status = inner->status;
+    if (status == WEIR_PERMISSION) {
+        weir_error_done(inner);
+        return weir_error_set(error, status, WEIR_NO_OFFSET,
+                              "the memory of process %s may not be looked at: run as its user or "
+                              "as root (CAP_SYS_PTRACE)",
+                              pid);
+    }
+    if (status == WEIR_NOT_FOUND) {
+        weir_error_done(inner);
+        return weir_error_set(error, status, WEIR_NO_OFFSET,
+                              "process %s ended while it was looked at", pid);
+    }
+    weir_error_move(error, inner);
+    return status;
+}
+
+static void find_cgroup(const char *root, const char *pid, struct weir_doctor_snapshot *snapshot)
+{
+    struct weir_cgroup *cgroup = malloc(sizeof *cgroup);
+    if (cgroup != NULL && weir_cgroup_find(root, pid, cgroup, NULL) == WEIR_OK &&
+        cgroup->version != WEIR_CGROUP_NONE &&
+        weir_cgroup_binding(root, cgroup, &snapshot->cgroup)) {
+        snapshot->has_cgroup = true;
+        (void)snprintf(snapshot->cgroup_folder, sizeof snapshot->cgroup_folder, "%.*s",
+                       (int)cgroup->folder_lengths[snapshot->cgroup.level], cgroup->folder);
+    }
+    free(cgroup);
+}
+
+static void probe(struct weir__patient *patient)
+{
+    struct weir_doctor_snapshot *snapshot = patient->snapshot;
+    uint8_t state;
+    for (size_t i = 0; i < patient->area_count; i++) {
+        const struct weir__area *area = &patient->areas[i];
+        if (area->anon == 0 || !area->readable)
+            continue;
+        snapshot->can_read_pages =
+            patient->memory.pages(patient->memory.context, area->start, 1, &state);
+        /* Any page will do; the first present one among the front of this area. */
+        uint64_t end =
+            area->end - area->start > PROBE_BYTES ? area->start + PROBE_BYTES : area->end;
+        for (uint64_t at = area->start; at < end && snapshot->can_read_pages; at += WEIR__PAGE) {
+            uint8_t byte;
+            if (!weir__memory_read(&patient->memory, at, &byte, 1))
+                continue;
+            snapshot->can_read_memory = true;
+            return;
+        }
+        if (!snapshot->can_read_pages)
+            return;
+    }
+}
+
+/* Between the first and the last look the PID must not have changed hands. */
+static enum weir_status check_same(struct weir__patient *patient, const char *folder,
+                                   const char *pid, struct weir_error *error)
+{
+    struct weir_doctor_snapshot again = {.pid = patient->snapshot->pid};
+    struct weir__patient other = {.snapshot = &again};
+    struct weir_error inner = {0};
+    enum weir_status status = weir__patient_read(&other, folder, &inner);
+    weir_error_done(&inner);
+    if (status == WEIR_OK && again.start_time == patient->snapshot->start_time &&
+        patient->area_count != 0)
+        return WEIR_OK;
+    return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
+                          "process %s ended while it was looked at", pid);
+}
+
+static enum weir_status look(const struct weir_doctor_options *options, const char *pid,
+                             struct weir__patient *patient, struct weir_error *error)
+{
+    const char *root = options->root != NULL ? options->root : "";
+    char folder[384];
+    char path[512];
+    if (snprintf(folder, sizeof folder, "%s/proc/%s", root, pid) >= (int)sizeof folder)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "the folder %.60s... is too long a name", root);
+    struct weir_doctor_snapshot *snapshot = patient->snapshot;
+    enum weir_status status = weir__patient_read(patient, folder, error);
+    if (status != WEIR_OK)
+        return status;
+    struct weir__live_memory live = {.pagemap_fd = -1};
+    if (root[0] == 0 && !options->no_memory)
+        weir__live_memory_open((int)snapshot->pid, &live, &patient->memory);
+    struct weir_error inner = {0};
+    (void)snprintf(path, sizeof path, "%s/smaps", folder);
+    status = weir__areas_read(patient, path, &inner);
+    snapshot->time_ns = weir_clock_ns();
+    if (status != WEIR_OK)
+        status = explain(pid, &inner, error);
+    if (status == WEIR_OK) {
+        probe(patient);
+        status = weir__objects_find(patient, error);
+    }
+    if (status == WEIR_OK) {
+        weir__classify(patient);
+        weir__malloc_walk(patient);
+        find_cgroup(root, pid, snapshot);
+        status = check_same(patient, folder, pid, error);
+    }
+    weir__live_memory_close(&live);
+    return status;
+}
+
+static bool is_pid(const char *pid, uint64_t *ret_pid)
+{
+    if (strcmp(pid, "self") == 0) {
+        *ret_pid = (uint64_t)getpid();
+        return true;
+    }
+    char *end = NULL;
+    errno = 0;
+    unsigned long long number = strtoull(pid, &end, 10);
+    if (pid[0] < '1' || pid[0] > '9' || *end != 0 || errno != 0 || number > INT32_MAX)
+        return false;
+    *ret_pid = number;
+    return true;
+}
+
+enum weir_status weir_doctor_read(const struct weir_doctor_options *options, const char *pid,
+                                  struct weir_doctor_snapshot *ret_snapshot,
+                                  struct weir_error *error)
+{
+    static const struct weir_doctor_options DEFAULT = {.root = ""};
+    struct weir_doctor_snapshot *snapshot = calloc(1, sizeof *snapshot);
+    if (snapshot == NULL)
+        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for a snapshot");
+    struct weir__patient patient = {.snapshot = snapshot,
+                                    .memory = weir__no_memory(),
+                                    .search_pages = WEIR__SEARCH_PAGES_MAX,
+                                    .error = error};
+    uint64_t before = weir_clock_ns();
+    enum weir_status status = WEIR_OK;
+    if (!is_pid(pid, &snapshot->pid))
+        status = weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                                "%.40s is no process number", pid);
+    if (status == WEIR_OK)
+        status = look(options != NULL ? options : &DEFAULT, pid, &patient, error);
+    long cpus = sysconf(_SC_NPROCESSORS_CONF);
+    snapshot->cpu_count = cpus > 0 ? (uint64_t)cpus : 1;
+    snapshot->took_ns = weir_clock_ns() - before;
+    if (status == WEIR_OK)
+        *ret_snapshot = *snapshot;
+    weir__patient_done(&patient);
+    free(snapshot);
+    return status;
+}
+
+/* --- sums ---------------------------------------------------------------------------------- */
+
+static void add_sum(struct weir_doctor_sum *sum, const struct weir_doctor_sum *more)
+{
+    if (more->rss_bytes > sum->rss_bytes)
+        sum->rule = more->rule;
+    if (more->rss_bytes != 0 && (sum->rss_bytes == 0 || more->confidence < sum->confidence))
+        sum->confidence = more->confidence;
+    sum->rss_bytes += more->rss_bytes;
+    sum->anon_bytes += more->anon_bytes;
+    sum->swap_bytes += more->swap_bytes;
+    sum->huge_bytes += more->huge_bytes;
+    sum->space_bytes += more->space_bytes;
+    sum->count += more->count;
+    sum->is_merged |= more->is_merged;
+}
+
+static void add_walk(struct weir_doctor_malloc *sum, const struct weir_doctor_malloc *more)
+{
+    if (more->state != WEIR_DOCTOR_WALK_NONE)
+        sum->state = sum->state == WEIR_DOCTOR_WALK_NONE || sum->state == more->state
+                         ? more->state
+                         : WEIR_DOCTOR_WALK_PART;
+    sum->system_bytes += more->system_bytes;
+    sum->live_bytes += more->live_bytes;
+    sum->free_bytes += more->free_bytes;
+    sum->free_resident_bytes += more->free_resident_bytes;
+    sum->lost_bytes += more->lost_bytes;
+    sum->chunk_count += more->chunk_count;
+    sum->free_count += more->free_count;
+    sum->heap_count += more->heap_count;
+    sum->cached_bytes += more->cached_bytes;
+}
+
+void weir_doctor_add(struct weir_doctor_snapshot *sum, const struct weir_doctor_snapshot *more)
+{
+    for (size_t i = 0; i < WEIR_DOCTOR_CLASS_COUNT; i++)
+        add_sum(&sum->sums[i], &more->sums[i]);
+    add_walk(&sum->main_heap, &more->main_heap);
+    add_walk(&sum->arenas, &more->arenas);
+    sum->arena_count += more->arena_count;
+    sum->rss_bytes += more->rss_bytes;
+    sum->pss_bytes += more->pss_bytes;
+    sum->anon_bytes += more->anon_bytes;
+    sum->swap_bytes += more->swap_bytes;
+    sum->huge_bytes += more->huge_bytes;
+    sum->page_table_bytes += more->page_table_bytes;
+    sum->unknown_bytes += more->unknown_bytes;
+    sum->area_count += more->area_count;
+    sum->thread_count += more->thread_count;
+    sum->major_faults += more->major_faults;
+    sum->minor_faults += more->minor_faults;
+    sum->hwm_bytes += more->hwm_bytes;
+    sum->took_ns += more->took_ns;
+    sum->time_ns = more->time_ns > sum->time_ns ? more->time_ns : sum->time_ns;
+    sum->cpu_count = more->cpu_count;
+    sum->is_go |= more->is_go;
+    sum->has_glibc |= more->has_glibc;
+    sum->has_musl |= more->has_musl;
+    sum->has_jemalloc |= more->has_jemalloc;
+    sum->has_mimalloc |= more->has_mimalloc;
+    sum->has_tcmalloc |= more->has_tcmalloc;
+    sum->has_v8 |= more->has_v8;
+}

@@ -1,0 +1,29 @@
+/* The doctor's own limits, each with its reason. */
+#ifndef WEIR_DOCTOR_LIMITS_H
+#define WEIR_DOCTOR_LIMITS_H
+
+#include <stdint.h>
+
+/* Areas of one process. vm.max_map_count is 65,530 unless raised; advice for databases goes to
+ * 262,144. An area takes 88 bytes here, so that a snapshot never takes more than 90 MiB. */
+#define WEIR__AREAS_MAX (1u << 20)
+/* Names of areas, all together; equal names in a row are kept once. */
+#define WEIR__NAMES_BYTES_MAX (16u << 20)
+/* Loaded ELF objects whose program headers are read. A process with more has its zeroed data told
+ * by place only. */
+#define WEIR__OBJECTS_MAX 4096
+/* Program headers of one object; linkers make about 15. */
+#define WEIR__SEGMENTS_MAX 64
+/* malloc heaps of 64 MiB that are listed for a walk: 256 GiB of arenas. */
+#define WEIR__HEAPS_MAX 4096
+/* Memory of malloc heaps that one walk copies. 1 GiB of 64-byte chunks takes 0.4 s here, so this is
+ * 2 s of one CPU at the worst; of more arenas an even sample of heaps is walked, and said. */
+#define WEIR__WALK_BYTES_MAX (UINT64_C(4) << 30)
+/* How often a heap that changes under the walk is begun again before it counts as lost. */
+#define WEIR__WALK_TRIES 3
+/* Pages of unknown areas that are searched for the header of a mapped chunk: 4 GiB, 0.2 s. */
+#define WEIR__SEARCH_PAGES_MAX (UINT64_C(1) << 20)
+/* Of /proc/PID/environ; a longer one is cut. */
+#define WEIR__ENVIRON_BYTES_MAX (256u << 10)
+
+#endif
