@@ -1,11 +1,12 @@
 /* The texts of cgroups. The first byte says which: m mountinfo line, k keyed file, f one figure,
- * anything else /proc/PID/cgroup. Paths that come back lie in the input or end in their buffer. */
+ * p cgroup.procs, anything else /proc/PID/cgroup. Paths that come back lie in the input or end in
+ * their buffer. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
-#include "base/proc_cgroup.h"
+#include "base/proc_cgroup_members.h"
 
 static void check_path(const char *text, size_t size, struct weir_text path)
 {
@@ -19,6 +20,23 @@ static void check_path(const char *text, size_t size, struct weir_text path)
 static void check_figure(struct weir_figure figure)
 {
     WEIR_ASSERT(figure.state == WEIR_FIGURE_VALUE || figure.value == 0);
+}
+
+static bool count_process(void *context, uint64_t pid)
+{
+    (void)pid;
+    return ++*(size_t *)context < 100;
+}
+
+static void check_processes(const char *text, size_t size)
+{
+    struct weir_error error = {0};
+    size_t count = 0;
+    bool more;
+    enum weir_status status = weir_cgroup_parse_processes((struct weir_text){text, size},
+                                                          count_process, &count, &more, &error);
+    WEIR_ASSERT(count <= 100 && 2 * count <= size + 1);
+    WEIR_ASSERT(status == WEIR_OK ? more == (count < 100) : error.offset < size);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -41,6 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_figure(weir_cgroup_parse_key(text, size, "oom_kill"));
     } else if (data[0] == 'f') {
         check_figure(weir_cgroup_parse_figure(text, size));
+    } else if (data[0] == 'p') {
+        check_processes(text, size);
     } else {
         struct weir_cgroup_membership membership;
         if (weir_cgroup_parse_membership(text, size, &membership, &error) == WEIR_OK) {

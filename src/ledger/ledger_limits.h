@@ -35,6 +35,12 @@
 #define WEIR__DESCRIPTORS_RESERVE 64
 #define WEIR__DESCRIPTORS_RESERVE_SHARE 4
 
+/* Equation (b): processes of a cgroup whose memory is summed. A container has a few; the slice of
+ * a whole machine is not what anyone wants to walk for a page of metrics. */
+#define WEIR__CGROUP_PROCESSES_MAX 512
+/* Pages that each CPU may have charged ahead (MEMCG_CHARGE_BATCH of the kernel). */
+#define WEIR__CGROUP_STOCK_PAGES 64
+
 /* Folders that register a reclaimer. */
 #define WEIR__RECLAIMERS_MAX 32
 

@@ -117,6 +117,31 @@ json_t *weir_memory_json(struct weir_account *root, const struct weir_equation *
     return object;
 }
 
+json_t *weir_memory_json_cgroup(const struct weir_cgroup_equation *equation)
+{
+    json_t *object = json_object();
+    (void)json_object_set_new(object, "state",
+                              json_string(weir_cgroup_equation_state_name(equation->state)));
+    (void)json_object_set_new(object, "meaning",
+                              json_string(weir_cgroup_equation_state_meaning(equation->state)));
+    if (equation->state != WEIR_CGROUP_EQUATION_HOLDS &&
+        equation->state != WEIR_CGROUP_EQUATION_BROKEN)
+        return object;
+    json_t *parts = json_object();
+    set_number(parts, "anonymous", equation->anonymous_bytes);
+    set_number(parts, "page_cache", equation->cache_bytes);
+    set_number(parts, "shared_memory", equation->shared_bytes);
+    set_number(parts, "kernel", equation->kernel_bytes);
+    set_number(object, "usage_bytes", equation->usage_bytes);
+    (void)json_object_set_new(object, "parts", parts);
+    (void)json_object_set_new(object, "unexplained_bytes",
+                              json_integer(equation->unexplained_bytes));
+    set_number(object, "tolerance_bytes", equation->tolerance_bytes);
+    set_number(object, "file_resident_bytes", equation->file_resident_bytes);
+    set_number(object, "processes", equation->process_count);
+    return object;
+}
+
 json_t *weir_memory_json_figures(const struct weir_memory_json_entry *entry)
 {
     json_t *object = json_pack("{s:s}", "name", entry->name);

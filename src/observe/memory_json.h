@@ -4,11 +4,15 @@
 
 #include <jansson.h>
 
+#include "ledger/cgroup_equation.h"
 #include "ledger/equation.h"
 
 /* rss_bytes, classes {owner: bytes}, unclassified_bytes, holds, heap {...}, accounts (tree),
  * peak {used_bytes, at_ms, composition}. NULL when memory for it is refused. */
 json_t *weir_memory_json(struct weir_account *root, const struct weir_equation *equation);
+
+/* Equation (b): state, and the terms where they are known. */
+json_t *weir_memory_json_cgroup(const struct weir_cgroup_equation *equation);
 
 /* Four figures of one linear memory. */
 struct weir_memory_json_entry {

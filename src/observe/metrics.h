@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "ledger/cgroup_equation.h"
 #include "ledger/equation.h"
 
 enum weir_metric {
@@ -92,6 +93,9 @@ void weir_metrics_summary(struct weir_metrics *metrics, enum weir_metric metric,
 void weir_metrics_process(struct weir_metrics *metrics);
 /* Every term of equation (a) and whether it holds. */
 void weir_metrics_equation(struct weir_metrics *metrics, const struct weir_equation *equation);
+/* Every term of equation (b) and what can be said about it. */
+void weir_metrics_cgroup_equation(struct weir_metrics *metrics,
+                                  const struct weir_cgroup_equation *equation);
 /* Used, peak, limit and refusals of every account but stores and instances, and its kinds. */
 void weir_metrics_accounts(struct weir_metrics *metrics, struct weir_account *root);
 

@@ -1,4 +1,4 @@
-/* GET /v1/memory: the account tree, equation (a), every linear memory, the peak. */
+/* GET /v1/memory: the account tree, equations (a) and (b), every linear memory, the peak. */
 #include "server/server_internal.h"
 
 #include "observe/memory_json.h"
@@ -44,6 +44,9 @@ static char *write_memory(struct weir_server *server, struct weir_error *error)
     uint64_t growth = 0;
     if (weir_growth_read(&growth, NULL) == WEIR_OK)
         set_number(object, "growth_bytes", growth);
+    struct weir_cgroup_equation cgroup;
+    weir_cgroup_equation_self(&cgroup);
+    (void)json_object_set_new(object, "cgroup", weir_memory_json_cgroup(&cgroup));
     (void)json_object_set_new(object, "memories", weir_memory_json_memories(MEMORIES_MAX));
     (void)json_object_set_new(object, "pools", pools_json(server));
     char *text = json_dumps(object, JSON_COMPACT);

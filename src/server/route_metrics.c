@@ -142,11 +142,14 @@ static void add_memory(struct weir_metrics *metrics, struct weir_server *server)
     (void)pthread_mutex_lock(&server->report_lock);
     bool has_equation = weir_equation_read(&equation, NULL) == WEIR_OK;
     bool has_growth = weir_growth_read(&growth, NULL) == WEIR_OK;
+    struct weir_cgroup_equation cgroup;
+    weir_cgroup_equation_self(&cgroup);
     (void)pthread_mutex_unlock(&server->report_lock);
     if (has_equation)
         weir_metrics_equation(metrics, &equation);
     if (has_growth)
         weir_metrics_single(metrics, WEIR_METRIC_GROWTH, growth);
+    weir_metrics_cgroup_equation(metrics, &cgroup);
     weir_metrics_accounts(metrics, weir_account_host());
 }
 

@@ -140,9 +140,10 @@ def run(cgroup, wrap):
         memory = server.memory()
         print(f"good: {answered} of {len(counts)} at {RATE}/s; misbehaving: {misbehaved:.0f}; "
               f"cgroup peak {cgroup.peak() >> 20} MiB of {LIMIT >> 20}; "
-              f"oom_kill {cgroup.oom_kills()}")
+              f"oom_kill {cgroup.oom_kills()}; cgroup {memory['cgroup']}")
         equal(cgroup.oom_kills(), 0, "oom_kill")
         equal(memory["holds"], True, "equation (a)")
+        equal(memory["cgroup"]["state"], "holds", f"equation (b): {memory['cgroup']}")
         equal(server.stop(), 0, "a clean stop")
         equal(answered >= 0.99 * len(counts), True, "good requests answered")
         equal(misbehaved >= 100, True, "there was misbehaviour")

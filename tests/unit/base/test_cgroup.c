@@ -9,40 +9,7 @@
 
 #include "base/kernel.h"
 #include "base/proc_cgroup.h"
-
-static char root[64];
-
-static void make_root(void)
-{
-    strncpy(root, "/tmp/weir-test-cgroup-XXXXXX", sizeof root - 1);
-    ck_assert_ptr_nonnull(mkdtemp(root));
-}
-
-static void remove_root(void)
-{
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", root);
-    ck_assert_int_eq(system(command), 0);
-}
-
-/* Writes a file below the root and makes its folders. */
-static void put(const char *path, const char *text)
-{
-    char full[512];
-    int length = snprintf(full, sizeof full, "%s%s", root, path);
-    ck_assert_int_lt(length, (int)sizeof full);
-    for (char *at = full + strlen(root) + 1; *at != '\0'; at++) {
-        if (*at != '/')
-            continue;
-        *at = '\0';
-        (void)mkdir(full, 0700);
-        *at = '/';
-    }
-    FILE *file = fopen(full, "we");
-    ck_assert_ptr_nonnull(file);
-    (void)fputs(text, file);
-    (void)fclose(file);
-}
+#include "tests/fake_root.h"
 
 static struct weir_cgroup found;
 
