@@ -1,17 +1,18 @@
 /* The directory of artifacts (DESIGN law 6): ours alone, every file under its key and sealed.
  *
- *   KEY                  an artifact and its seal; appears by rename, so it is whole or not there
  *   seal.key             32 random bytes, 0600, made once
- *   .new-*               files in the making; old ones are removed when the directory is opened
+ *   write.lock           locked by who publishes under a quota, or removes
+ *   vN-BUILD/KEY         an artifact and its seal; appears by rename, so it is whole or not there.
+ *                        One folder per format and build; those that nobody uses are collected
+ *   vN-BUILD/.new-*      files in the making; old ones are removed when the directory is opened
+ *   pins/MODULE          a module that stays, by the hash of its bytes
  *   quarantine/KEY       what carried a wrong seal or a wrong name; never served
  *
  * Several processes may use one directory: whoever renames last wins, and all files of one key are
  * the same bytes.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,38 +21,13 @@
 #include "artifact/artifact.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
-#include "runtime/compile_internal.h"
+#include "runtime/artifact_dir_internal.h"
 
-#define KEY_NAME "seal.key"
-#define NEW_PREFIX ".new-"
-#define QUARANTINE "quarantine"
 #define OTHERS_WRITE (S_IWGRP | S_IWOTH)
 #define OTHERS_ANY (S_IRWXG | S_IRWXO)
+#define KEY_NAME WEIR__DIR_KEY
 
-struct weir_artifact_dir {
-    struct weir_io *io;
-    int fd;
-    uint64_t device;
-    struct weir_hash key;
-    pthread_mutex_t lock; /* for what follows */
-    struct weir_artifact_dir_counts counts;
-    uint64_t quarantine_files;
-    struct weir__artifact_seen seen;
-};
-
-/* Closes through the layer that opened. */
-struct dir_fd {
-    struct weir_io *io;
-    int fd;
-};
-static void close_fd(struct dir_fd *fd)
-{
-    if (fd->fd >= 0)
-        (void)weir_io_close(fd->io, fd->fd);
-}
-#define AUTO_FD __attribute__((cleanup(close_fd))) struct dir_fd
-
-static enum weir_status failed(struct weir_error *error, long result, const char *what)
+enum weir_status weir__dir_failed(struct weir_error *error, long result, const char *what)
 {
     return weir_error_set_errno(error, WEIR_IO, (int)-result, "artifact directory: %s", what);
 }
@@ -65,19 +41,37 @@ static void count(struct weir_artifact_dir *dir, uint64_t *counter)
 
 /* --- names --- */
 
-struct new_name {
-    char text[sizeof NEW_PREFIX + 16];
-};
-
-static enum weir_status make_new_name(struct weir_io *io, struct new_name *ret_name,
-                                      struct weir_error *error)
+enum weir_status weir__dir_random_name(struct weir_io *io, const char *prefix,
+                                       struct weir__dir_name *ret_name, struct weir_error *error)
 {
     uint64_t number = 0;
     long got = weir_io_getrandom(io, &number, sizeof number, 0);
     if (got != (long)sizeof number)
-        return failed(error, got < 0 ? got : -EIO, "no random name");
-    (void)snprintf(ret_name->text, sizeof ret_name->text, NEW_PREFIX "%016" PRIx64, number);
+        return weir__dir_failed(error, got < 0 ? got : -EIO, "no random name");
+    (void)snprintf(ret_name->text, sizeof ret_name->text, "%s%016" PRIx64, prefix, number);
     return WEIR_OK;
+}
+
+long weir__dir_each(struct weir_io *io, int fd,
+                    void (*visit)(void *context, int fd, const char *name), void *context)
+{
+    _Alignas(struct dirent64) char buffer[4096];
+    for (;;) {
+        long size = weir_io_getdents(io, fd, buffer, sizeof buffer);
+        if (size <= 0)
+            return size;
+        for (long at = 0; at < size;) {
+            const struct dirent64 *entry = (const void *)(buffer + at);
+            if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+                visit(context, fd, entry->d_name);
+            at += entry->d_reclen;
+        }
+    }
+}
+
+int weir__dir_open_folder(struct weir_io *io, int at, const char *name)
+{
+    return weir_io_open(io, at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 }
 
 /* --- opening --- */
@@ -89,14 +83,14 @@ static enum weir_status open_folder(const char *path, struct weir_io *io, int *r
     if (made < 0 && made != -EEXIST)
         return weir_error_set_errno(error, WEIR_IO, -made,
                                     "cannot create the artifact directory %s", path);
-    AUTO_FD fd = {io, weir_io_open(io, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)};
+    AUTO_FD fd = {io, weir__dir_open_folder(io, AT_FDCWD, path)};
     if (fd.fd < 0)
         return weir_error_set_errno(error, WEIR_IO, -fd.fd, "cannot open the artifact directory %s",
                                     path);
     struct stat stat;
     int got = weir_io_fstat(io, fd.fd, &stat);
     if (got < 0)
-        return failed(error, got, "no information about it");
+        return weir__dir_failed(error, got, "no information about it");
     if (stat.st_uid != geteuid())
         return weir_error_set(error, WEIR_PERMISSION, WEIR_NO_OFFSET,
                               "the artifact directory %s belongs to user %u, we are %u; give us "
@@ -114,15 +108,15 @@ static enum weir_status open_folder(const char *path, struct weir_io *io, int *r
 
 static enum weir_status read_key(struct weir_artifact_dir *dir, struct weir_error *error)
 {
-    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->fd, KEY_NAME, O_RDONLY | O_NOFOLLOW, 0)};
+    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->root, KEY_NAME, O_RDONLY | O_NOFOLLOW, 0)};
     if (fd.fd == -ENOENT)
         return WEIR_NOT_FOUND;
     if (fd.fd < 0)
-        return failed(error, fd.fd, "cannot open " KEY_NAME);
+        return weir__dir_failed(error, fd.fd, "cannot open " KEY_NAME);
     struct stat stat;
     int got = weir_io_fstat(dir->io, fd.fd, &stat);
     if (got < 0)
-        return failed(error, got, "no information about " KEY_NAME);
+        return weir__dir_failed(error, got, "no information about " KEY_NAME);
     if (!S_ISREG(stat.st_mode) || stat.st_uid != geteuid() || (stat.st_mode & OTHERS_ANY) != 0)
         return weir_error_set(error, WEIR_PERMISSION, WEIR_NO_OFFSET,
                               "others may read " KEY_NAME " of the artifact directory (mode "
@@ -130,7 +124,7 @@ static enum weir_status read_key(struct weir_artifact_dir *dir, struct weir_erro
                               stat.st_mode & 07777u);
     long size = weir_io_read_full(dir->io, fd.fd, dir->key.bytes, sizeof dir->key.bytes);
     if (size < 0)
-        return failed(error, size, "cannot read " KEY_NAME);
+        return weir__dir_failed(error, size, "cannot read " KEY_NAME);
     if (size != (long)sizeof dir->key.bytes || stat.st_size != size)
         return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
                               KEY_NAME " of the artifact directory has %lld bytes instead of 32; "
@@ -146,20 +140,21 @@ static enum weir_status write_key(struct weir_artifact_dir *dir, const char *nam
     struct weir_hash key;
     long got = weir_io_getrandom(dir->io, key.bytes, sizeof key.bytes, 0);
     if (got != (long)sizeof key.bytes)
-        return failed(error, got < 0 ? got : -EIO, "no random key");
-    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->fd, name, O_WRONLY | O_CREAT | O_EXCL, 0600)};
+        return weir__dir_failed(error, got < 0 ? got : -EIO, "no random key");
+    AUTO_FD fd = {dir->io,
+                  weir_io_open(dir->io, dir->root, name, O_WRONLY | O_CREAT | O_EXCL, 0600)};
     if (fd.fd < 0)
-        return failed(error, fd.fd, "cannot create a file");
+        return weir__dir_failed(error, fd.fd, "cannot create a file");
     int result = weir_io_write_all(dir->io, fd.fd, key.bytes, sizeof key.bytes);
     if (result == 0)
         result = weir_io_fsync(dir->io, fd.fd);
     if (result == 0)
-        result = weir_io_linkat(dir->io, dir->fd, name, dir->fd, KEY_NAME, 0);
+        result = weir_io_linkat(dir->io, dir->root, name, dir->root, KEY_NAME, 0);
     if (result == 0)
-        result = weir_io_fsync(dir->io, dir->fd);
-    (void)weir_io_unlinkat(dir->io, dir->fd, name, 0);
+        result = weir_io_fsync(dir->io, dir->root);
+    (void)weir_io_unlinkat(dir->io, dir->root, name, 0);
     if (result < 0 && result != -EEXIST)
-        return failed(error, result, "cannot write " KEY_NAME);
+        return weir__dir_failed(error, result, "cannot write " KEY_NAME);
     return WEIR_OK;
 }
 
@@ -168,39 +163,22 @@ static enum weir_status have_key(struct weir_artifact_dir *dir, struct weir_erro
     enum weir_status status = read_key(dir, error);
     if (status != WEIR_NOT_FOUND)
         return status;
-    struct new_name name;
-    if ((status = make_new_name(dir->io, &name, error)) != WEIR_OK ||
+    struct weir__dir_name name;
+    if ((status = weir__dir_random_name(dir->io, WEIR__DIR_NEW, &name, error)) != WEIR_OK ||
         (status = write_key(dir, name.text, error)) != WEIR_OK)
         return status;
     status = read_key(dir, error);
     if (status == WEIR_NOT_FOUND)
-        return failed(error, -ENOENT, KEY_NAME " is gone again");
+        return weir__dir_failed(error, -ENOENT, KEY_NAME " is gone again");
     return status;
 }
 
-/* Calls visit for every name in `fd`; a directory that cannot be read has none. */
-static void each_name(struct weir_artifact_dir *dir, int fd,
-                      void (*visit)(struct weir_artifact_dir *dir, int fd, const char *name))
+static void remove_stale(void *context, int fd, const char *name)
 {
-    _Alignas(struct dirent64) char buffer[4096];
-    for (;;) {
-        long size = weir_io_getdents(dir->io, fd, buffer, sizeof buffer);
-        if (size <= 0)
-            return;
-        for (long at = 0; at < size;) {
-            const struct dirent64 *entry = (const void *)(buffer + at);
-            if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-                visit(dir, fd, entry->d_name);
-            at += entry->d_reclen;
-        }
-    }
-}
-
-static void remove_stale(struct weir_artifact_dir *dir, int fd, const char *name)
-{
+    struct weir_artifact_dir *dir = context;
     struct stat stat;
     struct timespec now;
-    if (strncmp(name, NEW_PREFIX, strlen(NEW_PREFIX)) != 0 ||
+    if (strncmp(name, WEIR__DIR_NEW, strlen(WEIR__DIR_NEW)) != 0 ||
         weir_io_fstatat(dir->io, fd, name, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
         weir_io_clock_gettime(dir->io, CLOCK_REALTIME, &now) < 0)
         return;
@@ -208,30 +186,40 @@ static void remove_stale(struct weir_artifact_dir *dir, int fd, const char *name
         (void)weir_io_unlinkat(dir->io, fd, name, 0);
 }
 
-static void count_quarantined(struct weir_artifact_dir *dir, int fd, const char *name)
+static void count_quarantined(void *context, int fd, const char *name)
 {
     (void)fd;
     (void)name;
-    dir->quarantine_files++;
+    ((struct weir_artifact_dir *)context)->quarantine_files++;
+}
+
+/* A folder that cannot be read has no names. */
+static void visit_folder(struct weir_artifact_dir *dir, int at, const char *name,
+                         void (*visit)(void *context, int fd, const char *name))
+{
+    AUTO_FD fd = {dir->io, weir__dir_open_folder(dir->io, at, name)};
+    if (fd.fd >= 0)
+        (void)weir__dir_each(dir->io, fd.fd, visit, dir);
 }
 
 static enum weir_status prepare(struct weir_artifact_dir *dir, struct weir_error *error)
 {
     struct stat stat;
-    int got = weir_io_fstat(dir->io, dir->fd, &stat);
+    int got = weir_io_fstat(dir->io, dir->root, &stat);
     if (got < 0)
-        return failed(error, got, "no information about it");
+        return weir__dir_failed(error, got, "no information about it");
     dir->device = stat.st_dev;
     enum weir_status status = have_key(dir, error);
+    if (status == WEIR_OK)
+        status = weir__dir_enter_version(dir, error);
     if (status != WEIR_OK)
         return status;
-    AUTO_FD list = {dir->io, weir_io_open(dir->io, dir->fd, ".", O_RDONLY | O_DIRECTORY, 0)};
-    if (list.fd >= 0)
-        each_name(dir, list.fd, remove_stale);
-    AUTO_FD quarantine = {dir->io, weir_io_open(dir->io, dir->fd, QUARANTINE,
-                                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)};
-    if (quarantine.fd >= 0)
-        each_name(dir, quarantine.fd, count_quarantined);
+    visit_folder(dir, dir->root, ".", remove_stale);
+    visit_folder(dir, dir->fd, ".", remove_stale);
+    visit_folder(dir, dir->root, WEIR__DIR_QUARANTINE, count_quarantined);
+    const struct weir_artifact_prune prune = {.stale_s = WEIR_ARTIFACT_VERSION_STALE_S};
+    struct weir_artifact_pruned pruned = {0};
+    weir__dir_collect(dir, &prune, &pruned);
     return WEIR_OK;
 }
 
@@ -241,23 +229,27 @@ enum weir_status weir__artifact_dir_open(const char *path, struct weir_io *io,
 {
     struct weir_account *host = weir_account_host();
     int fd = -1;
-    enum weir_status status = weir_account_charge(host, WEIR_KIND_DESCRIPTOR, 1, error);
+    enum weir_status status =
+        weir_account_charge(host, WEIR_KIND_DESCRIPTOR, WEIR__DIR_FDS, error);
     if (status != WEIR_OK)
         return status;
     if ((status = open_folder(path, io, &fd, error)) != WEIR_OK) {
-        weir_account_discharge(host, WEIR_KIND_DESCRIPTOR, 1);
+        weir_account_discharge(host, WEIR_KIND_DESCRIPTOR, WEIR__DIR_FDS);
         return status;
     }
     struct weir_artifact_dir *dir =
         weir_account_alloc(host, WEIR_KIND_METADATA, sizeof *dir, error);
     if (dir == NULL) {
         (void)weir_io_close(io, fd);
-        weir_account_discharge(host, WEIR_KIND_DESCRIPTOR, 1);
+        weir_account_discharge(host, WEIR_KIND_DESCRIPTOR, WEIR__DIR_FDS);
         return error != NULL && error->status != WEIR_OK ? error->status : WEIR_NO_MEMORY;
     }
     dir->io = io;
-    dir->fd = fd;
+    dir->root = fd;
+    dir->fd = -1;
+    dir->quota = WEIR_UNLIMITED;
     (void)pthread_mutex_init(&dir->lock, NULL);
+    (void)pthread_mutex_init(&dir->writing, NULL);
     if ((status = prepare(dir, error)) != WEIR_OK) {
         weir_artifact_dir_close(dir);
         return status;
@@ -277,11 +269,14 @@ void weir_artifact_dir_close(struct weir_artifact_dir *dir)
     if (dir == NULL)
         return;
     struct weir_account *host = weir_account_host();
-    (void)weir_io_close(dir->io, dir->fd);
+    if (dir->fd >= 0)
+        (void)weir_io_close(dir->io, dir->fd);
+    (void)weir_io_close(dir->io, dir->root);
     (void)pthread_mutex_destroy(&dir->lock);
+    (void)pthread_mutex_destroy(&dir->writing);
     explicit_bzero(&dir->key, sizeof dir->key);
     weir_account_free(host, WEIR_KIND_METADATA, dir, sizeof *dir);
-    weir_account_discharge(host, WEIR_KIND_DESCRIPTOR, 1);
+    weir_account_discharge(host, WEIR_KIND_DESCRIPTOR, WEIR__DIR_FDS);
 }
 
 void weir_artifact_dir_read(struct weir_artifact_dir *dir, struct weir_artifact_dir_counts *ret)
@@ -308,8 +303,8 @@ static void remember(struct weir_artifact_dir *dir, const struct weir__artifact_
     (void)pthread_mutex_unlock(&dir->lock);
 }
 
-static enum weir_status check_seal(struct weir_artifact_dir *dir, int fd, uint64_t size,
-                                   struct weir_error *error)
+enum weir_status weir__dir_check_seal(struct weir_artifact_dir *dir, int fd, uint64_t size,
+                                      struct weir_error *error)
 {
     struct weir_hash expected, found;
     enum weir_status status =
@@ -330,7 +325,7 @@ enum weir_status weir_artifact_dir_verify(struct weir_artifact_dir *dir, int fd,
     struct stat stat, after;
     int got = weir_io_fstat(dir->io, fd, &stat);
     if (got < 0)
-        return failed(error, got, "no information about an artifact");
+        return weir__dir_failed(error, got, "no information about an artifact");
     if (!S_ISREG(stat.st_mode) || stat.st_dev != dir->device || stat.st_uid != geteuid())
         return weir_error_set(error, WEIR_FOREIGN, WEIR_NO_OFFSET,
                               "an artifact that is not a file of ours");
@@ -343,13 +338,13 @@ enum weir_status weir_artifact_dir_verify(struct weir_artifact_dir *dir, int fd,
         return WEIR_OK;
     count(dir, &dir->counts.verified);
     enum weir_status status =
-        check_seal(dir, fd, (uint64_t)stat.st_size - WEIR_ARTIFACT_SEAL_BYTES, error);
+        weir__dir_check_seal(dir, fd, (uint64_t)stat.st_size - WEIR_ARTIFACT_SEAL_BYTES, error);
     if (status != WEIR_OK)
         return status;
     /* What was hashed is what will be used, unless the file changed meanwhile. */
     got = weir_io_fstat(dir->io, fd, &after);
     if (got < 0)
-        return failed(error, got, "no information about an artifact");
+        return weir__dir_failed(error, got, "no information about an artifact");
     struct weir__artifact_identity now = weir__artifact_identify(&after);
     if (memcmp(&identity, &now, sizeof now) != 0)
         return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
@@ -360,35 +355,32 @@ enum weir_status weir_artifact_dir_verify(struct weir_artifact_dir *dir, int fd,
 
 /* --- finding --- */
 
-/* Moves a bad file away; where that fails it is removed, and where that fails too it stays and
- * is refused again next time. */
-static void quarantine(struct weir_artifact_dir *dir, const char *name)
+void weir__dir_quarantine(struct weir_artifact_dir *dir, const char *name)
 {
     (void)pthread_mutex_lock(&dir->lock);
     bool has_room = dir->quarantine_files < WEIR_ARTIFACT_QUARANTINE_MAX;
     dir->quarantine_files += has_room;
     dir->counts.quarantined++;
     (void)pthread_mutex_unlock(&dir->lock);
-    char target[sizeof QUARANTINE + WEIR_HASH_HEX_SIZE];
-    (void)snprintf(target, sizeof target, QUARANTINE "/%s", name);
+    char target[sizeof WEIR__DIR_QUARANTINE + WEIR_HASH_HEX_SIZE];
+    (void)snprintf(target, sizeof target, WEIR__DIR_QUARANTINE "/%s", name);
     if (has_room) {
-        (void)weir_io_mkdirat(dir->io, dir->fd, QUARANTINE, 0700);
-        if (weir_io_renameat(dir->io, dir->fd, name, dir->fd, target, 0) == 0)
+        (void)weir_io_mkdirat(dir->io, dir->root, WEIR__DIR_QUARANTINE, 0700);
+        if (weir_io_renameat(dir->io, dir->fd, name, dir->root, target, 0) == 0)
             return;
     }
     (void)weir_io_unlinkat(dir->io, dir->fd, name, 0);
 }
 
-/* Sealed by us, but also what its name says? */
-static enum weir_status check_name(struct weir_artifact_dir *dir, int fd,
-                                   const struct weir_hash *key, struct weir_error *error)
+enum weir_status weir__dir_check_name(struct weir_artifact_dir *dir, int fd,
+                                      const struct weir_hash *key, struct weir_error *error)
 {
     struct weir_artifact_head head;
     struct stat stat;
     long got = weir_io_pread(dir->io, fd, &head, sizeof head, WEIR_ARTIFACT_HEAD_OFFSET);
     int stated = weir_io_fstat(dir->io, fd, &stat);
     if (got < 0 || stated < 0)
-        return failed(error, got < 0 ? got : stated, "cannot read an artifact");
+        return weir__dir_failed(error, got < 0 ? got : stated, "cannot read an artifact");
     if (got != (long)sizeof head ||
         memcmp(head.magic, WEIR_ARTIFACT_MAGIC, sizeof head.magic) != 0 ||
         head.file_bytes + WEIR_ARTIFACT_SEAL_BYTES != (uint64_t)stat.st_size ||
@@ -398,19 +390,31 @@ static enum weir_status check_name(struct weir_artifact_dir *dir, int fd,
     return WEIR_OK;
 }
 
+/* Who uses the file says so for as long as it holds it: artifact_prune.c. Where locks are refused
+ * it may be removed while it is used, which harms nobody who has it open. */
+static void mark_loaded(struct weir_artifact_dir *dir, int fd)
+{
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1};
+    (void)weir_io_fcntl(dir->io, fd, F_OFD_SETLK, (long)&lock);
+}
+
 enum weir_status weir__artifact_dir_find(struct weir_artifact_dir *dir, const struct weir_hash *key,
-                                         int *ret_fd, struct weir_error *error)
+                                         int *ret_fd, enum weir_artifact_miss *ret_miss,
+                                         struct weir_error *error)
 {
     char name[WEIR_HASH_HEX_SIZE];
     weir_hash_hex(key, name);
     AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->fd, name, O_RDONLY | O_NOFOLLOW, 0)};
+    *ret_miss = fd.fd == -ENOENT ? WEIR_ARTIFACT_MISS_ABSENT : WEIR_ARTIFACT_MISS_UNREADABLE;
     if (fd.fd >= 0) {
         struct weir_error why = {0};
         enum weir_status status = weir_artifact_dir_verify(dir, fd.fd, &why);
         if (status == WEIR_OK)
-            status = check_name(dir, fd.fd, key, &why);
+            status = weir__dir_check_name(dir, fd.fd, key, &why);
         if (status == WEIR_OK) {
+            mark_loaded(dir, fd.fd);
             count(dir, &dir->counts.hits);
+            *ret_miss = WEIR_ARTIFACT_MISS_NONE;
             *ret_fd = fd.fd;
             fd.fd = -1;
             return WEIR_OK;
@@ -421,10 +425,12 @@ enum weir_status weir__artifact_dir_find(struct weir_artifact_dir *dir, const st
         if (status == WEIR_NO_MEMORY)
             return status;
         if (status != WEIR_IO)
-            quarantine(dir, name);
+            *ret_miss = WEIR_ARTIFACT_MISS_BAD;
     } else if (fd.fd == -ELOOP || fd.fd == -ENXIO) {
-        quarantine(dir, name);
+        *ret_miss = WEIR_ARTIFACT_MISS_BAD;
     }
+    if (*ret_miss == WEIR_ARTIFACT_MISS_BAD)
+        weir__dir_quarantine(dir, name);
     count(dir, &dir->counts.misses);
     return WEIR_NOT_FOUND;
 }
@@ -475,7 +481,7 @@ static enum weir_status write_sealed(struct weir_artifact_dir *dir, int fd, cons
     }
     if (result == 0)
         result = weir_io_fsync(dir->io, fd);
-    return result == 0 ? WEIR_OK : failed(error, result, "cannot write an artifact");
+    return result == 0 ? WEIR_OK : weir__dir_failed(error, result, "cannot write an artifact");
 }
 
 /* The file is renamed while it is open; its change time moves, so it is identified afterwards. */
@@ -484,7 +490,7 @@ static enum weir_status publish(struct weir_artifact_dir *dir, const char *from,
 {
     AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->fd, from, O_RDONLY | O_NOFOLLOW, 0)};
     if (fd.fd < 0)
-        return failed(error, fd.fd, "cannot open an artifact");
+        return weir__dir_failed(error, fd.fd, "cannot open an artifact");
     long result = weir_io_renameat(dir->io, dir->fd, from, dir->fd, to, 0);
     if (result == 0)
         result = weir_io_fsync(dir->io, dir->fd);
@@ -492,12 +498,33 @@ static enum weir_status publish(struct weir_artifact_dir *dir, const char *from,
     if (result == 0)
         result = weir_io_fstat(dir->io, fd.fd, &stat);
     if (result != 0)
-        return failed(error, result, "cannot publish an artifact");
+        return weir__dir_failed(error, result, "cannot publish an artifact");
     struct weir__artifact_identity identity = weir__artifact_identify(&stat);
     remember(dir, &identity);
+    mark_loaded(dir, fd.fd);
     *ret_fd = fd.fd;
     fd.fd = -1;
     return WEIR_OK;
+}
+
+/* Room is made and the file published as one step for all processes that keep the quota. */
+static enum weir_status publish_within(struct weir_artifact_dir *dir, const char *from,
+                                       const char *to, uint64_t bytes, int *ret_fd,
+                                       struct weir_error *error)
+{
+    if (atomic_load(&dir->quota) == WEIR_UNLIMITED)
+        return publish(dir, from, to, ret_fd, error);
+    int lock = -1;
+    enum weir_status status = weir__dir_lock(dir, &lock, error);
+    if (status != WEIR_OK)
+        return status;
+    status = weir__dir_make_room(dir, bytes, error);
+    if (status == WEIR_OK)
+        status = publish(dir, from, to, ret_fd, error);
+    if (status == WEIR_OK)
+        weir__dir_grew(dir, bytes);
+    weir__dir_unlock(dir, lock);
+    return status;
 }
 
 enum weir_status weir__artifact_dir_file(struct weir_artifact_dir *dir, const struct weir_hash *key,
@@ -506,15 +533,16 @@ enum weir_status weir__artifact_dir_file(struct weir_artifact_dir *dir, const st
 {
     char name[WEIR_HASH_HEX_SIZE];
     weir_hash_hex(key, name);
-    struct new_name temporary;
-    enum weir_status status = make_new_name(dir->io, &temporary, error);
+    struct weir__dir_name temporary;
+    enum weir_status status = weir__dir_random_name(dir->io, WEIR__DIR_NEW, &temporary, error);
     if (status == WEIR_OK) {
         AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->fd, temporary.text,
                                             O_WRONLY | O_CREAT | O_EXCL, 0600)};
         if (fd.fd < 0)
-            status = failed(error, fd.fd, "cannot create a file");
+            status = weir__dir_failed(error, fd.fd, "cannot create a file");
         else if ((status = write_sealed(dir, fd.fd, bytes, size, error)) == WEIR_OK)
-            status = publish(dir, temporary.text, name, ret_fd, error);
+            status = publish_within(dir, temporary.text, name, size + WEIR_ARTIFACT_SEAL_BYTES, ret_fd,
+                                    error);
         if (fd.fd >= 0 && status != WEIR_OK)
             (void)weir_io_unlinkat(dir->io, dir->fd, temporary.text, 0);
     }

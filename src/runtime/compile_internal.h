@@ -20,7 +20,8 @@ enum weir_status weir__artifact_dir_open(const char *path, struct weir_io *io,
 
 /* NOT_FOUND on a miss; a file that is not what its name says is moved away and is a miss too. */
 enum weir_status weir__artifact_dir_find(struct weir_artifact_dir *dir, const struct weir_hash *key,
-                                         int *ret_fd, struct weir_error *error) WEIR_MUST_USE;
+                                         int *ret_fd, enum weir_artifact_miss *ret_miss,
+                                         struct weir_error *error) WEIR_MUST_USE;
 
 /* Writes, seals, syncs and publishes; gives a read-only descriptor of the file. */
 enum weir_status weir__artifact_dir_file(struct weir_artifact_dir *dir, const struct weir_hash *key,

@@ -301,6 +301,23 @@ static enum weir_status run_charged(struct attempt *attempt, struct weir_artifac
     return status;
 }
 
+/* The hash the caller gave must be that of the bytes: the artifact will be found by it. */
+static enum weir_status check_module(const struct attempt *attempt, struct weir_error *error)
+{
+    const struct weir_compile_job *job = attempt->job;
+    if (job->module == NULL)
+        return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
+                              "no artifact of this module is kept; bring the module's bytes");
+    if (job->module_hash == NULL)
+        return WEIR_OK;
+    struct weir_hash hash;
+    enum weir_status status = weir_hash_bytes(job->module, job->module_bytes, &hash, error);
+    if (status == WEIR_OK && !weir_hash_equal(&hash, job->module_hash))
+        status = weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                                "the module's bytes have another hash than was said");
+    return status;
+}
+
 enum weir_status weir_compile_job_run(struct weir_artifact_dir *dir,
                                       const struct weir_compile_job *job,
                                       struct weir_compile_result *ret_result,
@@ -310,21 +327,30 @@ enum weir_status weir_compile_job_run(struct weir_artifact_dir *dir,
         .job = job,
         .account = job->account != NULL ? job->account : weir_account_host(),
     };
-    enum weir_status status =
-        weir_hash_bytes(job->module, job->module_bytes, &attempt.module_hash, error);
+    enum weir_status status = WEIR_OK;
+    if (job->module_hash != NULL)
+        attempt.module_hash = *job->module_hash;
+    else
+        status = weir_hash_bytes(job->module, job->module_bytes, &attempt.module_hash, error);
     if (status == WEIR_OK)
         status = weir_artifact_key(&attempt.module_hash, &job->options, &attempt.key, error);
     if (status != WEIR_OK)
         return status;
-    int fd = -1;
+    enum weir_artifact_miss miss = WEIR_ARTIFACT_MISS_ABSENT;
     if (dir != NULL) {
-        status = weir__artifact_dir_find(dir, &attempt.key, &fd, error);
+        int fd = -1;
+        status = weir__artifact_dir_find(dir, &attempt.key, &fd, &miss, error);
         if (status == WEIR_OK)
             *ret_result =
                 (struct weir_compile_result){.fd = fd, .was_cached = true, .is_filed = true};
         if (status != WEIR_NOT_FOUND)
             return status;
     }
+    ret_result->miss = miss;
+    if ((status = check_module(&attempt, error)) != WEIR_OK)
+        return status;
     fill_request(&attempt);
-    return run_charged(&attempt, dir, ret_result, error);
+    status = run_charged(&attempt, dir, ret_result, error);
+    ret_result->miss = miss;
+    return status;
 }

@@ -3,6 +3,9 @@
 weir_add_library(
   weir_compile_job
   SOURCES artifact_dir.c
+          artifact_prune.c
+          artifact_version.c
+          artifact_walk.c
           artifact_seal.c
           compile_job.c
           compile_spawner.c

@@ -20,8 +20,9 @@ struct weir_compile_limits {
 };
 
 struct weir_compile_job {
-    const uint8_t *module;
+    const uint8_t *module; /* NULL: only what the directory holds, else NOT_FOUND */
     size_t module_bytes;
+    const struct weir_hash *module_hash; /* NULL: computed from the bytes */
     struct weir_artifact_options options;
     struct weir_compile_limits limits;
     /* WEIR_KIND_COMPILER (module and memory limit) and WEIR_KIND_DESCRIPTOR are charged while the
@@ -32,10 +33,19 @@ struct weir_compile_job {
     void *progress_context;
 };
 
+/* Why the directory could not serve. */
+enum weir_artifact_miss {
+    WEIR_ARTIFACT_MISS_NONE,
+    WEIR_ARTIFACT_MISS_ABSENT,
+    WEIR_ARTIFACT_MISS_BAD,       /* damaged, foreign or misnamed: moved to quarantine */
+    WEIR_ARTIFACT_MISS_UNREADABLE /* the system refused */
+};
+
 struct weir_compile_result {
     int fd;          /* read-only, the sealed file or a sealed memfd; the caller closes it */
     bool was_cached; /* found on disk, not compiled */
     bool is_filed;   /* `fd` is a file of the directory; otherwise a memfd, which nobody changes */
+    enum weir_artifact_miss miss;
     double compile_ms;   /* from the request to the result; 0 when cached */
     double child_up_ms;  /* from the request to the first word of the child */
     uint64_t peak_bytes; /* of the child, its output included */
@@ -52,6 +62,7 @@ struct weir_artifact_dir_counts {
     uint64_t filed;
     uint64_t file_failures; /* the artifact was used, but could not be kept: disk full ... */
     uint64_t quarantined;   /* damaged, foreign or misnamed files that were moved away */
+    uint64_t removed;       /* to keep the quota */
     uint64_t verified;      /* seals computed; less than hits, as identities are remembered */
 };
 void weir_artifact_dir_read(struct weir_artifact_dir *dir, struct weir_artifact_dir_counts *ret);

@@ -27,4 +27,12 @@
 /* A file in the making that is older than this was left by a process that died. */
 #define WEIR_ARTIFACT_STALE_S 3600
 
+/* Another build's artifacts go when no process has opened them for so long: a release that is
+ * rolled back within a week finds its own. */
+#define WEIR_ARTIFACT_VERSION_STALE_S (7 * 24 * 3600)
+
+/* How long a writer waits for another process's write lock, which is held for one publication or
+ * one pass of removal; beyond, the artifact is used but not kept. */
+#define WEIR_ARTIFACT_LOCK_MS 5000u
+
 #endif

@@ -3,12 +3,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "runtime/module_internal.h"
 
 struct weir_module *weir_module_ref(struct weir_module *module)
 {
     atomic_fetch_add_explicit(&module->refs, 1, memory_order_relaxed);
     return module;
+}
+
+bool weir_module_try_ref(struct weir_module *module)
+{
+    uint32_t refs = atomic_load_explicit(&module->refs, memory_order_relaxed);
+    while (refs != 0)
+        if (atomic_compare_exchange_weak_explicit(&module->refs, &refs, refs + 1,
+                                                  memory_order_acquire, memory_order_relaxed))
+            return true;
+    return false;
+}
+
+uint32_t weir_module_use_count(const struct weir_module *module)
+{
+    return atomic_load_explicit(&module->refs, memory_order_acquire);
+}
+
+struct weir_module_owner *weir_module_owner_of(struct weir_module *module)
+{
+    return &module->owner;
 }
 
 static void free_info(struct weir_engine *engine, struct weir__module_info *info)
@@ -23,6 +44,8 @@ void weir_module_unref(struct weir_module *module)
 {
     if (module == NULL || atomic_fetch_sub_explicit(&module->refs, 1, memory_order_acq_rel) != 1)
         return;
+    if (module->owner.unused != NULL)
+        module->owner.unused(module->owner.context, module);
     struct weir_engine *engine = module->engine;
     struct weir_account *account = engine->account;
     if (module->code.end != 0)
@@ -67,6 +90,19 @@ void weir_module_figures(const struct weir_module *module, struct weir_module_fi
                          (info != NULL ? sizeof *info + weir_arena_bytes(info->arena) : 0),
         .compile_ms = module->compile_ms,
         .was_cached = module->was_cached};
+}
+
+enum weir_status weir_module_residency(const struct weir_module *module,
+                                       struct weir_module_residency *ret, struct weir_error *error)
+{
+    struct weir_module_residency residency = {.mapped_bytes = module->mapping.size};
+    uint64_t begin = (uint64_t)module->mapping.base;
+    uint64_t end = begin + weir_align_up(module->mapping.size, WEIR_ARTIFACT_PAGE);
+    enum weir_status status = weir__resident_count(begin, end, &residency.resident_bytes,
+                                                   &residency.copied_bytes, error);
+    if (status == WEIR_OK)
+        *ret = residency;
+    return status;
 }
 
 /* --- imports and exports ------------------------------------------------------------------- */

@@ -10,9 +10,8 @@
 #include <weir/trap.h>
 
 #include "artifact/artifact.h"
+#include "runtime/module_source.h"
 #include "runtime/process_internal.h"
-
-struct weir_artifact_dir;
 
 struct weir_engine {
     _Atomic uint32_t refs;
@@ -53,6 +52,7 @@ struct weir_module {
     bool needs_undo; /* the state after instantiation is not just the initial image */
     bool was_cached;
     double compile_ms;
+    struct weir_module_owner owner;
     _Atomic(struct weir__module_info *) info;
     pthread_mutex_t info_lock;
     char name[WEIR_TRAP_NAME_SIZE];

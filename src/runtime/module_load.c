@@ -14,7 +14,6 @@
 #include "artifact/cpu.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
-#include "runtime/compile_job.h"
 #include "runtime/module_internal.h"
 
 #define WASM_PAGE UINT64_C(65536)
@@ -214,40 +213,68 @@ enum weir_status weir_module_load(struct weir_engine *engine, int fd,
     return WEIR_OK;
 }
 
-enum weir_status weir_module_new(struct weir_engine *engine, const uint8_t *bytes, size_t size,
-                                 const struct weir_module_config *config,
-                                 struct weir_module **ret_module, struct weir_error *error)
+static struct weir_artifact_options options_of(const struct weir_engine *engine)
 {
-    if (size > engine->module_bytes_max)
+    return (struct weir_artifact_options){
+        .features = engine->features,
+        .flags = (engine->bounds == WEIR_BOUNDS_EXPLICIT ? WEIR_ARTIFACT_EXPLICIT_BOUNDS : 0u) |
+                 (engine->has_fuel ? WEIR_ARTIFACT_FUEL : 0u) |
+                 (engine->has_poll ? WEIR_ARTIFACT_POLL : 0u),
+        .cpu_features = weir_cpu_baseline,
+        .generator = "fast",
+        .has_fuel_costs = engine->has_fuel_costs,
+        .fuel_costs = engine->fuel_costs};
+}
+
+enum weir_status weir_module_key(const struct weir_engine *engine, const struct weir_hash *hash,
+                                 struct weir_hash *ret_key, struct weir_error *error)
+{
+    const struct weir_artifact_options options = options_of(engine);
+    return weir_artifact_key(hash, &options, ret_key, error);
+}
+
+enum weir_status weir_module_obtain(struct weir_engine *engine,
+                                    const struct weir_module_source *source,
+                                    struct weir_module **ret_module,
+                                    struct weir_module_origin *ret_origin,
+                                    struct weir_error *error)
+{
+    if (source->size > engine->module_bytes_max)
         return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
-                              "the module has %zu bytes; the limit is %llu", size,
+                              "the module has %zu bytes; the limit is %llu", source->size,
                               (unsigned long long)engine->module_bytes_max);
-    struct weir_compile_job job = {
-        .module = bytes,
-        .module_bytes = size,
-        .options = {.features = engine->features,
-                    .flags = (engine->bounds == WEIR_BOUNDS_EXPLICIT ? WEIR_ARTIFACT_EXPLICIT_BOUNDS
-                                                                     : 0u) |
-                             (engine->has_fuel ? WEIR_ARTIFACT_FUEL : 0u) |
-                             (engine->has_poll ? WEIR_ARTIFACT_POLL : 0u),
-                    .cpu_features = weir_cpu_baseline,
-                    .generator = "fast",
-                    .has_fuel_costs = engine->has_fuel_costs,
-                    .fuel_costs = engine->fuel_costs},
-        .account = engine->account};
-    if (config != NULL) {
-        job.progress = config->progress;
-        job.progress_context = config->progress_context;
+    struct weir_compile_job job = {.module = source->bytes,
+                                   .module_bytes = source->size,
+                                   .module_hash = source->hash,
+                                   .options = options_of(engine),
+                                   .account = engine->account};
+    if (source->config != NULL) {
+        job.progress = source->config->progress;
+        job.progress_context = source->config->progress_context;
     }
     struct weir_compile_result result = {.fd = -1};
-    enum weir_status status = weir_compile_job_run(engine->dir, &job, &result, error);
+    enum weir_status status = weir_compile_job_run(source->dir, &job, &result, error);
+    *ret_origin = (struct weir_module_origin){.was_compiled = status == WEIR_OK &&
+                                                              !result.was_cached,
+                                              .is_filed = result.is_filed,
+                                              .miss = result.miss};
     if (status != WEIR_OK)
         return status;
     AUTO_CLOSE fd = result.fd;
-    status = weir_module_load(engine, fd, config, ret_module, error);
+    status = weir_module_load(engine, fd, source->config, ret_module, error);
     if (status == WEIR_OK) {
         (*ret_module)->was_cached = result.was_cached;
         (*ret_module)->compile_ms = result.compile_ms;
     }
     return status;
+}
+
+enum weir_status weir_module_new(struct weir_engine *engine, const uint8_t *bytes, size_t size,
+                                 const struct weir_module_config *config,
+                                 struct weir_module **ret_module, struct weir_error *error)
+{
+    const struct weir_module_source source = {
+        .dir = engine->dir, .bytes = bytes, .size = size, .config = config};
+    struct weir_module_origin origin;
+    return weir_module_obtain(engine, &source, ret_module, &origin, error);
 }

@@ -97,4 +97,24 @@ static inline int count_names(const char *path, const char *prefix)
     return count;
 }
 
+struct version_folder {
+    char path[256];
+};
+/* The only version of an artifact directory; fails the test when there is none or another one. */
+static inline struct version_folder version_folder(const struct folder *folder)
+{
+    struct version_folder version = {""};
+    DIR *names = opendir(folder->path);
+    ck_assert_ptr_nonnull(names);
+    for (struct dirent *entry; (entry = readdir(names)) != NULL;)
+        if (entry->d_name[0] == 'v') {
+            ck_assert_str_eq(version.path, "");
+            (void)snprintf(version.path, sizeof version.path, "%s/%.64s", folder->path,
+                           entry->d_name);
+        }
+    (void)closedir(names);
+    ck_assert_str_ne(version.path, "");
+    return version;
+}
+
 #endif

@@ -19,10 +19,10 @@ static void own_name(char name[WEIR_HASH_HEX_SIZE], struct weir_hash *ret_key)
 
 static int open_own(const struct folder *folder, int flags)
 {
-    char name[WEIR_HASH_HEX_SIZE], path[160];
+    char name[WEIR_HASH_HEX_SIZE], path[400];
     struct weir_hash key;
     own_name(name, &key);
-    (void)snprintf(path, sizeof path, "%s/%s", folder->path, name);
+    (void)snprintf(path, sizeof path, "%s/%s", version_folder(folder).path, name);
     return open(path, flags | O_CLOEXEC);
 }
 
@@ -58,6 +58,8 @@ START_TEST(test_found_again)
     ck_assert_uint_eq(counts.verified, 1);
     weir_artifact_dir_close(dir);
     ck_assert_int_eq(count_names(folder.path, ".new-"), 0);
+    ck_assert_int_eq(count_names(version_folder(&folder).path, ".new-"), 0);
+    ck_assert_int_eq(count_names(version_folder(&folder).path, ""), 1);
     remove_folder(&folder);
 }
 END_TEST
@@ -103,10 +105,10 @@ static void extend(const struct folder *folder)
 
 static void replace_by_link(const struct folder *folder)
 {
-    char name[WEIR_HASH_HEX_SIZE], path[160], moved[160];
+    char name[WEIR_HASH_HEX_SIZE], path[400], moved[160];
     struct weir_hash key;
     own_name(name, &key);
-    (void)snprintf(path, sizeof path, "%s/%s", folder->path, name);
+    (void)snprintf(path, sizeof path, "%s/%s", version_folder(folder).path, name);
     (void)snprintf(moved, sizeof moved, "%s/elsewhere", folder->path);
     ck_assert_int_eq(rename(path, moved), 0);
     ck_assert_int_eq(symlink(moved, path), 0);
@@ -124,7 +126,7 @@ static void replace_by_other(const struct folder *folder)
     struct weir_hash key;
     own_name(name, &key);
     (void)snprintf(command, sizeof command, "cat /proc/%d/fd/%d > %s/%s", getpid(), result.fd,
-                   folder->path, name);
+                   version_folder(folder).path, name);
     ck_assert_int_eq(system(command), 0);
     (void)close(result.fd);
     weir_artifact_dir_close(dir);
