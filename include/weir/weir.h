@@ -4,6 +4,7 @@
 #define WEIR_WEIR_H
 
 #include <weir/account.h>
+#include <weir/cache.h>
 #include <weir/engine.h>
 #include <weir/error.h>
 #include <weir/extern.h>

@@ -91,8 +91,7 @@ struct weir_wasmd_trace {
     uint64_t hot_weight;    /* the least cache in which 99 % of repeated uses are hits */
     uint64_t full_weight;   /* ... all of them */
 };
-/* One use per line: the last word is the checksum (64 hexadecimal digits); empty lines and lines
- * with # in front are skipped. MALFORMED with the line. */
+/* One use per line: base/use_trace.h. Sizes are the folder's. MALFORMED with the line. */
 enum weir_status weir_wasmd_trace_parse(const char *name, const char *bytes, size_t size,
                                         const struct weir_wasmd_modules *modules,
                                         struct weir_wasmd_trace *ret_trace,

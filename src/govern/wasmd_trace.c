@@ -8,8 +8,8 @@
 
 #include "base/check.h"
 #include "base/cleanup.h"
+#include "base/use_trace.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,41 +21,6 @@ static enum weir_status no_memory(struct weir_error *error)
 }
 
 /* --- reading ------------------------------------------------------------------------------- */
-
-static int hex_value(char c)
-{
-    if (!isxdigit((unsigned char)c))
-        return -1;
-    return c <= '9' ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
-}
-
-/* The last word of a line as a checksum. */
-static bool read_last_word(const char *line, size_t size, uint8_t ret_checksum[32])
-{
-    while (size > 0 && isspace((unsigned char)line[size - 1]))
-        size--;
-    size_t start = size;
-    while (start > 0 && !isspace((unsigned char)line[start - 1]))
-        start--;
-    if (size - start != 64)
-        return false;
-    for (size_t i = 0; i < 32; i++) {
-        int high = hex_value(line[start + 2 * i]), low = hex_value(line[start + 2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        ret_checksum[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
-static bool is_skipped(const char *line, size_t size)
-{
-    while (size > 0 && isspace((unsigned char)*line)) {
-        line++;
-        size--;
-    }
-    return size == 0 || *line == '#';
-}
 
 static enum weir_status add_use(struct weir_wasmd_trace *trace, size_t *capacity, size_t module,
                                 struct weir_error *error)
@@ -84,27 +49,16 @@ static enum weir_status read_lines(const char *name, const char *bytes, size_t s
                                    const struct weir_wasmd_modules *modules,
                                    struct weir_wasmd_trace *trace, struct weir_error *error)
 {
-    const char *end = bytes + size;
+    struct weir_use_trace lines;
+    struct weir_use use;
     size_t capacity = 0;
-    unsigned long number = 1;
-    for (const char *line = bytes; line < end; number++) {
-        const char *newline = memchr(line, '\n', (size_t)(end - line));
-        size_t length = (size_t)((newline != NULL ? newline : end) - line);
-        uint8_t checksum[32];
-        if (!is_skipped(line, length)) {
-            if (!read_last_word(line, length, checksum))
-                return weir_error_set(error, WEIR_MALFORMED, WEIR_NO_OFFSET,
-                                      "%.120s, line %lu: the last word is no checksum of 64 "
-                                      "hexadecimal digits",
-                                      name, number);
-            enum weir_status status =
-                add_use(trace, &capacity, weir_wasmd_module_find(modules, checksum), error);
-            if (status != WEIR_OK)
-                return status;
-        }
-        line += length + 1;
-    }
-    return WEIR_OK;
+    enum weir_status status;
+    weir_use_trace_open(name, bytes, size, &lines);
+    while ((status = weir_use_trace_next(&lines, &use, error)) == WEIR_OK)
+        if ((status = add_use(trace, &capacity, weir_wasmd_module_find(modules, use.module),
+                              error)) != WEIR_OK)
+            return status;
+    return status == WEIR_NOT_FOUND ? WEIR_OK : status;
 }
 
 /* --- distances ----------------------------------------------------------------------------- */

@@ -229,8 +229,7 @@ enum weir_status weir__artifact_dir_open(const char *path, struct weir_io *io,
 {
     struct weir_account *host = weir_account_host();
     int fd = -1;
-    enum weir_status status =
-        weir_account_charge(host, WEIR_KIND_DESCRIPTOR, WEIR__DIR_FDS, error);
+    enum weir_status status = weir_account_charge(host, WEIR_KIND_DESCRIPTOR, WEIR__DIR_FDS, error);
     if (status != WEIR_OK)
         return status;
     if ((status = open_folder(path, io, &fd, error)) != WEIR_OK) {
@@ -541,8 +540,8 @@ enum weir_status weir__artifact_dir_file(struct weir_artifact_dir *dir, const st
         if (fd.fd < 0)
             status = weir__dir_failed(error, fd.fd, "cannot create a file");
         else if ((status = write_sealed(dir, fd.fd, bytes, size, error)) == WEIR_OK)
-            status = publish_within(dir, temporary.text, name, size + WEIR_ARTIFACT_SEAL_BYTES, ret_fd,
-                                    error);
+            status = publish_within(dir, temporary.text, name, size + WEIR_ARTIFACT_SEAL_BYTES,
+                                    ret_fd, error);
         if (fd.fd >= 0 && status != WEIR_OK)
             (void)weir_io_unlinkat(dir->io, dir->fd, temporary.text, 0);
     }

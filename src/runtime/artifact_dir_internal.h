@@ -60,8 +60,8 @@ enum weir_status weir__dir_random_name(struct weir_io *io, const char *prefix,
                                        struct weir__dir_name *ret_name, struct weir_error *error)
     WEIR_MUST_USE;
 
-/* Calls visit for every name in `fd` (which is read from where it stands) but "." and "..". Negative
- * errno when reading fails. */
+/* Calls visit for every name in `fd` (which is read from where it stands) but "." and "..".
+ * Negative errno when reading fails. */
 long weir__dir_each(struct weir_io *io, int fd,
                     void (*visit)(void *context, int fd, const char *name), void *context);
 

@@ -81,8 +81,8 @@ static bool has_room(struct candidates *candidates)
     if (candidates->count < candidates->capacity)
         return true;
     size_t larger = candidates->capacity * 2 + 64;
-    struct candidate *list = weir_account_alloc(weir_account_host(), WEIR_KIND_CACHE,
-                                                larger * sizeof *list, NULL);
+    struct candidate *list =
+        weir_account_alloc(weir_account_host(), WEIR_KIND_CACHE, larger * sizeof *list, NULL);
     if (list == NULL)
         return false;
     if (candidates->count > 0)
@@ -150,10 +150,22 @@ static void read_change(struct weir_artifact_dir *dir, struct timespec *ret)
     *ret = stat.st_mtim;
 }
 
+/* Under the write lock. */
+static void set_total(struct weir_artifact_dir *dir, uint64_t bytes, uint64_t removed,
+                      uint64_t removed_bytes)
+{
+    dir->total_bytes = bytes;
+    read_change(dir, &dir->total_at);
+    (void)pthread_mutex_lock(&dir->lock);
+    dir->counts.bytes = bytes;
+    dir->counts.removed += removed;
+    dir->counts.removed_bytes += removed_bytes;
+    (void)pthread_mutex_unlock(&dir->lock);
+}
+
 void weir__dir_grew(struct weir_artifact_dir *dir, uint64_t bytes)
 {
-    dir->total_bytes += bytes;
-    read_change(dir, &dir->total_at);
+    set_total(dir, dir->total_bytes + bytes, 0, 0);
 }
 
 /* The folder's time tells whether anybody else added or removed files since we counted. */
@@ -178,26 +190,29 @@ enum weir_status weir__dir_make_room(struct weir_artifact_dir *dir, uint64_t byt
         return WEIR_OK;
     const struct weir_artifact_prune prune = {0};
     struct candidates candidates = {0};
+    uint64_t removed = 0, removed_bytes = 0;
     enum weir_status status = find_candidates(dir, &candidates, error);
-    for (size_t i = 0; status == WEIR_OK && i < candidates.count; i++) {
+    if (status != WEIR_OK) {
+        candidates_done(&candidates);
+        return status;
+    }
+    for (size_t i = 0; i < candidates.count; i++) {
         if (candidates.bytes <= quota - bytes)
             break;
-        if (remove_candidate(dir, &candidates.list[i], &prune)) {
-            candidates.bytes -= candidates.list[i].bytes;
-            (void)pthread_mutex_lock(&dir->lock);
-            dir->counts.removed++;
-            (void)pthread_mutex_unlock(&dir->lock);
-        }
+        if (!remove_candidate(dir, &candidates.list[i], &prune))
+            continue;
+        candidates.bytes -= candidates.list[i].bytes;
+        removed_bytes += candidates.list[i].bytes;
+        removed++;
     }
     candidates_done(&candidates);
-    if (status == WEIR_OK && candidates.bytes > quota - bytes)
+    if (candidates.bytes > quota - bytes)
         status = weir_error_set(error, WEIR_LIMIT, WEIR_NO_OFFSET,
                                 "the artifact directory holds %llu of %llu bytes, all pinned or "
                                 "loaded; %llu more do not fit",
                                 (unsigned long long)candidates.bytes, (unsigned long long)quota,
                                 (unsigned long long)bytes);
-    dir->total_bytes = candidates.bytes;
-    read_change(dir, &dir->total_at);
+    set_total(dir, candidates.bytes, removed, removed_bytes);
     return status;
 }
 
@@ -268,9 +283,9 @@ enum weir_status weir_artifact_dir_prune(struct weir_artifact_dir *dir,
     if (status == WEIR_OK) {
         prune_files(dir, prune, &candidates, &pruned);
         weir__dir_collect(dir, prune, &pruned);
-        AUTO_FD fd = {dir->io, prune->quarantine ? weir__dir_open_folder(dir->io, dir->root,
-                                                                         WEIR__DIR_QUARANTINE)
-                                                 : -1};
+        AUTO_FD fd = {dir->io, prune->quarantine
+                                   ? weir__dir_open_folder(dir->io, dir->root, WEIR__DIR_QUARANTINE)
+                                   : -1};
         struct emptying emptying = {dir, prune, &pruned};
         if (fd.fd >= 0)
             (void)weir__dir_each(dir->io, fd.fd, empty_quarantine, &emptying);

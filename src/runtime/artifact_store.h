@@ -10,7 +10,8 @@
 
 #include "runtime/compile_job.h"
 
-/* --- pins: modules, by the hash of their bytes, whatever options or build compiled them --------- */
+/* --- pins: modules, by the hash of their bytes, whatever options or build compiled them ---------
+ */
 
 /* Durable when it returns: a pin survives a restart, and a crash. Idempotent. */
 enum weir_status weir_artifact_dir_pin(struct weir_artifact_dir *dir,
@@ -71,11 +72,11 @@ void weir_artifact_dir_quarantine_read(struct weir_artifact_dir *dir,
 void weir_artifact_dir_set_quota(struct weir_artifact_dir *dir, uint64_t bytes_max);
 
 struct weir_artifact_prune {
-    uint64_t bytes_max;     /* of the present version; WEIR_UNLIMITED: as many as there are */
-    int64_t unused_s;       /* files not used for so long go; 0: no such rule */
-    int64_t stale_s;        /* other versions not used for so long go; -1: none */
-    bool quarantine;        /* empty it */
-    bool is_trial;          /* only say what would go */
+    uint64_t bytes_max; /* of the present version; WEIR_UNLIMITED: as many as there are */
+    int64_t unused_s;   /* files not used for so long go; 0: no such rule */
+    int64_t stale_s;    /* other versions not used for so long go; -1: none */
+    bool quarantine;    /* empty it */
+    bool is_trial;      /* only say what would go */
     void (*visit)(void *context, const char *name, uint64_t bytes); /* what goes; may be NULL */
     void *context;
 };
@@ -92,8 +93,7 @@ enum weir_status weir_artifact_dir_prune(struct weir_artifact_dir *dir,
 
 /* Verifies seal, name and every entry of one file, whatever is remembered about it. A bad one is
  * moved to quarantine (CORRUPT or FOREIGN). */
-enum weir_status weir_artifact_dir_check(struct weir_artifact_dir *dir,
-                                         const struct weir_hash *key, struct weir_error *error)
-    WEIR_MUST_USE;
+enum weir_status weir_artifact_dir_check(struct weir_artifact_dir *dir, const struct weir_hash *key,
+                                         struct weir_error *error) WEIR_MUST_USE;
 
 #endif

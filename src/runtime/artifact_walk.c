@@ -52,8 +52,8 @@ enum weir_status weir_artifact_dir_pin(struct weir_artifact_dir *dir,
     weir_hash_hex(module, name);
     int result;
     if (is_pinned) {
-        AUTO_FD fd = {dir->io, weir_io_open(dir->io, pins.fd, name,
-                                            O_WRONLY | O_CREAT | O_NOFOLLOW, 0600)};
+        AUTO_FD fd = {dir->io,
+                      weir_io_open(dir->io, pins.fd, name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600)};
         result = fd.fd < 0 ? fd.fd : 0;
     } else {
         result = weir_io_unlinkat(dir->io, pins.fd, name, 0);
@@ -67,8 +67,8 @@ enum weir_status weir_artifact_dir_pin(struct weir_artifact_dir *dir,
 bool weir_artifact_dir_is_pinned(struct weir_artifact_dir *dir, const struct weir_hash *module)
 {
     struct stat stat;
-    return weir_io_fstatat(dir->io, dir->root, pin_path(module).text, &stat,
-                           AT_SYMLINK_NOFOLLOW) == 0;
+    return weir_io_fstatat(dir->io, dir->root, pin_path(module).text, &stat, AT_SYMLINK_NOFOLLOW) ==
+           0;
 }
 
 struct pin_walk {
@@ -141,8 +141,8 @@ static void visit_file(void *context, int at, const char *name)
         return;
     file.bytes = (uint64_t)stat.st_size;
     file.modified_s = stat.st_mtim.tv_sec;
-    file.used_s = stat.st_atim.tv_sec > stat.st_mtim.tv_sec ? stat.st_atim.tv_sec
-                                                            : stat.st_mtim.tv_sec;
+    file.used_s =
+        stat.st_atim.tv_sec > stat.st_mtim.tv_sec ? stat.st_atim.tv_sec : stat.st_mtim.tv_sec;
     file.is_foreign = fd.fd < 0;
     if (fd.fd >= 0) {
         file.is_loaded = is_loaded(io, fd.fd);
@@ -221,8 +221,8 @@ static enum weir_status check_open(struct weir_artifact_dir *dir, int fd,
     return status;
 }
 
-enum weir_status weir_artifact_dir_check(struct weir_artifact_dir *dir,
-                                         const struct weir_hash *key, struct weir_error *error)
+enum weir_status weir_artifact_dir_check(struct weir_artifact_dir *dir, const struct weir_hash *key,
+                                         struct weir_error *error)
 {
     char name[WEIR_HASH_HEX_SIZE];
     weir_hash_hex(key, name);

@@ -62,8 +62,9 @@ struct weir_artifact_dir_counts {
     uint64_t filed;
     uint64_t file_failures; /* the artifact was used, but could not be kept: disk full ... */
     uint64_t quarantined;   /* damaged, foreign or misnamed files that were moved away */
-    uint64_t removed;       /* to keep the quota */
-    uint64_t verified;      /* seals computed; less than hits, as identities are remembered */
+    uint64_t removed, removed_bytes; /* to keep the quota */
+    uint64_t bytes;                  /* under a quota: of all files, as last counted */
+    uint64_t verified; /* seals computed; less than hits, as identities are remembered */
 };
 void weir_artifact_dir_read(struct weir_artifact_dir *dir, struct weir_artifact_dir_counts *ret);
 

@@ -22,6 +22,16 @@ bool weir_module_try_ref(struct weir_module *module)
     return false;
 }
 
+bool weir_module_unref_shared(struct weir_module *module)
+{
+    uint32_t refs = atomic_load_explicit(&module->refs, memory_order_relaxed);
+    while (refs > 1)
+        if (atomic_compare_exchange_weak_explicit(&module->refs, &refs, refs - 1,
+                                                  memory_order_release, memory_order_relaxed))
+            return true;
+    return false;
+}
+
 uint32_t weir_module_use_count(const struct weir_module *module)
 {
     return atomic_load_explicit(&module->refs, memory_order_acquire);
@@ -98,8 +108,8 @@ enum weir_status weir_module_residency(const struct weir_module *module,
     struct weir_module_residency residency = {.mapped_bytes = module->mapping.size};
     uint64_t begin = (uint64_t)module->mapping.base;
     uint64_t end = begin + weir_align_up(module->mapping.size, WEIR_ARTIFACT_PAGE);
-    enum weir_status status = weir__resident_count(begin, end, &residency.resident_bytes,
-                                                   &residency.copied_bytes, error);
+    enum weir_status status =
+        weir__resident_count(begin, end, &residency.resident_bytes, &residency.copied_bytes, error);
     if (status == WEIR_OK)
         *ret = residency;
     return status;

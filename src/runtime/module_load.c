@@ -236,8 +236,7 @@ enum weir_status weir_module_key(const struct weir_engine *engine, const struct 
 enum weir_status weir_module_obtain(struct weir_engine *engine,
                                     const struct weir_module_source *source,
                                     struct weir_module **ret_module,
-                                    struct weir_module_origin *ret_origin,
-                                    struct weir_error *error)
+                                    struct weir_module_origin *ret_origin, struct weir_error *error)
 {
     if (source->size > engine->module_bytes_max)
         return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
@@ -254,10 +253,10 @@ enum weir_status weir_module_obtain(struct weir_engine *engine,
     }
     struct weir_compile_result result = {.fd = -1};
     enum weir_status status = weir_compile_job_run(source->dir, &job, &result, error);
-    *ret_origin = (struct weir_module_origin){.was_compiled = status == WEIR_OK &&
-                                                              !result.was_cached,
-                                              .is_filed = result.is_filed,
-                                              .miss = result.miss};
+    *ret_origin =
+        (struct weir_module_origin){.was_compiled = status == WEIR_OK && !result.was_cached,
+                                    .is_filed = result.is_filed,
+                                    .miss = result.miss};
     if (status != WEIR_OK)
         return status;
     AUTO_CLOSE fd = result.fd;

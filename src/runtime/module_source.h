@@ -25,16 +25,17 @@ struct weir_module_origin {
 enum weir_status weir_module_obtain(struct weir_engine *engine,
                                     const struct weir_module_source *source,
                                     struct weir_module **ret_module,
-                                    struct weir_module_origin *ret_origin,
-                                    struct weir_error *error) WEIR_MUST_USE;
+                                    struct weir_module_origin *ret_origin, struct weir_error *error)
+    WEIR_MUST_USE;
 
 /* What the module's artifact for this engine is filed under. */
 enum weir_status weir_module_key(const struct weir_engine *engine, const struct weir_hash *hash,
-                                 struct weir_hash *ret_key, struct weir_error *error)
-    WEIR_MUST_USE;
+                                 struct weir_hash *ret_key, struct weir_error *error) WEIR_MUST_USE;
 
 /* One more reference, unless the last one has gone already. */
 bool weir_module_try_ref(struct weir_module *module);
+/* Drops a reference, unless it is the last one: false then. */
+bool weir_module_unref_shared(struct weir_module *module);
 /* References now held. 1 is lasting for who holds that one and does not hand it out meanwhile. */
 uint32_t weir_module_use_count(const struct weir_module *module);
 
@@ -43,7 +44,7 @@ uint32_t weir_module_use_count(const struct weir_module *module);
 struct weir_module_owner {
     void (*unused)(void *context, struct weir_module *module);
     void *context;
-    struct weir_module *next; /* for the owner's own lists */
+    struct weir_module *next; /* for lists of the owner's, who then holds the only reference */
 };
 struct weir_module_owner *weir_module_owner_of(struct weir_module *module);
 

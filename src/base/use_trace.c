@@ -1,0 +1,107 @@
+/* See use_trace.h. */
+#include "base/use_trace.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define HASH_DIGITS 64
+
+struct word {
+    const char *text;
+    size_t size;
+};
+
+static struct word take_last_word(const char *line, size_t *size)
+{
+    size_t end = *size;
+    while (end > 0 && isspace((unsigned char)line[end - 1]))
+        end--;
+    size_t start = end;
+    while (start > 0 && !isspace((unsigned char)line[start - 1]))
+        start--;
+    *size = start;
+    return (struct word){line + start, end - start};
+}
+
+static int hex_value(char c)
+{
+    if (!isxdigit((unsigned char)c))
+        return -1;
+    return c <= '9' ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
+}
+
+static bool read_hash(struct word word, uint8_t ret_hash[32])
+{
+    if (word.size != HASH_DIGITS)
+        return false;
+    for (size_t i = 0; i < HASH_DIGITS / 2; i++) {
+        int high = hex_value(word.text[2 * i]), low = hex_value(word.text[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        ret_hash[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+static bool read_number(struct word word, uint64_t *ret_number)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < word.size; i++) {
+        if (!isdigit((unsigned char)word.text[i]) || __builtin_mul_overflow(number, 10u, &number) ||
+            __builtin_add_overflow(number, (unsigned)(word.text[i] - '0'), &number))
+            return false;
+    }
+    *ret_number = number;
+    return word.size > 0;
+}
+
+void weir_use_trace_open(const char *name, const char *bytes, size_t size,
+                         struct weir_use_trace *ret_trace)
+{
+    size_t head = strlen(WEIR_USE_TRACE_HEAD);
+    *ret_trace = (struct weir_use_trace){
+        .name = name,
+        .at = bytes,
+        .end = bytes + size,
+        .has_sizes = size >= head && memcmp(bytes, WEIR_USE_TRACE_HEAD, head) == 0 &&
+                     (size == head || isspace((unsigned char)bytes[head]))};
+}
+
+static enum weir_status read_line(const struct weir_use_trace *trace, const char *line, size_t size,
+                                  struct weir_use *ret_use, struct weir_error *error)
+{
+    struct weir_use use = {0};
+    if (!read_hash(take_last_word(line, &size), use.module))
+        return weir_error_set(error, WEIR_MALFORMED, WEIR_NO_OFFSET,
+                              "%.120s, line %lu: the last word is no checksum of 64 hexadecimal "
+                              "digits",
+                              trace->name, trace->line);
+    if (trace->has_sizes &&
+        (!read_number(take_last_word(line, &size), &use.bytes) || use.bytes == 0 ||
+         !read_number(take_last_word(line, &size), &use.at_ms) ||
+         take_last_word(line, &size).size != 0))
+        return weir_error_set(error, WEIR_MALFORMED, WEIR_NO_OFFSET,
+                              "%.120s, line %lu: milliseconds, bytes (not 0) and a checksum are "
+                              "needed",
+                              trace->name, trace->line);
+    *ret_use = use;
+    return WEIR_OK;
+}
+
+enum weir_status weir_use_trace_next(struct weir_use_trace *trace, struct weir_use *ret_use,
+                                     struct weir_error *error)
+{
+    while (trace->at < trace->end) {
+        const char *line = trace->at;
+        const char *newline = memchr(line, '\n', (size_t)(trace->end - line));
+        size_t size = (size_t)((newline != NULL ? newline : trace->end) - line);
+        trace->at = newline != NULL ? newline + 1 : trace->end;
+        trace->line++;
+        size_t blank = 0;
+        while (blank < size && isspace((unsigned char)line[blank]))
+            blank++;
+        if (blank < size && line[blank] != '#')
+            return read_line(trace, line, size, ret_use, error);
+    }
+    return WEIR_NOT_FOUND;
+}
