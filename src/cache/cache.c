@@ -75,9 +75,13 @@ void weir_cache_config_bounds(const struct weir_cache_config *config, weir_bound
     (void)snprintf(source, sizeof source, "%u modules x %zu B, and the curve of reuse",
                    whole.modules_max, sizeof(struct weir__record));
     const struct weir_bound bounds[] = {
-        {"module cache, pinned tier", "cache.pinned_max", whole.pinned_bytes_max},
-        {"module cache, memory tier", "cache.memory_max", whole.memory_bytes_max},
-        {"module cache, bookkeeping", source, books},
+        {.what = "module cache, pinned tier",
+         .source = "cache.pinned_max",
+         .bytes = whole.pinned_bytes_max},
+        {.what = "module cache, memory tier",
+         .source = "cache.memory_max",
+         .bytes = whole.memory_bytes_max},
+        {.what = "module cache, bookkeeping", .source = source, .bytes = books},
     };
     for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++)
         report(context, &bounds[i]);

@@ -4,6 +4,7 @@
 
 #include "cli/cli_options.h"
 #include "cli/cli_table.h"
+#include "cli/plan_table.h"
 #include "govern/nitro_plan.h"
 #include "govern/wasmd_plan.h"
 
@@ -18,7 +19,7 @@ enum plan_output {
 };
 
 struct plan_options {
-    const char *target; /* "nitro", "wasmd" */
+    const char *target; /* "nitro", "wasmd"; NULL: weir */
     const char *file;   /* its configuration; NULL: defaults */
     enum plan_output output;
     struct weir_nitro_run run; /* memory_bytes 0: the binding cgroup's */
@@ -28,11 +29,15 @@ struct plan_options {
     const char *version;            /* of wasmvm */
     const char *first_nitro_option; /* for "--x is for nitro" */
     const char *first_wasmd_option;
+    const char *first_memory_option;  /* not for wasmd */
+    const char *first_modules_option; /* not for nitro */
+    const char *root;                 /* where /proc and /sys are looked for */
 };
 
 extern const struct weir_cli_command weir__plan_command;
 
-/* Both return the exit code. */
+/* All return the exit code. */
+int weir__plan_weir(const struct plan_options *options);
 int weir__plan_nitro(struct plan_options *options);
 int weir__plan_wasmd(const struct plan_options *options);
 
@@ -42,11 +47,6 @@ int weir__plan_wasmd(const struct plan_options *options);
 enum weir_status weir__plan_read_file(const char *path, uint64_t bytes_max, char **ret_bytes,
                                       size_t *ret_size, struct weir_error *error) WEIR_MUST_USE;
 
-struct plan_number {
-    char text[32];
-};
-/* "16,384" */
-struct plan_number weir__plan_number(uint64_t number);
 uint64_t weir__plan_mb(uint64_t bytes); /* whole MB, rounded up */
 
 /* Warnings and advice, one sentence or two each. */
@@ -65,7 +65,6 @@ json_t *weir__plan_line_json(const struct weir_plan_line *line);
 /* All lines of a plan, in order. */
 json_t *weir__plan_lines_json(const struct weir_plan *plan);
 json_t *weir__plan_moves_json(const struct weir_plan *plan);
-void weir__plan_print_moves(const struct weir_plan *plan);
 /* Prints and releases; the exit code. NULL is what jansson makes of names that are not UTF-8. */
 int weir__plan_print_json(json_t *json);
 

@@ -7,6 +7,7 @@
 
 enum {
     FOR = 16,
+    CGROUP_ROOT,
     MEMORY,
     MARGIN,
     ARENAS,
@@ -23,10 +24,12 @@ enum {
 };
 
 static const struct weir_cli_option OPTIONS[] = {
-    {FOR, "for", "nitro|wasmd", "the kind of node"},
+    {'c', "config", "FILE", "the configuration, which may also stand alone"},
+    {FOR, "for", "nitro|wasmd", "the kind of node, if it is not Weir"},
     {'o', "output", "FORM", "table (default), json, env, systemd or k8s"},
     {JSON, "json", NULL, "as --output json"},
-    {MEMORY, "memory", "SIZE", "nitro: the container's limit (this process's cgroup)"},
+    {MEMORY, "memory", "SIZE", "weir, nitro: the limit to stay under (this process's\ncgroup)"},
+    {CGROUP_ROOT, "cgroup-root", "DIR", "look for /proc and /sys under DIR"},
     {MARGIN, "margin", "SIZE", "nitro: left free beside everything (400MB)"},
     {ARENAS, "arenas", "N|unset", "nitro: MALLOC_ARENA_MAX (2)"},
     {CPUS, "cpus", "N", "nitro: CPUs of the host, for arenas that are unset\n(this machine's)"},
@@ -35,7 +38,9 @@ static const struct weir_cli_option OPTIONS[] = {
     {GOGC, "gogc", "N|off", "nitro: what the node has now (100)"},
     {CLASSIC, "classic", NULL, "nitro: the node has a classic-msg database"},
     {BOUND, "bound", "NAME", "nitro: which budget decides, documented (default)\nor code"},
-    {MODULES, "modules", "DIR", "wasmd: the folder of compiled modules, or the home"},
+    {MODULES, "modules", "DIR",
+     "wasmd: the folder of compiled modules, or the home;\n"
+     "weir: where relative module paths begin"},
     {TRACE, "trace", "FILE", "wasmd: contracts in order of use, one checksum per\nline"},
     {WASMVM, "wasmvm", "VERSION", "wasmd: version of wasmvm that the node runs"},
     {0, NULL, NULL, NULL},
@@ -43,11 +48,14 @@ static const struct weir_cli_option OPTIONS[] = {
 
 const struct weir_cli_command weir__plan_command = {
     .name = "weir plan",
-    .usage = "--for nitro|wasmd [OPTION ...] [CONFIG]",
-    .summary = "Adds up what a node may take of memory, line by line with the source of each,\n"
-               "and says what to set. Ends with 0 when it fits, with 4 when it does not.",
+    .usage = "[--for nitro|wasmd] [OPTION ...] [CONFIG]",
+    .summary = "Adds up what a configuration of `weir serve`, or a node's, may take of memory,\n"
+               "line by line with the source of each, and says what to set. Ends with 0 when it\n"
+               "fits, with 4 when it does not.",
     .options = OPTIONS,
-    .examples = "  weir plan --for nitro --memory 16GB\n"
+    .examples = "  weir plan weir.yaml\n"
+                "  weir plan --config weir.yaml --memory 512MiB -o k8s\n"
+                "  weir plan --for nitro --memory 16GB\n"
                 "  weir plan --for nitro node.json --memory 16GB --arenas unset --cpus 32\n"
                 "  weir plan --for nitro --memory 16GB -o k8s\n"
                 "  weir plan --for wasmd ~/.myd/config/app.toml --modules ~/.myd\n",
@@ -116,7 +124,6 @@ static enum weir_status set_nitro(struct plan_options *options, char letter, con
 {
     struct weir_nitro_run *run = &options->run;
     switch (letter) {
-    case MEMORY:
     case MARGIN:
         return set_sizes(run, letter, value, error);
     case ARENAS:
@@ -164,17 +171,30 @@ static enum weir_status set_option(void *context, char letter, const char *value
     case FOR:
         options->target = value;
         return WEIR_OK;
+    case 'c':
+        if (options->file != NULL)
+            return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                                  "one configuration at a time: %.80s is too much", value);
+        options->file = value;
+        return WEIR_OK;
+    case CGROUP_ROOT:
+        options->root = value;
+        return WEIR_OK;
+    case MEMORY:
+        options->first_memory_option = option_name(letter);
+        return set_sizes(&options->run, letter, value, error);
     case 'o':
         return set_output(options, value, error);
     case JSON:
         options->output = PLAN_JSON;
         return WEIR_OK;
     case MODULES:
+        options->modules = value;
+        options->first_modules_option = option_name(letter);
+        return WEIR_OK;
     case TRACE:
     case WASMVM:
-        *(letter == MODULES ? &options->modules
-          : letter == TRACE ? &options->trace
-                            : &options->version) = value;
+        *(letter == TRACE ? &options->trace : &options->version) = value;
         options->first_wasmd_option = option_name(letter);
         return WEIR_OK;
     default:
@@ -211,16 +231,29 @@ static int run(struct plan_options *options, const char *surplus)
     if (surplus != NULL)
         return weir_cli_usage_error(command, "one configuration at a time: %s is too much",
                                     surplus);
-    if (options->target == NULL)
-        return weir_cli_usage_error(command, "say for which node: --for nitro or --for wasmd");
-    bool is_nitro = strcmp(options->target, "nitro") == 0;
-    if (!is_nitro && strcmp(options->target, "wasmd") != 0)
+    static const char *const TARGETS[] = {"weir", "nitro", "wasmd"};
+    size_t target = 0;
+    while (options->target != NULL && target < 3 && strcmp(options->target, TARGETS[target]) != 0)
+        target++;
+    if (target == 3)
         return weir_cli_usage_error(command, "--for %s: nitro or wasmd is needed", options->target);
-    const char *foreign = is_nitro ? options->first_wasmd_option : options->first_nitro_option;
+    const char *foreign = target != 1 ? options->first_nitro_option : NULL;
+    if (foreign == NULL && target != 2)
+        foreign = options->first_wasmd_option;
+    if (foreign == NULL)
+        foreign = target == 1   ? options->first_modules_option
+                  : target == 2 ? options->first_memory_option
+                                : NULL;
     if (foreign != NULL)
-        return weir_cli_usage_error(command, "--%s does not go with --for %s", foreign,
-                                    options->target);
-    return is_nitro ? weir__plan_nitro(options) : weir__plan_wasmd(options);
+        return weir_cli_usage_error(command, "--%s does not go with %s%s", foreign,
+                                    target == 0 ? "a configuration of " : "--for ",
+                                    TARGETS[target]);
+    if (target == 0 && options->file == NULL)
+        return weir_cli_usage_error(command, "no configuration is named; for a node's, say "
+                                             "--for nitro or --for wasmd");
+    return target == 0   ? weir__plan_weir(options)
+           : target == 1 ? weir__plan_nitro(options)
+                         : weir__plan_wasmd(options);
 }
 
 int main(int argc, char **argv)

@@ -186,7 +186,7 @@ static void print_verdict(const struct plan_options *options, const struct weir_
     }
     printf("\nIt does not fit %s: %s MB are missing.\n", which,
            weir__plan_number(weir__plan_mb(weir_plan_missing(budget))).text);
-    weir__plan_print_moves(budget);
+    weir_plan_table_moves(budget, "MB", stdout);
 }
 
 /* Each file of the code that a line stands on, once. */

@@ -61,21 +61,6 @@ enum weir_status weir__plan_read_file(const char *path, uint64_t bytes_max, char
 
 /* --- numbers and notes --------------------------------------------------------------------- */
 
-struct plan_number weir__plan_number(uint64_t number)
-{
-    char digits[24];
-    int size = snprintf(digits, sizeof digits, "%llu", (unsigned long long)number);
-    struct plan_number result;
-    size_t used = 0;
-    for (int i = 0; i < size; i++) {
-        if (i > 0 && (size - i) % 3 == 0)
-            result.text[used++] = ',';
-        result.text[used++] = digits[i];
-    }
-    result.text[used] = 0;
-    return result;
-}
-
 uint64_t weir__plan_mb(uint64_t bytes)
 {
     return bytes / WEIR_MIB + (bytes % WEIR_MIB != 0);
@@ -159,27 +144,6 @@ json_t *weir__plan_moves_json(const struct weir_plan *plan)
     return list;
 }
 
-void weir__plan_print_moves(const struct weir_plan *plan)
-{
-    struct weir_plan_move moves[WEIR_PLAN_MOVES];
-    size_t count = weir_plan_moves(plan, moves);
-    struct weir_cli_table table;
-    weir_cli_table_init(&table, 3, 0);
-    for (size_t i = 0; i < count; i++) {
-        weir_cli_table_cell(&table, "%s", moves[i].knob->name);
-        weir_cli_table_cell(&table, "%s -> %s %s", weir__plan_number(moves[i].knob->value).text,
-                            weir__plan_number(moves[i].to).text, moves[i].knob->unit);
-        if (moves[i].is_enough)
-            weir_cli_table_cell(&table, "enough alone");
-        else
-            weir_cli_table_cell(&table, "gives only %s MB",
-                                weir__plan_number(moves[i].gives / WEIR_MIB).text);
-    }
-    if (count > 0)
-        printf("The largest knobs, and how far each would have to move\n");
-    weir_cli_table_print(&table, stdout);
-}
-
 int weir__plan_print_json(json_t *json)
 {
     if (json == NULL) {
@@ -204,8 +168,8 @@ void weir__plan_print_settings(enum plan_output output, uint64_t memory_bytes,
     if (output == PLAN_SYSTEMD)
         printf("[Service]\nMemoryMax=%llu%s\n", memory, is_whole ? "M" : "");
     if (output == PLAN_K8S)
-        printf("resources:\n  limits:\n    memory: \"%llu%s\"\nenv:\n", memory,
-               is_whole ? "Mi" : "");
+        printf("resources:\n  limits:\n    memory: \"%llu%s\"\n%s", memory, is_whole ? "Mi" : "",
+               count > 0 ? "env:\n" : "");
     for (size_t i = 0; i < count; i++) {
         const struct plan_setting *s = &settings[i];
         if (output == PLAN_K8S)

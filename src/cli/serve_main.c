@@ -1,12 +1,13 @@
 /* `weir serve`: reads the configuration, prints the plan and the URLs, serves until a signal. */
 #include "cli/cli_options.h"
 #include "cli/cli_progress.h"
-#include "cli/cli_table.h"
+#include "cli/plan_table.h"
 
 #include "base/sizes.h"
 #include "ledger/equation.h"
 #include "server/host_file.h"
 #include "server/server.h"
+#include "server/server_plan.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -20,13 +21,15 @@ struct options {
     const char *listen;
     const char *modules;
     bool is_check;
+    bool is_overcommit;
     bool is_quiet;
 };
 
 enum {
     LISTEN = 16,
     MODULES,
-    CHECK
+    CHECK,
+    OVERCOMMIT
 };
 
 static const struct weir_cli_option OPTIONS[] = {
@@ -34,6 +37,7 @@ static const struct weir_cli_option OPTIONS[] = {
     {LISTEN, "listen", "HOST:PORT", "instead of the file's listen (127.0.0.1:7070); port 0:\nany"},
     {MODULES, "modules", "DIR", "where relative module paths begin, instead of the file's"},
     {CHECK, "check", NULL, "compile and plan, then end"},
+    {OVERCOMMIT, "overcommit", NULL, "start although the plan does not fit the memory limit"},
     {'q', "quiet", NULL, "print only the URL and errors"},
     {0, NULL, NULL, NULL},
 };
@@ -42,8 +46,9 @@ static const struct weir_cli_command COMMAND = {
     .name = "weir serve",
     .usage = "--config FILE [OPTION ...]",
     .summary = "Answers HTTP requests with WASI programs by the CGI convention, each in a fresh\n"
-               "state and under its own limits. SIGTERM or SIGINT ends it after the requests in\n"
-               "flight.",
+               "state and under its own limits. Does not start when the plan does not fit the\n"
+               "memory limit. SIGHUP reads the configuration again; SIGTERM or SIGINT ends it\n"
+               "after the requests in flight.",
     .options = OPTIONS,
     .examples = "  weir serve --config weir.yaml\n"
                 "  weir serve --config weir.yaml --listen 127.0.0.1:0\n",
@@ -68,6 +73,9 @@ static enum weir_status set_option(void *context, char letter, const char *value
     case CHECK:
         options->is_check = true;
         return WEIR_OK;
+    case OVERCOMMIT:
+        options->is_overcommit = true;
+        return WEIR_OK;
     default:
         options->is_quiet = true;
         return WEIR_OK;
@@ -76,40 +84,63 @@ static enum weir_status set_option(void *context, char letter, const char *value
 
 /* --- the plan ------------------------------------------------------------------------------ */
 
-struct plan {
-    struct weir_cli_table table;
-    uint64_t total;
+struct host {
+    const struct options *options;
+    struct weir_account_source owner; /* of the configurations' arenas */
+    struct weir_arena *arena;         /* of the first configuration */
+    struct weir_server_config config; /* the first */
+    struct weir_server *server;
+    struct weir_plan *plan; /* of the present configuration */
 };
 
-static void add_bound(void *context, const struct weir_bound *bound)
+/* With the binding cgroup's limit; none is fine, one that cannot be read is up to on_unknown. */
+static enum weir_status make_plan(const struct weir_server_config *config,
+                                  struct weir_plan **ret_plan, struct weir_error *error)
 {
-    struct plan *plan = context;
-    weir_cli_table_cell(&plan->table, "%s", bound->what);
-    weir_cli_table_cell(&plan->table, "%.1f MiB", (double)bound->bytes / 1048576.0);
-    weir_cli_table_cell(&plan->table, "%s", bound->source);
-    if (!__builtin_add_overflow(plan->total, bound->bytes, &plan->total))
-        return;
-    plan->total = UINT64_MAX;
+    struct weir_plan *plan = NULL;
+    struct weir_error inner = {0};
+    enum weir_status status = weir_server_plan_new(config, &plan, error);
+    if (status != WEIR_OK)
+        return status;
+    status = weir_plan_set_cgroup(plan, "", "self", &inner);
+    if (status != WEIR_OK && status != WEIR_NOT_FOUND && config->governor.is_closed_on_unknown) {
+        weir_error_move(error, &inner);
+        weir_plan_free(plan);
+        return status;
+    }
+    if (status != WEIR_OK && status != WEIR_NOT_FOUND)
+        (void)fprintf(stderr, "%s: the memory limit is unknown: %s\n", COMMAND.name, inner.message);
+    weir_error_done(&inner);
+    *ret_plan = plan;
+    return WEIR_OK;
 }
 
-static void print_plan(const struct weir_server *server, const struct weir_server_config *config)
+/* True when it may start; otherwise, or when that is only insisted on, says what is wrong. */
+static bool check_plan(const struct weir_plan *plan, bool is_overcommit)
 {
-    struct plan plan = {0};
-    weir_cli_table_init(&plan.table, 3, 1u << 1);
-    printf("Plan for %s\n\n", config->file);
-    weir_cli_table_cell(&plan.table, "what");
-    weir_cli_table_cell(&plan.table, "at most");
-    weir_cli_table_cell(&plan.table, "why");
-    weir_server_bounds(server, add_bound, &plan);
-    weir_cli_table_cell(&plan.table, "total");
-    weir_cli_table_cell(&plan.table, "%.1f MiB", (double)plan.total / 1048576.0);
-    if (config->memory_bytes_max == WEIR_UNLIMITED)
-        weir_cli_table_cell(&plan.table, "memory_max is not set");
-    else
-        weir_cli_table_cell(&plan.table, "memory_max: %s is charged at most",
-                            weir_size_format(config->memory_bytes_max).text);
-    weir_cli_table_print(&plan.table, stdout);
-    printf("\n");
+    if (weir_plan_fits(plan))
+        return true;
+    const char *verb = is_overcommit ? "--overcommit: " : "";
+    if (weir_plan_missing(plan) > 0)
+        (void)fprintf(stderr,
+                      "%s: %sthe plan does not fit: at most %s of %s (%s), %s are missing\n",
+                      COMMAND.name, verb, weir_plan_mib(weir_plan_total(plan)).text,
+                      weir_plan_mib(weir_plan_limit(plan)).text, weir_plan_limit_source(plan),
+                      weir_plan_mib(weir_plan_missing(plan)).text);
+    for (int kind = 0; kind < WEIR_PLAN_COUNTS; kind++) {
+        struct weir_plan_count count = weir_plan_count(plan, (enum weir_plan_count_kind)kind);
+        if (!weir_plan_count_fits(&count))
+            (void)fprintf(stderr,
+                          "%s: %sthe plan does not fit: at most %llu %s of %llu (%s); lower "
+                          "server.connections_max or concurrency\n",
+                          COMMAND.name, verb, (unsigned long long)count.count, count.what,
+                          (unsigned long long)count.limit, count.limit_source);
+    }
+    if (is_overcommit)
+        return true;
+    weir_plan_table_moves(plan, "MiB", stderr);
+    (void)fprintf(stderr, "`weir plan` shows every line; --overcommit starts anyway\n");
+    return false;
 }
 
 static void print_urls(const struct weir_server *server, const struct weir_server_config *config)
@@ -156,76 +187,158 @@ static void block_signals(sigset_t *set)
     (void)sigemptyset(set);
     (void)sigaddset(set, SIGTERM);
     (void)sigaddset(set, SIGINT);
+    (void)sigaddset(set, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
-static int serve(struct weir_server *server, const struct options *options,
-                 const struct weir_server_config *config, const sigset_t *signals)
+static enum weir_status load_config(struct host *host, struct weir_arena **ret_arena,
+                                    struct weir_server_config *config, struct weir_error *error)
+{
+    const struct options *options = host->options;
+    const struct weir_arena_source source = weir_account_arena_source(&host->owner);
+    struct weir_arena *arena = NULL;
+    enum weir_status status = weir_arena_new(&source, CONFIG_CHUNK_BYTES, &arena, error);
+    if (status == WEIR_OK)
+        status = weir_server_config_load(options->config, options->modules, arena, config, error);
+    if (status != WEIR_OK) {
+        weir_arena_free(arena);
+        return status;
+    }
+    if (options->listen != NULL)
+        (void)snprintf(config->listen, sizeof config->listen, "%s", options->listen);
+    *ret_arena = arena;
+    return WEIR_OK;
+}
+
+static void keep_plan(struct host *host, struct weir_plan *plan)
+{
+    weir_plan_free(host->plan);
+    host->plan = plan;
+}
+
+/* --- reloading ----------------------------------------------------------------------------- */
+
+static enum weir_status reload_with(struct host *host, const struct weir_server_config *config,
+                                    struct weir_arena *arena, struct weir_error *error)
+{
+    struct weir_plan *plan = NULL;
+    enum weir_status status = weir_server_can_reload(host->server, config, error);
+    if (status == WEIR_OK)
+        status = make_plan(config, &plan, error);
+    if (status != WEIR_OK)
+        return status;
+    if (!check_plan(plan, host->options->is_overcommit))
+        status = weir_error_set(error, WEIR_LIMIT, WEIR_NO_OFFSET, "the plan does not fit");
+    if (status == WEIR_OK)
+        status = weir_server_reload(host->server, config, arena, NULL, error);
+    if (status != WEIR_OK) {
+        weir_plan_free(plan);
+        return status;
+    }
+    printf("Reloaded %s\n", host->options->config); /* config may be gone with its arena */
+    if (weir_plan_table_diff(host->plan, plan, stdout) == 0)
+        printf("The plan is the same.\n");
+    keep_plan(host, plan);
+    return WEIR_OK;
+}
+
+/* A configuration that is not good changes nothing. */
+static void reload(struct host *host)
 {
     struct weir_error error = {0};
-    enum weir_status status = weir_server_start(server, &error);
+    struct weir_arena *arena = NULL;
+    struct weir_server_config config = {0};
+    enum weir_status status = load_config(host, &arena, &config, &error);
+    if (status == WEIR_OK)
+        status = reload_with(host, &config, arena, &error);
+    if (status != WEIR_OK) {
+        (void)weir_cli_fail(COMMAND.name, &error);
+        (void)fprintf(stderr, "%s: not reloaded, the configuration stays as it was\n",
+                      COMMAND.name);
+        weir_arena_free(arena);
+    }
+    (void)fflush(stdout);
+}
+
+/* --- running ------------------------------------------------------------------------------- */
+
+static int serve(struct host *host, const sigset_t *signals)
+{
+    struct weir_error error = {0};
+    const struct options *options = host->options;
+    enum weir_status status = weir_server_start(host->server, &error);
     if (status != WEIR_OK)
         return weir_cli_fail(COMMAND.name, &error);
     if (options->is_quiet) {
-        printf("%s\n", weir_server_url(server));
+        printf("%s\n", weir_server_url(host->server));
         (void)fflush(stdout);
     } else {
-        print_urls(server, config);
+        print_urls(host->server, &host->config);
     }
-    int received = 0;
-    (void)sigwait(signals, &received);
+    int received = SIGHUP;
+    while (sigwait(signals, &received) == 0 && received == SIGHUP)
+        reload(host);
+    uint64_t drain_ns = weir_server_drain_ns(host->server);
     if (!options->is_quiet)
         printf("Stopping: no new requests; those in flight have %s.\n",
-               weir_duration_format(config->drain_ns).text);
+               weir_duration_format(drain_ns).text);
     (void)fflush(stdout);
-    bool is_clean = weir_server_stop(server, config->drain_ns);
+    bool is_clean = weir_server_stop(host->server, drain_ns);
     if (!is_clean)
         (void)fprintf(stderr, "weir serve: requests that were still running were cancelled\n");
     return is_clean ? 0 : weir_status_exit_code(WEIR_CANCELLED);
 }
 
-static enum weir_status open_server(const struct options *options, struct weir_arena *arena,
-                                    struct weir_server_config *config,
-                                    struct weir_server **ret_server, struct weir_error *error)
+/* Compiles; with everything compiled the plan is smaller, and that is the one to compare with. */
+static enum weir_status open_server(struct host *host, struct weir_error *error)
 {
-    enum weir_status status =
-        weir_server_config_load(options->config, options->modules, arena, config, error);
-    if (status != WEIR_OK)
-        return status;
-    if (options->listen != NULL)
-        (void)snprintf(config->listen, sizeof config->listen, "%s", options->listen);
+    const struct options *options = host->options;
     struct compiling compiling = {.is_quiet = options->is_quiet};
     const struct weir_server_progress progress = {
         .compiling = begin_compiling, .compiled = step_compiling, .context = &compiling};
-    status = weir_server_new(config, &progress, ret_server, error);
+    enum weir_status status = weir_server_new(&host->config, &progress, &host->server, error);
     weir_cli_progress_end(&compiling.progress);
+    struct weir_plan *plan = NULL;
+    if (status == WEIR_OK)
+        status = make_plan(&host->config, &plan, error);
+    if (status == WEIR_OK)
+        keep_plan(host, plan);
     return status;
 }
 
-static int run(const struct options *options)
+static int run_host(struct host *host)
 {
     sigset_t signals;
     block_signals(&signals);
     struct weir_error error = {0};
-    struct weir_arena *arena = NULL;
-    struct weir_server *server = NULL;
-    struct weir_server_config config = {0};
-    struct weir_account_source owner = {.account = weir_account_host(), .kind = WEIR_KIND_SERVER};
-    const struct weir_arena_source source = weir_account_arena_source(&owner);
-    enum weir_status status = weir_arena_new(&source, CONFIG_CHUNK_BYTES, &arena, &error);
+    struct weir_plan *plan = NULL;
+    enum weir_status status = load_config(host, &host->arena, &host->config, &error);
     if (status == WEIR_OK)
-        status = open_server(options, arena, &config, &server, &error);
-    int exit_code;
-    if (status != WEIR_OK) {
-        exit_code = weir_cli_fail(COMMAND.name, &error);
-    } else {
-        if (!options->is_quiet)
-            print_plan(server, &config);
-        exit_code = options->is_check ? 0 : serve(server, options, &config, &signals);
-        weir_server_free(server);
+        status = make_plan(&host->config, &plan, &error);
+    if (status != WEIR_OK)
+        return weir_cli_fail(COMMAND.name, &error);
+    keep_plan(host, plan);
+    if (!check_plan(plan, host->options->is_overcommit))
+        return weir_status_exit_code(WEIR_LIMIT);
+    status = open_server(host, &error);
+    if (status != WEIR_OK)
+        return weir_cli_fail(COMMAND.name, &error);
+    if (!host->options->is_quiet) {
+        weir_plan_table_print(host->plan, stdout);
+        printf("\n");
     }
-    weir_arena_free(arena);
+    return host->options->is_check ? 0 : serve(host, &signals);
+}
+
+static int run(const struct options *options)
+{
+    struct host host = {.options = options,
+                        .owner = {.account = weir_account_host(), .kind = WEIR_KIND_SERVER}};
+    int exit_code = run_host(&host);
+    weir_server_free(host.server);
+    weir_plan_free(host.plan);
+    weir_arena_free(host.arena);
     return exit_code;
 }
 

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/proc_cgroup.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,10 @@ struct weir_plan {
     size_t knob_count;
     const char *limit_source; /* NULL: no limit */
     uint64_t limit;
+    const char *cap_source; /* NULL: no section is capped */
+    unsigned cap_section;
+    uint64_t cap;
+    struct weir_plan_count counts[WEIR_PLAN_COUNTS];
     bool is_incomplete;
 };
 
@@ -45,6 +50,8 @@ enum weir_status weir_plan_new(const char *title, struct weir_plan **ret_plan,
     struct weir_plan *plan = calloc(1, sizeof *plan);
     if (plan == NULL)
         return no_memory(error);
+    plan->counts[WEIR_PLAN_MAPPINGS].what = "mappings";
+    plan->counts[WEIR_PLAN_DESCRIPTORS].what = "descriptors";
     enum weir_status status = weir_arena_new(NULL, 0, &plan->arena, error);
     if (status == WEIR_OK && !copy(plan, title, &plan->title))
         status = no_memory(error);
@@ -121,16 +128,68 @@ enum weir_status weir_plan_add_knob(struct weir_plan *plan, const struct weir_pl
     return WEIR_OK;
 }
 
+static uint64_t add(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+/* "requests: bodies and buffers" is "requests_bodies_and_buffers" for programs. */
+static void write_name(const char *what, char *name, size_t size)
+{
+    size_t used = 0;
+    for (; *what != 0 && used + 1 < size; what++) {
+        if (isalnum((unsigned char)*what))
+            name[used++] = (char)tolower((unsigned char)*what);
+        else if (used > 0 && name[used - 1] != '_')
+            name[used++] = '_';
+    }
+    name[used - (used > 0 && name[used - 1] == '_')] = 0;
+}
+
 void weir_plan_bound(void *context, const struct weir_bound *bound)
 {
+    static const enum weir_plan_origin ORIGINS[] = {
+        [WEIR_BOUND_CONFIGURED] = WEIR_PLAN_CONFIG,
+        [WEIR_BOUND_MEASURED] = WEIR_PLAN_MEASURED,
+        [WEIR_BOUND_ESTIMATED] = WEIR_PLAN_ESTIMATE,
+    };
     struct weir_plan *plan = context;
-    const struct weir_plan_line line = {.name = bound->what,
+    char name[64];
+    write_name(bound->what, name, sizeof name);
+    const struct weir_plan_line line = {.name = name,
                                         .what = bound->what,
                                         .why = bound->source,
-                                        .origin = WEIR_PLAN_CONFIG,
+                                        .origin = ORIGINS[bound->basis],
+                                        .section =
+                                            bound->is_beside ? WEIR_PLAN_BESIDE : WEIR_PLAN_CHARGED,
                                         .bytes = bound->bytes};
     if (weir_plan_add(plan, &line, NULL) != WEIR_OK)
         plan->is_incomplete = true;
+    uint64_t *mappings = &plan->counts[WEIR_PLAN_MAPPINGS].count;
+    uint64_t *descriptors = &plan->counts[WEIR_PLAN_DESCRIPTORS].count;
+    *mappings = add(*mappings, bound->mappings);
+    *descriptors = add(*descriptors, bound->descriptors);
+}
+
+enum weir_status weir_plan_cap(struct weir_plan *plan, unsigned section, uint64_t bytes,
+                               const char *source, struct weir_error *error)
+{
+    WEIR_ASSERT(plan->cap_source == NULL);
+    const char *own;
+    if (!copy(plan, source, &own))
+        return no_memory(error);
+    plan->cap_section = section;
+    plan->cap = bytes;
+    plan->cap_source = own;
+    return WEIR_OK;
+}
+
+void weir_plan_set_count_limit(struct weir_plan *plan, enum weir_plan_count_kind kind,
+                               uint64_t limit, const char *source)
+{
+    plan->counts[kind].limit = limit;
+    plan->counts[kind].limit_source = source;
 }
 
 enum weir_status weir_plan_set_limit(struct weir_plan *plan, uint64_t bytes, const char *source,
@@ -144,6 +203,22 @@ enum weir_status weir_plan_set_limit(struct weir_plan *plan, uint64_t bytes, con
     return WEIR_OK;
 }
 
+/* A limit that cannot be read is not "no limit". */
+static enum weir_status check_limits(const char *root, const struct weir_cgroup *cgroup,
+                                     struct weir_error *error)
+{
+    for (size_t i = 0; i < cgroup->level_count; i++) {
+        struct weir_cgroup_level level;
+        weir_cgroup_read(root, cgroup, i, &level);
+        if (level.limit.state == WEIR_FIGURE_MALFORMED ||
+            level.limit.state == WEIR_FIGURE_UNREADABLE)
+            return weir_error_set(error, WEIR_MALFORMED, WEIR_NO_OFFSET,
+                                  "the memory limit of %.*s cannot be read; give it by --memory",
+                                  (int)cgroup->folder_lengths[i], cgroup->folder);
+    }
+    return WEIR_OK;
+}
+
 enum weir_status weir_plan_set_cgroup(struct weir_plan *plan, const char *root, const char *pid,
                                       struct weir_error *error)
 {
@@ -152,6 +227,8 @@ enum weir_status weir_plan_set_cgroup(struct weir_plan *plan, const char *root, 
         return no_memory(error);
     enum weir_status status = weir_cgroup_find(root, pid, cgroup, error);
     struct weir_cgroup_binding binding = {0};
+    if (status == WEIR_OK)
+        status = check_limits(root, cgroup, error);
     if (status == WEIR_OK &&
         (cgroup->version == WEIR_CGROUP_NONE || !weir_cgroup_binding(root, cgroup, &binding)))
         status = weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
@@ -181,18 +258,39 @@ const struct weir_plan_line *weir_plan_line_at(const struct weir_plan *plan, siz
     return &plan->lines[index];
 }
 
-static uint64_t add(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
-
 uint64_t weir_plan_total(const struct weir_plan *plan)
 {
     uint64_t total = plan->is_incomplete ? UINT64_MAX : 0;
     for (size_t i = 0; i < plan->line_count; i++)
-        total = add(total, plan->lines[i].bytes);
-    return total;
+        if (plan->cap_source == NULL || plan->lines[i].section != plan->cap_section)
+            total = add(total, plan->lines[i].bytes);
+    if (plan->cap_source == NULL)
+        return total;
+    uint64_t capped = weir_plan_section_total(plan, plan->cap_section);
+    return add(total, capped < plan->cap ? capped : plan->cap);
+}
+
+const char *weir_plan_cap_source(const struct weir_plan *plan)
+{
+    return plan->cap_source;
+}
+
+uint64_t weir_plan_cut(const struct weir_plan *plan)
+{
+    if (plan->cap_source == NULL)
+        return 0;
+    uint64_t capped = weir_plan_section_total(plan, plan->cap_section);
+    return capped > plan->cap ? capped - plan->cap : 0;
+}
+
+struct weir_plan_count weir_plan_count(const struct weir_plan *plan, enum weir_plan_count_kind kind)
+{
+    return plan->counts[kind];
+}
+
+bool weir_plan_count_fits(const struct weir_plan_count *count)
+{
+    return count->limit_source == NULL || count->count <= count->limit;
 }
 
 uint64_t weir_plan_section_total(const struct weir_plan *plan, unsigned section)
@@ -219,20 +317,28 @@ const char *weir_plan_limit_source(const struct weir_plan *plan)
     return plan->limit_source;
 }
 
-bool weir_plan_fits(const struct weir_plan *plan)
+static bool bytes_fit(const struct weir_plan *plan)
 {
     uint64_t total = weir_plan_total(plan);
     return plan->limit_source == NULL || (total <= plan->limit && total != UINT64_MAX);
 }
 
+bool weir_plan_fits(const struct weir_plan *plan)
+{
+    bool fits = bytes_fit(plan);
+    for (size_t i = 0; i < WEIR_PLAN_COUNTS; i++)
+        fits = fits && weir_plan_count_fits(&plan->counts[i]);
+    return fits;
+}
+
 uint64_t weir_plan_headroom(const struct weir_plan *plan)
 {
-    return weir_plan_fits(plan) ? weir_plan_limit(plan) - weir_plan_total(plan) : 0;
+    return bytes_fit(plan) ? weir_plan_limit(plan) - weir_plan_total(plan) : 0;
 }
 
 uint64_t weir_plan_missing(const struct weir_plan *plan)
 {
-    return weir_plan_fits(plan) ? 0 : weir_plan_total(plan) - plan->limit;
+    return bytes_fit(plan) ? 0 : weir_plan_total(plan) - plan->limit;
 }
 
 /* --- knobs --------------------------------------------------------------------------------- */

@@ -52,15 +52,44 @@ enum weir_status weir_plan_add(struct weir_plan *plan, const struct weir_plan_li
                                struct weir_error *error) WEIR_MUST_USE;
 enum weir_status weir_plan_add_knob(struct weir_plan *plan, const struct weir_plan_knob *knob,
                                     struct weir_error *error) WEIR_MUST_USE;
-/* A weir_bound_report: takes what folders register with the ledger, as CONFIG in section 0.
- * `context` is the plan. What memory is refused for makes the plan incomplete: see total. */
+/* A weir_bound_report: takes what folders register with the ledger, what is charged in section 0,
+ * what stands beside in section 1; mappings and descriptors are added to their counts. `context` is
+ * the plan. What memory is refused for makes the plan incomplete: see total. */
+enum weir_plan_section {
+    WEIR_PLAN_CHARGED,
+    WEIR_PLAN_BESIDE
+};
 void weir_plan_bound(void *context, const struct weir_bound *bound);
+
+/* One limit over all lines of a section: what they sum up to beyond it is refused when it is asked
+ * for, and does not count. At most one section of a plan is capped. */
+enum weir_status weir_plan_cap(struct weir_plan *plan, unsigned section, uint64_t bytes,
+                               const char *source, struct weir_error *error) WEIR_MUST_USE;
+const char *weir_plan_cap_source(const struct weir_plan *plan); /* NULL: no cap */
+uint64_t weir_plan_cut(const struct weir_plan *plan);           /* what the cap takes off */
+
+/* Things that are counted: they fit or not beside the bytes. */
+enum weir_plan_count_kind {
+    WEIR_PLAN_MAPPINGS,
+    WEIR_PLAN_DESCRIPTORS,
+    WEIR_PLAN_COUNTS
+};
+struct weir_plan_count {
+    const char *what;         /* "mappings" */
+    const char *limit_source; /* static: "7/8 of vm.max_map_count"; NULL: no limit */
+    uint64_t count, limit;
+};
+void weir_plan_set_count_limit(struct weir_plan *plan, enum weir_plan_count_kind kind,
+                               uint64_t limit, const char *source);
+struct weir_plan_count weir_plan_count(const struct weir_plan *plan,
+                                       enum weir_plan_count_kind kind);
+bool weir_plan_count_fits(const struct weir_plan_count *count);
 
 /* What the sum must stay under and who says so: "--memory", "memory.max of /system.slice". */
 enum weir_status weir_plan_set_limit(struct weir_plan *plan, uint64_t bytes, const char *source,
                                      struct weir_error *error) WEIR_MUST_USE;
 /* The limit of the binding cgroup of process `pid` ("self"); `root` as in base/proc_cgroup.h.
- * NOT_FOUND when no cgroup limits it. */
+ * NOT_FOUND when no cgroup limits it, MALFORMED when a limit cannot be read. */
 enum weir_status weir_plan_set_cgroup(struct weir_plan *plan, const char *root, const char *pid,
                                       struct weir_error *error) WEIR_MUST_USE;
 
@@ -72,10 +101,10 @@ uint64_t weir_plan_section_total(const struct weir_plan *plan, unsigned section)
 bool weir_plan_has_limit(const struct weir_plan *plan);
 uint64_t weir_plan_limit(const struct weir_plan *plan); /* UINT64_MAX without one */
 const char *weir_plan_limit_source(const struct weir_plan *plan);
-/* True without a limit. */
+/* True without a limit. Bytes and counts. */
 bool weir_plan_fits(const struct weir_plan *plan);
-uint64_t weir_plan_headroom(const struct weir_plan *plan); /* 0 when it does not fit */
-uint64_t weir_plan_missing(const struct weir_plan *plan);  /* 0 when it fits */
+uint64_t weir_plan_headroom(const struct weir_plan *plan); /* 0 when bytes do not fit */
+uint64_t weir_plan_missing(const struct weir_plan *plan);  /* 0 when bytes fit */
 
 /* How far one knob alone would have to move for the plan to fit. */
 struct weir_plan_move {
@@ -84,7 +113,7 @@ struct weir_plan_move {
     uint64_t gives; /* bytes that it takes off the plan */
     bool is_enough;
 };
-/* The knobs that can give most, the largest first; 0 when the plan fits. */
+/* The knobs that can give most, the largest first; 0 when the bytes fit. */
 size_t weir_plan_moves(const struct weir_plan *plan,
                        struct weir_plan_move ret_moves[WEIR_PLAN_MOVES]);
 

@@ -63,6 +63,13 @@ void weir_ledger_refresh_limits(void)
     weir__set(&descriptors->limit, soft - reserve);
 }
 
+uint64_t weir_ledger_count_limit(enum weir_kind kind)
+{
+    WEIR_ASSERT(!weir_kind_is_bytes(kind));
+    (void)weir_account_host();
+    return weir__get(&weir__ledger.counts[kind].limit);
+}
+
 static void init_ledger(void)
 {
     struct weir_account *host = &weir__ledger.host;

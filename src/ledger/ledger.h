@@ -31,6 +31,8 @@ void weir_account_free(struct weir_account *account, enum weir_kind kind, void *
 /* Reads the system's limits for counted kinds again (vm.max_map_count, RLIMIT_NOFILE), for programs
  * that raise them after the first account. */
 void weir_ledger_refresh_limits(void);
+/* What may be held of a counted kind, the reserve for libraries taken off. */
+uint64_t weir_ledger_count_limit(enum weir_kind kind);
 
 /* Two-phase close. What an account still holds, as `pending` of a receipt; `drained` when that is
  * nothing. Ask before weir_account_close(): afterwards the account may be gone. */
@@ -68,10 +70,20 @@ void weir_ledger_remove_reclaimer(const char *name, void *context);
 /* Asks one after the other, in order of registration, until enough is given back. */
 uint64_t weir_ledger_reclaim(uint64_t wanted_bytes);
 
+/* Where the figure of a bound is from. */
+enum weir_bound_basis {
+    WEIR_BOUND_CONFIGURED, /* follows from limits and keys */
+    WEIR_BOUND_MEASURED,   /* a reserve that was measured, or a file's size */
+    WEIR_BOUND_ESTIMATED   /* reckoned; the source says how */
+};
 struct weir_bound {
     const char *what;   /* "guest stacks" */
     const char *source; /* "12 slots x 1 MiB" or the key it comes from */
     uint64_t bytes;
+    enum weir_bound_basis basis;
+    bool is_beside;       /* not charged: the host's own limit does not refuse it */
+    uint64_t mappings;    /* of vm.max_map_count */
+    uint64_t descriptors; /* of RLIMIT_NOFILE */
 };
 /* Appends to the plan of `context` (opaque to the registry). */
 typedef void weir_bound_report(void *context, const struct weir_bound *bound);

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <pthread.h>
 
+#include "runtime/artifact_name.h"
 #include "runtime/artifact_store.h"
 #include "runtime/compile_internal.h"
 
@@ -15,10 +16,6 @@
 #define WEIR__DIR_PINS "pins"
 #define WEIR__DIR_QUARANTINE "quarantine"
 #define WEIR__DIR_FDS 2u
-
-struct weir__dir_version {
-    char text[40];
-};
 
 struct weir_artifact_dir {
     struct weir_io *io;

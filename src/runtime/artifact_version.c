@@ -4,28 +4,15 @@
  * A collector takes the exclusive lock of a folder, renames it away and removes it. Who opens a
  * folder takes the shared lock and then looks whether the name still means that folder. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
 
-#include "artifact/build_id.h"
 #include "base/bytes.h"
 #include "runtime/artifact_dir_internal.h"
 
 #define ENTER_TRIES 8u
-
-static struct weir__dir_version current_version(void)
-{
-    struct weir__dir_version version;
-    uint64_t build = 0;
-    for (unsigned i = 0; i < 8; i++)
-        build = build << 8 | weir_build_id[i];
-    (void)snprintf(version.text, sizeof version.text, "v%u-%016" PRIx64, WEIR_ARTIFACT_VERSION,
-                   build);
-    return version;
-}
 
 /* The folder under its name, locked; NOT_FOUND when a collector was faster. */
 static enum weir_status enter_once(struct weir_artifact_dir *dir, struct weir_error *error)
@@ -61,7 +48,7 @@ static enum weir_status enter_once(struct weir_artifact_dir *dir, struct weir_er
 
 enum weir_status weir__dir_enter_version(struct weir_artifact_dir *dir, struct weir_error *error)
 {
-    dir->version = current_version();
+    dir->version = weir__dir_version_now();
     for (unsigned i = 0; i < ENTER_TRIES; i++) {
         enum weir_status status = enter_once(dir, error);
         if (status != WEIR_NOT_FOUND)

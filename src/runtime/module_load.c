@@ -18,7 +18,6 @@
 
 #define WASM_PAGE UINT64_C(65536)
 #define SYSTEM_PAGE UINT64_C(4096)
-#define MAPPINGS_PER_MODULE 3
 
 static enum weir_status map_file(struct weir_module *module, struct weir_error *error)
 {
@@ -34,7 +33,7 @@ static enum weir_status map_file(struct weir_module *module, struct weir_error *
                                    .size = size,
                                    .account = module->engine->account,
                                    .kind = WEIR_KIND_CODE_MAPPED,
-                                   .charged_mappings = MAPPINGS_PER_MODULE};
+                                   .charged_mappings = WEIR_MODULE_MAPPINGS};
     enum weir_status status = weir_mapping_adopt(&mapping, error);
     if (status != WEIR_OK) {
         (void)munmap(base, size);

@@ -57,4 +57,29 @@
 /* First block of a store, in its own page beside the state; more comes from the arena. */
 #define WEIR_STORE_ARENA_CHUNK (UINT64_C(16) << 10)
 
+/* --- for plans (runtime_bounds.h); tests hold them against running hosts --- */
+
+/* Areas of the address space: a stack and its guard; the parts of an artifact; a slot: store 1,
+ * memory with image 4, table 2, stack 2, and room for further blocks of its arena. */
+#define WEIR_STACK_MAPPINGS 2u
+#define WEIR_MODULE_MAPPINGS 3u
+#define WEIR_SLOT_MAPPINGS 16u
+
+/* What a slot costs outside its own account: the account's record. What the process keeps whatever
+ * runs: engines, linkers with the world's functions, code table, types, identities of files. */
+#define WEIR_SLOT_RECORD_BYTES (UINT64_C(4) << 10)
+#define WEIR_PROCESS_RECORD_BYTES (UINT64_C(2) << 20)
+
+/* A page of page table maps 2 MiB. Beside that a slot has its memory, stack and store in places of
+ * their own: up to three levels each. */
+#define WEIR_PAGE_TABLE_SHARE 512u
+#define WEIR_SLOT_PAGE_TABLE_BYTES (UINT64_C(40) << 10)
+
+/* An artifact by the size of its module, before it is compiled. Measured over the guests and the
+ * official suite: programs of 16 KiB and more 0.4 to 2.9 times the module, the largest of a small
+ * module 206 KiB (an initial image with a hole in it). A sparse image may have 16 MiB: such a
+ * module is known by its artifact only. */
+#define WEIR_CODE_BYTES_BASE (UINT64_C(256) << 10)
+#define WEIR_CODE_BYTES_PER_MODULE_BYTE 4u
+
 #endif

@@ -64,8 +64,9 @@ static enum weir_status new_stack(uint64_t bytes, struct weir__stack **ret_stack
                                   struct weir_error *error)
 {
     struct weir_mapping mapping;
-    enum weir_status status = weir_mapping_reserve(
-        weir_account_host(), WEIR_KIND_STACK, bytes + WEIR_STACK_GUARD_BYTES, 2, &mapping, error);
+    enum weir_status status =
+        weir_mapping_reserve(weir_account_host(), WEIR_KIND_STACK, bytes + WEIR_STACK_GUARD_BYTES,
+                             WEIR_STACK_MAPPINGS, &mapping, error);
     if (status != WEIR_OK)
         return status;
     uint8_t *bottom = mapping.base + WEIR_STACK_GUARD_BYTES;

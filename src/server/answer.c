@@ -19,8 +19,8 @@ static enum MHD_Result queue(struct weir__connection *connection, unsigned statu
     atomic_store_explicit(&connection->awaits_body, false, memory_order_relaxed);
     connection->status = status;
     connection->answer_ns = weir_clock_ns();
-    weir__exchange_expect(connection, connection->answer_ns, connection->server->config->write_ns,
-                          size);
+    weir__exchange_expect(connection, connection->answer_ns,
+                          atomic_load(&connection->server->write_ns), size);
     return result;
 }
 
@@ -210,7 +210,7 @@ static ssize_t read_output(void *context, uint64_t position, char *to, size_t si
             request->out_begin += count;
             request->body_sent += count;
             weir__exchange_expect(connection, connection->answer_ns,
-                                  connection->server->config->write_ns, request->body_sent);
+                                  atomic_load(&connection->server->write_ns), request->body_sent);
             return (ssize_t)count;
         }
         if (request->guest == WEIR__GUEST_DONE) {

@@ -21,9 +21,14 @@ struct weir__raw_server {
     char *loops, *workers, *connections_max, *connections_per_client_max;
     char *idle_timeout, *body_timeout, *write_timeout, *drain_timeout, *spool;
 };
+struct weir__raw_governor {
+    char *mem_free_limit, *mem_free_leave, *dwell, *interval, *transitions_max, *on_unknown;
+    char *pressure_file;
+};
 struct weir__raw_config {
     char *listen, *memory_max, *modules, *cache;
     struct weir__raw_server server;
+    struct weir__raw_governor governor;
     struct weir__raw_route *routes;
     unsigned routes_count;
 };

@@ -58,6 +58,17 @@ static const cyaml_schema_field_t SERVER[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t GOVERNOR[] = {
+    TEXT(struct weir__raw_governor, mem_free_limit),
+    TEXT(struct weir__raw_governor, mem_free_leave),
+    TEXT(struct weir__raw_governor, dwell),
+    TEXT(struct weir__raw_governor, interval),
+    TEXT(struct weir__raw_governor, transitions_max),
+    TEXT(struct weir__raw_governor, on_unknown),
+    TEXT(struct weir__raw_governor, pressure_file),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_value_t ROUTE_ENTRY = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct weir__raw_route, ROUTE),
 };
@@ -68,6 +79,8 @@ static const cyaml_schema_field_t TOP[] = {
     TEXT(struct weir__raw_config, modules),
     TEXT(struct weir__raw_config, cache),
     CYAML_FIELD_MAPPING("server", CYAML_FLAG_OPTIONAL, struct weir__raw_config, server, SERVER),
+    CYAML_FIELD_MAPPING("governor", CYAML_FLAG_OPTIONAL, struct weir__raw_config, governor,
+                        GOVERNOR),
     CYAML_FIELD_SEQUENCE("routes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                          struct weir__raw_config, routes, &ROUTE_ENTRY, 0, WEIR_SERVER_ROUTES_MAX),
     CYAML_FIELD_END,
@@ -104,7 +117,7 @@ log_line(cyaml_log_t level, void *context, const char *format, va_list args)
         (void)snprintf(report->message, sizeof report->message, "%.150s", at);
 }
 
-static const cyaml_schema_field_t *const TABLES[] = {TOP, SERVER, ROUTE, LIMITS};
+static const cyaml_schema_field_t *const TABLES[] = {TOP, SERVER, GOVERNOR, ROUTE, LIMITS};
 
 /* The nearest key of any table: which table was meant is not known from the message. */
 static const char *nearest_key(const char *word)

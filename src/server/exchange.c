@@ -116,6 +116,7 @@ static void build_env(struct weir__connection *connection, struct weir__request 
         weir_cgi_env_add_text(env, config->env[i]);
 }
 
+/* Takes the reference to the route over. */
 static void begin_guest(struct weir__connection *connection, struct weir__route *route,
                         const char *length, uint64_t body_bytes)
 {
@@ -124,11 +125,14 @@ static void begin_guest(struct weir__connection *connection, struct weir__route 
         connection->failure.limit = config->body_bytes_max;
         connection->failure.used = body_bytes;
         weir__fail(&connection->failure, WEIR__REFUSAL_BODY, "the body is over the route's limit");
+        weir__route_unref(route);
         return;
     }
     struct weir__request *request = weir__request_take(connection, route);
-    if (request == NULL)
+    if (request == NULL) {
+        weir__route_unref(route);
         return;
+    }
     connection->request = request;
     build_env(connection, request, length);
     if (request->env.is_full)
@@ -159,12 +163,14 @@ static void begin_route(struct weir__connection *connection, const char *length,
         return;
     }
     struct weir__route *route = weir__route_find(server, connection->target.path);
-    if (route == NULL)
+    if (route == NULL) {
         weir__fail(&connection->failure, WEIR__REFUSAL_NO_ROUTE, "no route begins this path");
-    else if (atomic_load_explicit(&server->phase, memory_order_relaxed) == WEIR__DRAINING)
+    } else if (atomic_load_explicit(&server->phase, memory_order_relaxed) == WEIR__DRAINING) {
         weir__fail(&connection->failure, WEIR__REFUSAL_DRAINING, "the server is stopping");
-    else
+        weir__route_unref(route);
+    } else {
         begin_guest(connection, route, length, body_bytes);
+    }
 }
 
 enum MHD_Result weir__exchange_begin(struct weir__connection *connection)
@@ -177,7 +183,8 @@ enum MHD_Result weir__exchange_begin(struct weir__connection *connection)
                                                      MHD_HTTP_HEADER_CONTENT_LENGTH);
     uint64_t body_bytes = length != NULL ? strtoull(length, NULL, 10) : 0;
     begin_route(connection, length, body_bytes);
-    weir__exchange_expect(connection, connection->begin_ns, connection->server->config->body_ns, 0);
+    weir__exchange_expect(connection, connection->begin_ns,
+                          atomic_load(&connection->server->body_ns), 0);
     if (connection->failure.refusal == WEIR__REFUSAL_NONE)
         return MHD_YES;
     connection->is_discarding = true;
@@ -217,8 +224,8 @@ enum MHD_Result weir__exchange_body(struct weir__connection *connection, const c
     take_over(connection);
     struct weir__request *request = connection->request;
     connection->received += *size;
-    weir__exchange_expect(connection, connection->begin_ns, connection->server->config->body_ns,
-                          connection->received);
+    weir__exchange_expect(connection, connection->begin_ns,
+                          atomic_load(&connection->server->body_ns), connection->received);
     if (request != NULL && !connection->is_discarding &&
         connection->received > request->route->config->body_bytes_max)
         (void)over_limit(connection);
@@ -288,7 +295,7 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
     struct weir__request *request = connection->request;
     struct weir__route_figures *figures = &server->own;
     struct weir__failure *failure = &connection->failure;
-    atomic_store_explicit(&connection->deadline_ns, weir_clock_ns() + server->config->idle_ns,
+    atomic_store_explicit(&connection->deadline_ns, weir_clock_ns() + atomic_load(&server->idle_ns),
                           memory_order_relaxed);
     atomic_store_explicit(&connection->awaits_body, false, memory_order_relaxed);
     if (!connection->is_begun) {
@@ -296,7 +303,7 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
         return;
     }
     if (request != NULL) {
-        figures = &request->route->figures;
+        figures = request->route->figures;
         /* A client that has all it wanted (HEAD, Content-Length) did not leave. */
         weir__guest_abort(request, is_complete ? WEIR__REFUSAL_NONE : WEIR__REFUSAL_CANCELLED,
                           "the client left");
@@ -320,6 +327,8 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
         weir__guest_close(request);
         weir__request_give(request);
     }
+    if (connection->is_report)
+        (void)atomic_fetch_sub(&server->reports, 1);
     (void)atomic_fetch_sub_explicit(&server->active, 1, memory_order_relaxed);
     memset(&connection->has_target, 0,
            offsetof(struct weir__connection, client) -

@@ -12,8 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MODULE_BYTES_MAX (UINT64_C(1) << 30) /* the engine's own limit: weir/engine.h */
-
 static enum weir_status file_error(const char *path, int number, struct weir_error *error)
 {
     enum weir_status status = number == ENOENT || number == ENOTDIR ? WEIR_NOT_FOUND
@@ -77,30 +75,6 @@ const char *weir_host_file_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash != NULL && slash[1] != 0 ? slash + 1 : path;
-}
-
-enum weir_status weir_host_file_module(struct weir_engine *engine, const char *path,
-                                       const struct weir_module_config *config,
-                                       struct weir_module **ret_module, struct weir_error *error)
-{
-    struct weir_host_file file = {0};
-    enum weir_status status =
-        weir_host_file_read(path, MODULE_BYTES_MAX, weir_engine_account(engine), &file, error);
-    if (status != WEIR_OK)
-        return status;
-    struct weir_module_config named = config != NULL ? *config : (struct weir_module_config){0};
-    if (named.name == NULL)
-        named.name = weir_host_file_name(path);
-    struct weir_error inner = {0};
-    status = weir_module_new(engine, file.bytes, file.size, &named, ret_module, &inner);
-    weir_host_file_done(&file);
-    if (status != WEIR_OK) {
-        (void)weir_error_set(error, status, inner.offset, "%s: %s", path, inner.message);
-        for (struct weir_error_detail *d = inner.details; d != NULL; d = d->next)
-            weir_error_add(error, "%s", d->text);
-        weir_error_done(&inner);
-    }
-    return status;
 }
 
 bool weir_host_cache_dir(char *ret_path, size_t size)

@@ -67,6 +67,7 @@ void weir__request_give(struct weir__request *request)
     request->next = route->free_list;
     route->free_list = request;
     (void)pthread_mutex_unlock(&route->lock);
+    weir__route_unref(route);
 }
 
 void weir__route_free_requests(struct weir__route *route)

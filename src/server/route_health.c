@@ -20,6 +20,18 @@ weir__page *weir__page_find(const char *path)
     return NULL;
 }
 
+bool weir__report_begin(struct weir__connection *connection)
+{
+    _Atomic uint32_t *reports = &connection->server->reports;
+    connection->is_report = true; /* given back when the request is completed */
+    if (atomic_fetch_add(reports, 1) < WEIR_SERVER_REPORTS_MAX)
+        return true;
+    connection->failure.limit = WEIR_SERVER_REPORTS_MAX;
+    weir__fail(&connection->failure, WEIR__REFUSAL_BUSY, "%u reports are made at once",
+               WEIR_SERVER_REPORTS_MAX);
+    return false;
+}
+
 enum MHD_Result weir__page_healthz(struct weir__connection *connection)
 {
     static char text[] = "ok\n";

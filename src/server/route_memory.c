@@ -13,13 +13,14 @@ static void set_number(json_t *object, const char *key, uint64_t value)
     (void)json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
-static json_t *pools_json(const struct weir_server *server)
+static json_t *pools_json(struct weir_server *server)
 {
     json_t *pools = json_array();
-    for (size_t i = 0; i < server->config->route_count; i++) {
+    const struct weir__route_table *table = weir__route_table_hold(server);
+    for (size_t i = 0; i < table->count; i++) {
         struct weir_pool_figures figures;
-        weir_pool_figures(server->routes[i].pool, &figures);
-        json_t *pool = json_pack("{s:s}", "route", server->routes[i].config->path);
+        weir_pool_figures(table->routes[i]->pool, &figures);
+        json_t *pool = json_pack("{s:s}", "route", table->routes[i]->config->path);
         if (pool == NULL)
             break;
         set_number(pool, "in_use", figures.in_use);
@@ -30,6 +31,7 @@ static json_t *pools_json(const struct weir_server *server)
         set_number(pool, "busy", figures.busy);
         (void)json_array_append_new(pools, pool);
     }
+    weir__route_table_release(server);
     return pools;
 }
 
@@ -58,6 +60,8 @@ enum MHD_Result weir__page_memory(struct weir__connection *connection)
 {
     struct weir_server *server = connection->server;
     struct weir_error error = {0};
+    if (!weir__report_begin(connection))
+        return weir__answer_failure(connection);
     (void)pthread_mutex_lock(&server->report_lock);
     char *text = write_memory(server, &error);
     (void)pthread_mutex_unlock(&server->report_lock);

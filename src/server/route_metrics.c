@@ -14,12 +14,12 @@ struct figures_of {
 static size_t list_figures(const struct weir_server *server, size_t index,
                            struct figures_of *ret_of)
 {
-    size_t count = server->config->route_count + 1;
+    size_t count = server->table->count + 1; /* the page holds the table */
     if (index == 0)
         *ret_of = (struct figures_of){"(weir)", &server->own};
     else if (index < count)
-        *ret_of = (struct figures_of){server->routes[index - 1].config->path,
-                                      &server->routes[index - 1].figures};
+        *ret_of = (struct figures_of){server->table->routes[index - 1]->config->path,
+                                      server->table->routes[index - 1]->figures};
     return count;
 }
 
@@ -109,13 +109,13 @@ static void add_pools(struct weir_metrics *metrics, const struct weir_server *se
                                                WEIR_METRIC_POOL_RESETS, WEIR_METRIC_POOL_BUSY};
     for (size_t i = 0; i < sizeof METRICS / sizeof METRICS[0]; i++) {
         weir_metrics_family(metrics, METRICS[i]);
-        for (size_t j = 0; j < server->config->route_count; j++) {
+        for (size_t j = 0; j < server->table->count; j++) {
             struct weir_pool_figures figures;
-            weir_pool_figures(server->routes[j].pool, &figures);
+            weir_pool_figures(server->table->routes[j]->pool, &figures);
             const uint64_t values[] = {figures.in_use,     figures.warm,   figures.takes,
                                        figures.cold_takes, figures.resets, figures.busy};
-            const struct weir_metrics_label labels[] = {{"route", server->routes[j].config->path},
-                                                        {NULL, NULL}};
+            const char *path = server->table->routes[j]->config->path;
+            const struct weir_metrics_label labels[] = {{"route", path}, {NULL, NULL}};
             weir_metrics_value(metrics, METRICS[i], labels, values[i]);
         }
     }
@@ -171,6 +171,8 @@ static enum MHD_Result refuse_page(struct weir__connection *connection)
 enum MHD_Result weir__page_metrics(struct weir__connection *connection)
 {
     struct weir_server *server = connection->server;
+    if (!weir__report_begin(connection))
+        return weir__answer_failure(connection);
     struct weir_metrics *page =
         weir_account_alloc(server->account, WEIR_KIND_SERVER, sizeof *page, NULL);
     if (page == NULL)
@@ -180,9 +182,11 @@ enum MHD_Result weir__page_metrics(struct weir__connection *connection)
     weir_metrics_init(page, server->account, weir_metrics_accepted(accept));
     weir_metrics_process(page);
     add_memory(page, server);
+    (void)weir__route_table_hold(server);
     add_server(page, server);
     add_pools(page, server);
     add_requests(page, server);
+    weir__route_table_release(server);
     weir_metrics_end(page);
     if (page->status != WEIR_OK) {
         free_page(page);

@@ -1,10 +1,8 @@
-/* The server's life: engines and routes, the listening socket, threads, the drain. */
+/* The server's life: made, reloaded, listening, drained. Routes are in routes.c. */
 #include "server/server_internal.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "server/host_file.h"
-#include "server/import_hints.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,156 +16,31 @@
 
 #define OWN_DESCRIPTORS 64u /* artifacts, epolls, the spawner, files being read */
 
-/* --- engines and routes -------------------------------------------------------------------- */
+/* --- making -------------------------------------------------------------------------------- */
 
-static enum weir_status open_engine(struct weir_server *server, bool has_fuel,
-                                    struct weir_error *error)
+static void set_live(struct weir_server *server, const struct weir_server_config *config)
 {
-    if (server->engines[has_fuel] != NULL)
-        return WEIR_OK;
-    const struct weir_engine_config config = {.has_fuel = has_fuel,
-                                              .artifact_dir = server->config->cache_dir};
-    enum weir_status status = weir_engine_new(&config, &server->engines[has_fuel], error);
-    if (status == WEIR_OK)
-        status = weir_linker_new(server->engines[has_fuel], &server->linkers[has_fuel], error);
-    if (status == WEIR_OK)
-        status = weir_wasi_link(server->linkers[has_fuel], NULL, error);
-    return status;
+    weir_account_set_limit(weir_account_host(), config->memory_bytes_max);
+    atomic_store(&server->idle_ns, config->idle_ns);
+    atomic_store(&server->body_ns, config->body_ns);
+    atomic_store(&server->write_ns, config->write_ns);
+    atomic_store(&server->drain_ns, config->drain_ns);
 }
 
-static enum weir_status open_pool(struct weir_server *server, struct weir__route *route,
-                                  struct weir_error *error)
+/* A reload comes through however many requests look for their route. */
+static void init_table_lock(struct weir_server *server)
 {
-    const struct weir_route_config *config = route->config;
-    const struct weir_pool_config pool = {
-        .store = {.name = config->path,
-                  .account = route->account,
-                  .memory_bytes_max = config->memory_bytes_max},
-        .slots_max = config->concurrency,
-        .warm_max = config->warm,
-    };
-    return weir_pool_new(server->linkers[config->fuel != 0], route->module, &pool, &route->pool,
-                         error);
-}
-
-/* Makes the slots that are kept ready, and at least one: what would fail every request shows at
- * start-up. */
-static enum weir_status warm_pool(struct weir_server *server, struct weir__route *route,
-                                  struct weir_error *error)
-{
-    uint32_t wanted = route->config->warm > 0 ? route->config->warm : 1, count = 0;
-    size_t size = wanted * sizeof(struct weir_instance *);
-    struct weir_instance **taken =
-        weir_account_alloc(server->account, WEIR_KIND_SERVER, size, error);
-    if (taken == NULL)
-        return WEIR_LIMIT;
-    enum weir_status status = WEIR_OK;
-    while (count < wanted && status == WEIR_OK) {
-        status = weir_pool_take(route->pool, &taken[count], error);
-        count += status == WEIR_OK;
-    }
-    for (uint32_t i = 0; i < count; i++)
-        weir_pool_give(route->pool, taken[i]);
-    weir_account_free(server->account, WEIR_KIND_SERVER, taken, size);
-    return status;
-}
-
-static enum weir_status open_route(struct weir_server *server, struct weir__route *route,
-                                   const struct weir_server_progress *progress,
-                                   struct weir_error *error)
-{
-    const struct weir_route_config *config = route->config;
-    route->path_size = strlen(config->path);
-    (void)pthread_mutex_init(&route->lock, NULL);
-    enum weir_status status =
-        weir_account_new(weir_account_host(), WEIR_ACCOUNT_TENANT, config->path,
-                         config->tenant_bytes_max, &route->account, error);
-    if (status == WEIR_OK)
-        status = open_engine(server, config->fuel != 0, error);
-    if (status != WEIR_OK)
-        return status;
-    struct weir_module_config module = {0};
-    if (progress != NULL) {
-        if (progress->compiling != NULL)
-            progress->compiling(progress->context, config->module);
-        module.progress = progress->compiled;
-        module.progress_context = progress->context;
-    }
-    struct weir_error inner = {0};
-    status = weir_host_file_module(server->engines[config->fuel != 0], config->module, &module,
-                                   &route->module, &inner);
-    if (status == WEIR_OK)
-        status = open_pool(server, route, &inner);
-    if (status == WEIR_OK)
-        status = warm_pool(server, route, &inner);
-    if (status != WEIR_OK) {
-        (void)weir_error_set(error, status, inner.offset, "route %s: %s", config->path,
-                             inner.message);
-        for (struct weir_error_detail *d = inner.details; d != NULL; d = d->next)
-            weir_error_add(error, "%s", d->text);
-        weir_error_done(&inner);
-        weir_import_hints(error);
-    }
-    return status;
-}
-
-static void close_route(struct weir__route *route)
-{
-    weir__route_free_requests(route);
-    weir_pool_free(route->pool);
-    weir_module_unref(route->module);
-    weir_account_close(route->account);
-    (void)pthread_mutex_destroy(&route->lock);
-}
-
-static int longer_first(const void *a, const void *b)
-{
-    const struct weir__route *x = *(struct weir__route *const *)a;
-    const struct weir__route *y = *(struct weir__route *const *)b;
-    return x->path_size < y->path_size ? 1 : x->path_size > y->path_size ? -1 : 0;
-}
-
-static enum weir_status open_routes(struct weir_server *server,
-                                    const struct weir_server_progress *progress,
-                                    struct weir_error *error)
-{
-    size_t count = server->config->route_count;
-    server->routes = weir_account_alloc(server->account, WEIR_KIND_SERVER,
-                                        count * sizeof *server->routes, error);
-    server->by_length = weir_account_alloc(server->account, WEIR_KIND_SERVER,
-                                           count * sizeof *server->by_length, error);
-    if (server->routes == NULL || server->by_length == NULL)
-        return WEIR_LIMIT;
-    for (size_t i = 0; i < count; i++)
-        server->routes[i].config = &server->config->routes[i];
-    for (size_t i = 0; i < count; i++) {
-        enum weir_status status = open_route(server, &server->routes[i], progress, error);
-        if (status != WEIR_OK)
-            return status;
-        server->by_length[i] = &server->routes[i];
-    }
-    qsort(server->by_length, count, sizeof server->by_length[0], longer_first);
-    return WEIR_OK;
-}
-
-struct weir__route *weir__route_find(struct weir_server *server, const char *path)
-{
-    for (size_t i = 0; i < server->config->route_count; i++) {
-        struct weir__route *route = server->by_length[i];
-        if (route->path_size == 1 ||
-            (strncmp(path, route->config->path, route->path_size) == 0 &&
-             (path[route->path_size] == 0 || path[route->path_size] == '/')))
-            return route;
-    }
-    return NULL;
+    pthread_rwlockattr_t attributes;
+    (void)pthread_rwlockattr_init(&attributes);
+    (void)pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    (void)pthread_rwlock_init(&server->table_lock, &attributes);
+    (void)pthread_rwlockattr_destroy(&attributes);
 }
 
 enum weir_status weir_server_new(const struct weir_server_config *config,
                                  const struct weir_server_progress *progress,
                                  struct weir_server **ret_server, struct weir_error *error)
 {
-    if (config->memory_bytes_max != WEIR_UNLIMITED)
-        weir_account_set_limit(weir_account_host(), config->memory_bytes_max);
     struct weir_account *account = NULL;
     enum weir_status status = weir_account_new(weir_account_host(), WEIR_ACCOUNT_SERVICE, "server",
                                                WEIR_UNLIMITED, &account, error);
@@ -188,11 +61,18 @@ enum weir_status weir_server_new(const struct weir_server_config *config,
     (void)pthread_mutex_init(&server->watch.lock, NULL);
     (void)pthread_mutex_init(&server->report_lock, NULL);
     (void)pthread_mutex_init(&server->log_lock, NULL);
-    status = open_routes(server, progress, error);
+    init_table_lock(server);
+    set_live(server, config);
+    server->first = weir__generation_new(server, config, NULL, error);
+    struct weir__route_table *table = NULL;
+    status = server->first != NULL
+                 ? weir__route_table_new(server, server->first, progress, &table, error)
+                 : WEIR_LIMIT;
     if (status != WEIR_OK) {
         weir_server_free(server);
         return status;
     }
+    weir__route_table_set(server, table);
     *ret_server = server;
     return WEIR_OK;
 }
@@ -202,20 +82,111 @@ void weir_server_free(struct weir_server *server)
     if (server == NULL)
         return;
     struct weir_account *account = server->account;
-    size_t count = server->config->route_count;
-    for (size_t i = 0; server->routes != NULL && i < count; i++)
-        close_route(&server->routes[i]);
+    weir__route_table_free(server, server->table);
+    weir__generation_unref(server->first);
     for (size_t i = 0; i < 2; i++) {
         weir_linker_free(server->linkers[i]);
         weir_engine_unref(server->engines[i]);
     }
-    weir_account_free(account, WEIR_KIND_SERVER, server->routes, count * sizeof *server->routes);
-    weir_account_free(account, WEIR_KIND_SERVER, server->by_length,
-                      count * sizeof *server->by_length);
     if (server->listen_fd >= 0)
         (void)close(server->listen_fd);
+    (void)pthread_rwlock_destroy(&server->table_lock);
     weir_account_free(account, WEIR_KIND_SERVER, server, sizeof *server);
     weir_account_close(account);
+}
+
+/* Connections, the directories of guests and the spool files of requests, and our own. The soft
+ * limit is raised where the hard one allows it. */
+static enum weir_status reserve_descriptors(const struct weir_server_config *config,
+                                            struct weir_error *error)
+{
+    struct rlimit limit;
+    uint64_t wanted = config->connections_max + OWN_DESCRIPTORS;
+    for (size_t i = 0; i < config->route_count; i++)
+        wanted += config->routes[i].concurrency * (config->routes[i].dir_count + 1);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return WEIR_OK;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= wanted)
+        return WEIR_OK;
+    return weir_error_set(
+        error, WEIR_CONFIG, WEIR_NO_OFFSET,
+        "%s: the configuration may need %llu descriptors, %llu are allowed: lower "
+        "server.connections_max or concurrency, or raise ulimit -n",
+        config->file, (unsigned long long)wanted, (unsigned long long)limit.rlim_cur);
+}
+
+/* --- reloading ----------------------------------------------------------------------------- */
+
+/* Threads, sockets, engines: made once. */
+static enum weir_status check_fixed(const struct weir_server_config *now,
+                                    const struct weir_server_config *wanted,
+                                    struct weir_error *error)
+{
+    bool same_cache = (now->cache_dir == NULL) == (wanted->cache_dir == NULL) &&
+                      (now->cache_dir == NULL || strcmp(now->cache_dir, wanted->cache_dir) == 0);
+    const struct {
+        const char *key;
+        bool is_same;
+    } KEYS[] = {
+        {"listen", strcmp(now->listen, wanted->listen) == 0},
+        {"cache", same_cache},
+        {"server.spool", strcmp(now->spool_dir, wanted->spool_dir) == 0},
+        {"server.loops", now->loops == wanted->loops},
+        {"server.workers", now->workers == wanted->workers},
+        {"server.connections_max", now->connections_max == wanted->connections_max},
+        {"server.connections_per_client_max",
+         now->connections_per_client_max == wanted->connections_per_client_max},
+    };
+    char keys[200] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof KEYS / sizeof KEYS[0]; i++)
+        if (!KEYS[i].is_same)
+            used += (size_t)snprintf(keys + used, sizeof keys - used, "%s%s", used > 0 ? ", " : "",
+                                     KEYS[i].key);
+    if (used == 0)
+        return WEIR_OK;
+    return weir_error_set(error, WEIR_CONFIG, WEIR_NO_OFFSET,
+                          "%s: cannot change while it runs: %s; restart for that", wanted->file,
+                          keys);
+}
+
+enum weir_status weir_server_can_reload(const struct weir_server *server,
+                                        const struct weir_server_config *config,
+                                        struct weir_error *error)
+{
+    return check_fixed(server->config, config, error);
+}
+
+enum weir_status weir_server_reload(struct weir_server *server,
+                                    const struct weir_server_config *config,
+                                    struct weir_arena *arena,
+                                    const struct weir_server_progress *progress,
+                                    struct weir_error *error)
+{
+    enum weir_status status = check_fixed(server->config, config, error);
+    if (status == WEIR_OK)
+        status = reserve_descriptors(config, error);
+    if (status != WEIR_OK)
+        return status;
+    struct weir__generation *generation = weir__generation_new(server, config, NULL, error);
+    if (generation == NULL)
+        return WEIR_LIMIT;
+    struct weir__route_table *table = NULL;
+    status = weir__route_table_new(server, generation, progress, &table, error);
+    if (status == WEIR_OK) {
+        generation->arena = arena;
+        set_live(server, config);
+        weir__route_table_set(server, table);
+    }
+    weir__generation_unref(generation); /* its routes hold it */
+    return status;
+}
+
+uint64_t weir_server_drain_ns(const struct weir_server *server)
+{
+    return atomic_load(&server->drain_ns);
 }
 
 /* --- listening ----------------------------------------------------------------------------- */
@@ -247,11 +218,16 @@ static enum weir_status open_socket(struct weir_server *server, struct weir_erro
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "cannot listen on %s: %s", server->config->listen,
                               gai_strerror(failed));
-    int one = 1, number = 0;
+    int one = 1, number = 0, buffer = WEIR_SERVER_SOCKET_BUFFER_BYTES;
     AUTO_CLOSE fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
         bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, 511) != 0)
         number = errno;
+    /* Accepted sockets inherit them: the kernel would let each grow to some MiB. */
+    if (fd >= 0) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+    }
     freeaddrinfo(found);
     if (number != 0)
         return refuse_bind(server, number, error);
@@ -280,28 +256,6 @@ const char *weir_server_url(const struct weir_server *server)
 static uint64_t thread_bytes(const struct weir_server_config *config)
 {
     return (uint64_t)(config->loops + config->workers + 1) * WEIR_SERVER_THREAD_STACK;
-}
-
-/* Connections, the directories of guests and the spool files of requests, and our own. The soft
- * limit is raised where the hard one allows it. */
-static enum weir_status reserve_descriptors(const struct weir_server_config *config,
-                                            struct weir_error *error)
-{
-    struct rlimit limit;
-    uint64_t wanted = config->connections_max + OWN_DESCRIPTORS;
-    for (size_t i = 0; i < config->route_count; i++)
-        wanted += config->routes[i].concurrency * (config->routes[i].dir_count + 1);
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return WEIR_OK;
-    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur >= wanted)
-        return WEIR_OK;
-    return weir_error_set(
-        error, WEIR_CONFIG, WEIR_NO_OFFSET,
-        "%s: the configuration may need %llu descriptors, %llu are allowed: lower "
-        "server.connections_max or concurrency, or raise ulimit -n",
-        config->file, (unsigned long long)wanted, (unsigned long long)limit.rlim_cur);
 }
 
 enum weir_status weir_server_start(struct weir_server *server, struct weir_error *error)

@@ -27,11 +27,22 @@ enum weir_status weir_server_start(struct weir_server *server, struct weir_error
 /* "http://127.0.0.1:7070", once started. */
 const char *weir_server_url(const struct weir_server *server);
 
+/* Another configuration from now on: routes are added, removed and exchanged; requests in flight
+ * end as they began. Takes `arena`, which holds the strings of `config`, over when the answer is
+ * OK; otherwise nothing has changed. CONFIG names keys that only a restart can change; see
+ * weir_server_can_reload() to ask beforehand. Only from the thread that made the server. */
+enum weir_status weir_server_reload(struct weir_server *server,
+                                    const struct weir_server_config *config,
+                                    struct weir_arena *arena,
+                                    const struct weir_server_progress *progress,
+                                    struct weir_error *error) WEIR_MUST_USE;
+enum weir_status weir_server_can_reload(const struct weir_server *server,
+                                        const struct weir_server_config *config,
+                                        struct weir_error *error) WEIR_MUST_USE;
+uint64_t weir_server_drain_ns(const struct weir_server *server);
+
 /* Stops accepting, waits for requests in flight at most `drain_ns`, then cancels them. True when
  * none had to be cancelled. */
 bool weir_server_stop(struct weir_server *server, uint64_t drain_ns);
-
-/* What the configuration allows at most, line by line. */
-void weir_server_bounds(const struct weir_server *server, weir_bound_report *report, void *context);
 
 #endif

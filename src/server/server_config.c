@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/sizes.h"
+#include "govern/govern_limits.h"
 #include "server/config_internal.h"
 #include "server/host_file.h"
 #include "server/server_limits.h"
@@ -360,6 +361,43 @@ static enum weir_status read_server(struct loader *loader, const struct weir__ra
     return status;
 }
 
+static enum weir_status read_governor(struct loader *loader, const struct weir__raw_governor *raw,
+                                      struct weir_server_config *config)
+{
+    struct weir_governor_config_keys *keys = &config->governor;
+    *keys = (struct weir_governor_config_keys){.free_bytes = WEIR_SERVER_FREE_LIMIT_DEFAULT,
+                                               .dwell_ns = WEIR_SERVER_DWELL_NS,
+                                               .interval_ns = WEIR_SERVER_POLL_NS};
+    enum weir_status status = read_size(loader, "governor.mem_free_limit", raw->mem_free_limit,
+                                        (struct range){0, UINT64_C(1) << 50}, &keys->free_bytes);
+    if (status == WEIR_OK)
+        status = read_size(loader, "governor.mem_free_leave", raw->mem_free_leave,
+                           (struct range){keys->free_bytes, UINT64_C(1) << 50}, &keys->leave_bytes);
+    if (status == WEIR_OK)
+        status = read_time(loader, "governor.dwell", raw->dwell, (struct range){0, 3600 * SECOND},
+                           &keys->dwell_ns);
+    if (status == WEIR_OK)
+        status = read_time(loader, "governor.interval", raw->interval,
+                           (struct range){SECOND / 100, 10 * SECOND}, &keys->interval_ns);
+    if (status == WEIR_OK)
+        status =
+            read_count32(loader, "governor.transitions_max", raw->transitions_max,
+                         (struct range){WEIR_TRIGGER_TRANSITIONS_MIN, WEIR_TRIGGER_TRANSITIONS_MAX},
+                         &keys->transitions_max);
+    if (status != WEIR_OK)
+        return status;
+    if (raw->on_unknown != NULL) {
+        keys->is_closed_on_unknown = strcmp(raw->on_unknown, "closed") == 0;
+        if (!keys->is_closed_on_unknown && strcmp(raw->on_unknown, "open") != 0)
+            return refuse(loader, "governor.on_unknown", "\"%.40s\": open or closed is needed",
+                          raw->on_unknown);
+    }
+    if (raw->pressure_file == NULL)
+        return WEIR_OK;
+    return resolve(loader, "governor.pressure_file", loader->folder, raw->pressure_file,
+                   &keys->pressure_file);
+}
+
 static enum weir_status read_top(struct loader *loader, const char *modules_dir,
                                  const struct weir__raw_config *raw,
                                  struct weir_server_config *config)
@@ -375,9 +413,9 @@ static enum weir_status read_top(struct loader *loader, const char *modules_dir,
         return refused;
     }
     config->memory_bytes_max = WEIR_UNLIMITED;
-    enum weir_status status =
-        read_size(loader, "memory_max", raw->memory_max,
-                  (struct range){16 * MIB, UINT64_C(1) << 50}, &config->memory_bytes_max);
+    enum weir_status status = read_size(loader, "memory_max", raw->memory_max,
+                                        (struct range){WEIR_SERVER_MEMORY_MIN, UINT64_C(1) << 50},
+                                        &config->memory_bytes_max);
     const char *modules = loader->folder;
     if (status == WEIR_OK && modules_dir != NULL)
         modules = modules_dir;
@@ -419,6 +457,8 @@ enum weir_status weir_server_config_parse(const struct weir_config_text *text,
         status = read_top(&loader, modules_dir, raw, &config);
     if (status == WEIR_OK)
         status = read_server(&loader, &raw->server, &config);
+    if (status == WEIR_OK)
+        status = read_governor(&loader, &raw->governor, &config);
     if (status == WEIR_OK)
         status = read_routes(&loader, raw, &config);
     weir__config_free_raw(raw);

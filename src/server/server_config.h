@@ -24,6 +24,17 @@ struct weir_route_config {
     uint32_t warm;
 };
 
+/* Back-pressure at run time: thresholds for the binding cgroup's free memory. */
+struct weir_governor_config_keys {
+    uint64_t free_bytes;  /* mem_free_limit; 0: the governor is off */
+    uint64_t leave_bytes; /* 0: the default above it */
+    uint64_t dwell_ns;
+    uint64_t interval_ns;
+    uint32_t transitions_max; /* a minute; 0: the default */
+    bool is_closed_on_unknown;
+    const char *pressure_file; /* injected figures instead of the cgroup's; NULL: none */
+};
+
 struct weir_server_config {
     const char *file;      /* for messages */
     char listen[256];      /* "127.0.0.1:7070" */
@@ -35,6 +46,7 @@ struct weir_server_config {
     uint32_t connections_max;
     uint32_t connections_per_client_max;
     uint64_t idle_ns, body_ns, write_ns, drain_ns;
+    struct weir_governor_config_keys governor;
     const struct weir_route_config *routes;
     size_t route_count;
 };

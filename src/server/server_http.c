@@ -38,7 +38,7 @@ static struct weir__connection *open_connection(struct weir_server *server,
     connection->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     connection->is_charged = weir_account_charge(server->account, WEIR_KIND_SERVER,
                                                  WEIR_SERVER_CONNECTION_BYTES, NULL) == WEIR_OK;
-    atomic_store_explicit(&connection->deadline_ns, weir_clock_ns() + server->config->idle_ns,
+    atomic_store_explicit(&connection->deadline_ns, weir_clock_ns() + atomic_load(&server->idle_ns),
                           memory_order_relaxed);
     if (!connection->is_charged || !weir__watch_add(connection)) {
         if (connection->is_charged)

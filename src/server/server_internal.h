@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #include "server/cgi.h"
 #include "server/server.h"
@@ -46,6 +47,7 @@ void weir__fail(struct weir__failure *failure, enum weir__refusal refusal, const
 extern const uint64_t weir__latency_bounds_us[WEIR__LATENCY_BUCKETS - 1]; /* the last is infinite */
 
 struct weir__route_figures {
+    _Atomic uint32_t refs;
     _Atomic uint64_t by_status[6]; /* hundreds; 0: the connection ended without an answer */
     _Atomic uint64_t refusals[WEIR__REFUSAL_COUNT];
     _Atomic uint64_t latency[WEIR__LATENCY_BUCKETS];
@@ -56,7 +58,19 @@ struct weir__route_figures {
 
 /* --- a route and its requests -------------------------------------------------------------- */
 
+/* A configuration, as long as a route of it is there. */
+struct weir__generation {
+    _Atomic uint32_t refs;
+    struct weir_account *account;
+    struct weir_arena *arena; /* of its strings; NULL: the caller's */
+    struct weir_server_config config;
+};
+
 struct weir__route {
+    _Atomic uint32_t refs; /* the table's and its requests' */
+    struct weir_server *server;
+    struct weir__generation *generation;
+    struct stat file; /* the module's, when it was read */
     const struct weir_route_config *config;
     size_t path_size;
     struct weir_account *account; /* tenant */
@@ -64,8 +78,14 @@ struct weir__route {
     struct weir_pool *pool;
     pthread_mutex_t lock; /* free list */
     struct weir__request *free_list;
-    uint32_t request_count; /* blocks that exist, in use or free */
-    struct weir__route_figures figures;
+    uint32_t request_count;              /* blocks that exist, in use or free */
+    struct weir__route_figures *figures; /* shared with routes of the same path before and after */
+};
+
+struct weir__route_table {
+    size_t count, capacity;
+    struct weir__route **by_length; /* longest path first */
+    struct weir__route *routes[];   /* in the order of the configuration */
 };
 
 enum weir__guest_state {
@@ -140,6 +160,7 @@ struct weir__connection {
     bool is_begun;
     bool is_discarding;
     bool has_answer; /* a response is queued */
+    bool is_report;  /* counts among the server's reports */
     bool target_is_long;
     unsigned status;
     uint64_t begin_ns, answer_ns, suspended_at_ns, resumed_at_ns, suspended_ns;
@@ -185,12 +206,15 @@ struct weir__watch {
 };
 
 struct weir_server {
-    const struct weir_server_config *config;
+    const struct weir_server_config *config; /* the first: what needs a restart */
+    struct weir__generation *first;
     struct weir_account *account;
     struct weir_engine *engines[2]; /* without and with fuel; NULL where no route asks */
     struct weir_linker *linkers[2];
-    struct weir__route *routes;     /* in the order of the configuration */
-    struct weir__route **by_length; /* longest path first */
+    pthread_rwlock_t table_lock;
+    struct weir__route_table *table;
+    /* What a reload may change. */
+    _Atomic uint64_t idle_ns, body_ns, write_ns, drain_ns;
     struct MHD_Daemon *daemon;
     int listen_fd;
     char host[64];
@@ -199,6 +223,7 @@ struct weir_server {
     _Atomic int phase;
     _Atomic uint32_t active; /* requests between begin and completion */
     _Atomic uint64_t connections_total;
+    _Atomic uint32_t reports; /* pages being made or sent that are as long as the ledger */
     struct weir__workers workers;
     struct weir__watch watch;
     struct weir__route_figures own; /* Weir's own pages and requests without a route */
@@ -224,8 +249,29 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
 void weir__exchange_expect(struct weir__connection *connection, uint64_t since_ns,
                            uint64_t grace_ns, uint64_t bytes);
 
-/* route_guest.c: requests that a guest answers. */
+/* routes.c */
+struct weir__generation *weir__generation_new(struct weir_server *server,
+                                              const struct weir_server_config *config,
+                                              struct weir_arena *arena, struct weir_error *error);
+void weir__generation_unref(struct weir__generation *generation);
+/* What is the same in the server's present table is taken over, the rest is made. */
+enum weir_status weir__route_table_new(struct weir_server *server,
+                                       struct weir__generation *generation,
+                                       const struct weir_server_progress *progress,
+                                       struct weir__route_table **ret_table,
+                                       struct weir_error *error) WEIR_MUST_USE;
+void weir__route_table_free(struct weir_server *server, struct weir__route_table *table);
+/* Takes the table over; the old one's routes end with their last request. */
+void weir__route_table_set(struct weir_server *server, struct weir__route_table *table);
+/* For reading, not for long: reloads wait. */
+const struct weir__route_table *weir__route_table_hold(struct weir_server *server);
+void weir__route_table_release(struct weir_server *server);
+/* NULL without; otherwise the caller's to unref. */
 struct weir__route *weir__route_find(struct weir_server *server, const char *path);
+void weir__route_unref(struct weir__route *route);
+
+/* request.c: requests that a guest answers. The request takes over the caller's reference to its
+ * route when there is one. */
 /* A clean block for a request; NULL with the failure set. */
 struct weir__request *weir__request_take(struct weir__connection *connection,
                                          struct weir__route *route);
@@ -289,6 +335,9 @@ void weir__watch_cancel_all(struct weir_server *server);
 /* Weir's own pages: true when the path is one of them and an answer was queued. */
 typedef enum MHD_Result weir__page(struct weir__connection *connection);
 weir__page *weir__page_find(const char *path);
+/* One report more, until the request is completed; false with the failure set when there are
+ * WEIR_SERVER_REPORTS_MAX already. */
+bool weir__report_begin(struct weir__connection *connection);
 enum MHD_Result weir__page_memory(struct weir__connection *connection);
 enum MHD_Result weir__page_metrics(struct weir__connection *connection);
 enum MHD_Result weir__page_healthz(struct weir__connection *connection);

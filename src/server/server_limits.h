@@ -37,11 +37,50 @@
 #define WEIR_SERVER_LATE_CLEAN_BYTES (16u * 1024)
 
 #define WEIR_SERVER_THREAD_STACK (256u * 1024)
+/* The watch, and the thread that libmicrohttpd accepts with beside its loops. */
+#define WEIR_SERVER_OWN_THREADS 2u
 /* How often client timeouts are looked at. */
 #define WEIR_SERVER_WATCH_MS 250
 /* After the drain's bound: time for cancelled guests to come back. */
 #define WEIR_SERVER_CANCEL_MS 5000
 /* Log lines about failed guests, per second; the rest is counted. */
 #define WEIR_SERVER_LOG_LINES_MAX 10u
+
+/* --- for plans; what is measured is held against running hosts by tests --- */
+
+/* The ledger's own limit must leave room for a compile job or a few guests. */
+#define WEIR_SERVER_MEMORY_MIN (UINT64_C(16) << 20)
+/* Program and libraries: 8.2 MiB of files (their pages can be read again, but a host that has lost
+ * them stands still) and 1.6 MiB of relocated data, loader, and what libmicrohttpd, libyaml,
+ * jansson and the C library hold: 0.4 MiB live after start. malloc keeps at most 256 KiB at the top
+ * of each of two heaps. */
+#define WEIR_SERVER_LIBRARY_BYTES (UINT64_C(14) << 20)
+/* libmicrohttpd's record of a connection and its response, and malloc's rounding: 1.6 KiB. */
+#define WEIR_SERVER_LIBRARY_CONNECTION_BYTES (UINT64_C(4) << 10)
+/* A streamed answer: libmicrohttpd's block of 32 KiB and its records. */
+#define WEIR_SERVER_STREAM_BYTES (UINT64_C(36) << 10)
+/* The kernel's part: buffers of a socket grow to twice WEIR_SERVER_SOCKET_BUFFER_BYTES each way,
+ * its records are about 6 KiB; a thread has a stack of 16 KiB and as much again of records; page
+ * tables of the host itself, areas of the address space, epoll: 1 MiB. */
+#define WEIR_SERVER_SOCKET_BUFFER_BYTES (64 << 10)
+#define WEIR_SERVER_SOCKET_BYTES (UINT64_C(4) * WEIR_SERVER_SOCKET_BUFFER_BYTES + (8u << 10))
+#define WEIR_SERVER_THREAD_KERNEL_BYTES (UINT64_C(32) << 10)
+#define WEIR_SERVER_KERNEL_BYTES (UINT64_C(2) << 20)
+/* /metrics and /v1/memory: so many at once, more are answered 429. JSON is a tree of about 100
+ * bytes per value before it is text. */
+#define WEIR_SERVER_REPORTS_MAX 4u
+#define WEIR_SERVER_REPORT_BYTES (UINT64_C(128) << 10)
+#define WEIR_SERVER_REPORT_SLOT_BYTES (UINT64_C(6) << 10)
+#define WEIR_SERVER_REPORT_ROUTE_BYTES (UINT64_C(32) << 10)
+/* Areas and descriptors of libraries, malloc's heaps, threads; artifacts, epolls, the spawner,
+ * files being read. */
+#define WEIR_SERVER_OWN_MAPPINGS 512u
+#define WEIR_SERVER_OWN_DESCRIPTORS 64u
+
+/* --- the governor --- */
+
+#define WEIR_SERVER_FREE_LIMIT_DEFAULT (UINT64_C(16) << 20)
+#define WEIR_SERVER_POLL_NS UINT64_C(100000000)
+#define WEIR_SERVER_DWELL_NS UINT64_C(1000000000)
 
 #endif

@@ -1,72 +1,330 @@
-/* What a configuration allows at most: one line per bound, with the keys it comes from. */
-#include "server/server_internal.h"
+/* Sums over routes, then one question to each folder; what is the server's own is reckoned here. */
+#include "server/server_plan.h"
 
 #include "base/sizes.h"
+#include "runtime/runtime_bounds.h"
+#include "server/server_internal.h"
+#include "worlds/wasi/wasi_bounds.h"
 
+#include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/vfs.h>
 
-/* What a clean slot holds: its stack and what a reset keeps resident (weir/engine.h, weir/store.h),
- * and its tables and records. */
-#define WARM_SLOT_BYTES ((UINT64_C(2) << 20) + (UINT64_C(256) << 10))
+#define MIB (UINT64_C(1) << 20)
 
-static void add(weir_bound_report *report, void *context, const char *what, uint64_t bytes,
-                const char *source)
+struct sums {
+    struct weir_runtime_demand runtime;
+    struct weir_code_demand code;
+    struct weir_wasi_demand wasi;
+    uint64_t body_bytes; /* largest spools of all requests */
+};
+
+static uint64_t add(uint64_t a, uint64_t b)
 {
-    const struct weir_bound bound = {.what = what, .source = source, .bytes = bytes};
-    report(context, &bound);
+    uint64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
-static void add_modules(const struct weir_server *server, weir_bound_report *report, void *context)
+static uint64_t times(uint64_t count, uint64_t bytes)
 {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < server->config->route_count; i++) {
-        struct weir_module_figures figures;
-        weir_module_figures(server->routes[i].module, &figures);
-        bytes += figures.artifact_bytes + figures.private_bytes;
-    }
-    char source[96];
-    (void)snprintf(source, sizeof source, "%zu modules, measured; page cache",
-                   server->config->route_count);
-    add(report, context, "module code", bytes, source);
+    uint64_t product;
+    return __builtin_mul_overflow(count, bytes, &product) ? UINT64_MAX : product;
 }
 
-static void add_guests(const struct weir_server_config *config, weir_bound_report *report,
-                       void *context)
+static uint64_t block_bytes(void)
 {
-    char source[128];
-    uint64_t blocks = 0, warm = 0;
+    return sizeof(struct weir__request) + WEIR_SERVER_BUFFER_BYTES;
+}
+
+static uint64_t connection_bytes(void)
+{
+    return WEIR_SERVER_CONNECTION_BYTES + sizeof(struct weir__connection);
+}
+
+static uint32_t thread_count(const struct weir_server_config *config)
+{
+    return config->loops + config->workers + WEIR_SERVER_OWN_THREADS;
+}
+
+/* --- routes -------------------------------------------------------------------------------- */
+
+static bool is_capped(const struct weir_route_config *route)
+{
+    return route->tenant_bytes_max < times(route->concurrency, route->memory_bytes_max);
+}
+
+static uint64_t guests_bytes(const struct weir_route_config *route)
+{
+    return is_capped(route) ? route->tenant_bytes_max
+                            : times(route->concurrency, route->memory_bytes_max);
+}
+
+static void sum_routes(const struct weir_server_config *config, struct sums *sums)
+{
     for (size_t i = 0; i < config->route_count; i++) {
         const struct weir_route_config *route = &config->routes[i];
-        uint64_t bytes = route->concurrency * route->memory_bytes_max;
-        (void)snprintf(source, sizeof source, "%s: %u at once x %s%s", route->path,
-                       route->concurrency, weir_size_format(route->memory_bytes_max).text,
-                       route->tenant_bytes_max < bytes ? ", memory_max" : "");
-        add(report, context, "running guests",
-            route->tenant_bytes_max < bytes ? route->tenant_bytes_max : bytes, source);
-        blocks += route->concurrency;
-        warm += route->warm;
+        sums->runtime.slots += route->concurrency;
+        sums->runtime.warm += route->warm;
+        sums->runtime.memory_bytes = add(sums->runtime.memory_bytes, guests_bytes(route));
+        sums->body_bytes = add(sums->body_bytes, times(route->concurrency, route->body_bytes_max));
+        if (route->dir_count > 0)
+            sums->wasi.guests += route->concurrency;
     }
-    (void)snprintf(source, sizeof source, "%llu warm slots x %s", (unsigned long long)warm,
-                   weir_size_format(WARM_SLOT_BYTES).text);
-    add(report, context, "idle guests", warm * WARM_SLOT_BYTES, source);
-    uint64_t block = sizeof(struct weir__request) + WEIR_SERVER_BUFFER_BYTES;
-    (void)snprintf(source, sizeof source, "%llu x %s", (unsigned long long)blocks,
-                   weir_size_format(block).text);
-    add(report, context, "requests: bodies and buffers", blocks * block, source);
+    if (config->memory_bytes_max < sums->runtime.memory_bytes)
+        sums->runtime.memory_bytes = config->memory_bytes_max;
+    sums->runtime.threads = config->loops + config->workers + 1; /* and the main thread */
 }
 
-void weir_server_bounds(const struct weir_server *server, weir_bound_report *report, void *context)
+/* Two routes with one module load it once each. */
+static enum weir_status weigh_modules(const struct weir_server_config *config, struct sums *sums,
+                                      struct weir_error *error)
 {
-    const struct weir_server_config *config = server->config;
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct weir_route_config *route = &config->routes[i];
+        struct weir_module_weight weight;
+        struct weir_error inner = {0};
+        enum weir_status status =
+            weir_module_weigh(route->module, route->fuel != 0, config->cache_dir, &weight, &inner);
+        if (status != WEIR_OK) {
+            (void)weir_error_set(error, status, inner.offset, "route %s: %s", route->path,
+                                 inner.message);
+            weir_error_done(&inner);
+            return status;
+        }
+        sums->code.modules++;
+        sums->code.compiled += weight.is_compiled;
+        sums->code.code_bytes = add(sums->code.code_bytes, weight.code_bytes);
+        if (!weight.is_compiled && weight.module_bytes > sums->code.largest_bytes)
+            sums->code.largest_bytes = weight.module_bytes;
+    }
+    return WEIR_OK;
+}
+
+static void report_guests(const struct weir_server_config *config, weir_bound_report *report,
+                          void *context)
+{
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct weir_route_config *route = &config->routes[i];
+        char what[320], source[64] = "memory_max";
+        (void)snprintf(what, sizeof what, "running guests %s", route->path);
+        if (!is_capped(route))
+            (void)snprintf(source, sizeof source, "%u x %s", route->concurrency,
+                           weir_size_format(route->memory_bytes_max).text);
+        report(context,
+               &(struct weir_bound){.what = what, .source = source, .bytes = guests_bytes(route)});
+    }
+}
+
+/* --- the server's own ---------------------------------------------------------------------- */
+
+static void report_charged(const struct weir_server_config *config, const struct sums *sums,
+                           weir_bound_report *report, void *context)
+{
     char source[128];
-    add_modules(server, report, context);
-    add_guests(config, report, context);
-    uint64_t connection = WEIR_SERVER_CONNECTION_BYTES + sizeof(struct weir__connection);
+    uint64_t slots = sums->runtime.slots;
+    (void)snprintf(source, sizeof source, "%llu x %s", (unsigned long long)slots,
+                   weir_size_format(block_bytes()).text);
+    report(context, &(struct weir_bound){.what = "requests: bodies and buffers",
+                                         .source = source,
+                                         .bytes = times(slots, block_bytes()),
+                                         .descriptors = slots}); /* spool files */
     (void)snprintf(source, sizeof source, "%u x %s", config->connections_max,
-                   weir_size_format(connection).text);
-    add(report, context, "connections", config->connections_max * connection, source);
-    uint32_t threads = config->loops + config->workers + 1;
-    (void)snprintf(source, sizeof source, "%u x %s", threads,
+                   weir_size_format(connection_bytes()).text);
+    report(context,
+           &(struct weir_bound){.what = "connections",
+                                .source = source,
+                                .bytes = times(config->connections_max, connection_bytes()),
+                                .descriptors = config->connections_max});
+    (void)snprintf(source, sizeof source, "%u x %s", thread_count(config),
                    weir_size_format(WEIR_SERVER_THREAD_STACK).text);
-    add(report, context, "thread stacks", (uint64_t)threads * WEIR_SERVER_THREAD_STACK, source);
+    report(context,
+           &(struct weir_bound){.what = "thread stacks",
+                                .source = source,
+                                .bytes = times(thread_count(config), WEIR_SERVER_THREAD_STACK),
+                                .mappings = 2 * (uint64_t)thread_count(config)});
+}
+
+static uint64_t report_bytes(const struct sums *sums, size_t route_count)
+{
+    return WEIR_SERVER_REPORT_BYTES + times(sums->runtime.slots, WEIR_SERVER_REPORT_SLOT_BYTES) +
+           times(route_count, WEIR_SERVER_REPORT_ROUTE_BYTES);
+}
+
+static bool is_in_memory(const char *folder)
+{
+    struct statfs fs;
+    return statfs(folder, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
+static void report_beside(const struct weir_server_config *config, const struct sums *sums,
+                          weir_bound_report *report, void *context)
+{
+    char source[128];
+    uint64_t libraries = WEIR_SERVER_LIBRARY_BYTES +
+                         times(config->connections_max, WEIR_SERVER_LIBRARY_CONNECTION_BYTES) +
+                         times(sums->runtime.slots, WEIR_SERVER_STREAM_BYTES);
+    report(context, &(struct weir_bound){.what = "libraries",
+                                         .source = "reserve: HTTP, YAML, JSON, C",
+                                         .bytes = libraries,
+                                         .basis = WEIR_BOUND_MEASURED,
+                                         .is_beside = true,
+                                         .mappings = WEIR_SERVER_OWN_MAPPINGS,
+                                         .descriptors = WEIR_SERVER_OWN_DESCRIPTORS});
+    (void)snprintf(source, sizeof source, "%u pages at once x %s", WEIR_SERVER_REPORTS_MAX,
+                   weir_size_format(report_bytes(sums, config->route_count)).text);
+    report(context, &(struct weir_bound){.what = "reports",
+                                         .source = source,
+                                         .bytes = times(WEIR_SERVER_REPORTS_MAX,
+                                                        report_bytes(sums, config->route_count)),
+                                         .is_beside = true});
+    uint64_t kernel = times(config->connections_max, WEIR_SERVER_SOCKET_BYTES) +
+                      times(thread_count(config), WEIR_SERVER_THREAD_KERNEL_BYTES) +
+                      WEIR_SERVER_KERNEL_BYTES;
+    (void)snprintf(source, sizeof source, "%u x %s, %u threads", config->connections_max,
+                   weir_size_format(WEIR_SERVER_SOCKET_BYTES).text, thread_count(config));
+    report(context, &(struct weir_bound){.what = "kernel: sockets, threads",
+                                         .source = source,
+                                         .bytes = kernel,
+                                         .basis = WEIR_BOUND_ESTIMATED,
+                                         .is_beside = true});
+    if (is_in_memory(config->spool_dir))
+        report(context, &(struct weir_bound){.what = "spooled bodies",
+                                             .source = "server.spool is memory (tmpfs)",
+                                             .bytes = sums->body_bytes,
+                                             .is_beside = true});
+    if (config->governor.free_bytes > 0)
+        report(context, &(struct weir_bound){.what = "kept free",
+                                             .source = "governor.mem_free_limit",
+                                             .bytes = config->governor.free_bytes,
+                                             .is_beside = true});
+}
+
+/* --- knobs --------------------------------------------------------------------------------- */
+
+static enum weir_status add_knob(struct weir_plan *plan, const char *unit,
+                                 const struct weir_plan_knob *knob, struct weir_error *error)
+{
+    struct weir_plan_knob own = *knob;
+    own.unit = unit;
+    return weir_plan_add_knob(plan, &own, error);
+}
+
+static enum weir_status add_route_knobs(const struct weir_route_config *route,
+                                        struct weir_plan *plan, struct weir_error *error)
+{
+    char name[320];
+    if (is_capped(route)) {
+        (void)snprintf(name, sizeof name, "%s memory_max", route->path);
+        return add_knob(plan, "MiB",
+                        &(struct weir_plan_knob){.name = name,
+                                                 .value = route->tenant_bytes_max / MIB,
+                                                 .minimum = route->memory_bytes_max / MIB,
+                                                 .unit_bytes = MIB},
+                        error);
+    }
+    (void)snprintf(name, sizeof name, "%s limits.concurrency", route->path);
+    enum weir_status status =
+        add_knob(plan, "requests",
+                 &(struct weir_plan_knob){.name = name,
+                                          .value = route->concurrency,
+                                          .minimum = 1,
+                                          .unit_bytes = route->memory_bytes_max + block_bytes()},
+                 error);
+    (void)snprintf(name, sizeof name, "%s limits.memory", route->path);
+    if (status == WEIR_OK)
+        status = add_knob(plan, "MiB",
+                          &(struct weir_plan_knob){.name = name,
+                                                   .value = route->memory_bytes_max / MIB,
+                                                   .minimum = 2,
+                                                   .unit_bytes = route->concurrency * MIB},
+                          error);
+    return status;
+}
+
+/* What the cap cuts off anyway is no use to turn. */
+static enum weir_status add_knobs(const struct weir_server_config *config, struct weir_plan *plan,
+                                  struct weir_error *error)
+{
+    bool is_cut = weir_plan_cut(plan) > 0;
+    enum weir_status status = WEIR_OK;
+    size_t most = WEIR_PLAN_KNOBS_MAX / 2 - 2;
+    for (size_t i = 0; !is_cut && status == WEIR_OK && i < config->route_count && i < most; i++)
+        status = add_route_knobs(&config->routes[i], plan, error);
+    if (is_cut)
+        status = add_knob(plan, "MiB",
+                          &(struct weir_plan_knob){.name = "memory_max",
+                                                   .value = config->memory_bytes_max / MIB,
+                                                   .minimum = WEIR_SERVER_MEMORY_MIN / MIB,
+                                                   .unit_bytes = MIB},
+                          error);
+    uint64_t connection = WEIR_SERVER_SOCKET_BYTES + WEIR_SERVER_LIBRARY_CONNECTION_BYTES +
+                          (is_cut ? 0 : connection_bytes());
+    if (status == WEIR_OK)
+        status = add_knob(plan, "connections",
+                          &(struct weir_plan_knob){.name = "server.connections_max",
+                                                   .value = config->connections_max,
+                                                   .minimum = 1,
+                                                   .unit_bytes = connection},
+                          error);
+    if (status == WEIR_OK && config->governor.free_bytes > 0)
+        status = add_knob(plan, "MiB",
+                          &(struct weir_plan_knob){.name = "governor.mem_free_limit",
+                                                   .value = config->governor.free_bytes / MIB,
+                                                   .minimum = 0,
+                                                   .unit_bytes = MIB},
+                          error);
+    return status;
+}
+
+/* --- the plan ------------------------------------------------------------------------------ */
+
+static void set_count_limits(struct weir_plan *plan)
+{
+    uint64_t mappings = weir_ledger_count_limit(WEIR_KIND_MAPPING);
+    weir_plan_set_count_limit(plan, WEIR_PLAN_MAPPINGS, mappings, "7/8 of vm.max_map_count");
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max != RLIM_INFINITY)
+        weir_plan_set_count_limit(plan, WEIR_PLAN_DESCRIPTORS, files.rlim_max,
+                                  "ulimit -H -n of this process");
+}
+
+static enum weir_status fill(const struct weir_server_config *config, struct weir_plan *plan,
+                             struct weir_error *error)
+{
+    struct sums sums = {0};
+    enum weir_status status = weigh_modules(config, &sums, error);
+    if (status != WEIR_OK)
+        return status;
+    sum_routes(config, &sums);
+    weir_code_bounds(&sums.code, weir_plan_bound, plan);
+    report_guests(config, weir_plan_bound, plan);
+    weir_runtime_bounds(&sums.runtime, weir_plan_bound, plan);
+    report_charged(config, &sums, weir_plan_bound, plan);
+    weir_wasi_bounds(&sums.wasi, weir_plan_bound, plan);
+    report_beside(config, &sums, weir_plan_bound, plan);
+    set_count_limits(plan);
+    if (config->memory_bytes_max != WEIR_UNLIMITED)
+        status =
+            weir_plan_cap(plan, WEIR_PLAN_CHARGED, config->memory_bytes_max, "memory_max", error);
+    if (status == WEIR_OK)
+        status = add_knobs(config, plan, error);
+    return status;
+}
+
+enum weir_status weir_server_plan_new(const struct weir_server_config *config,
+                                      struct weir_plan **ret_plan, struct weir_error *error)
+{
+    struct weir_plan *plan = NULL;
+    enum weir_status status = weir_plan_new(config->file, &plan, error);
+    if (status == WEIR_OK)
+        status = fill(config, plan, error);
+    if (status != WEIR_OK) {
+        weir_plan_free(plan);
+        return status;
+    }
+    *ret_plan = plan;
+    return WEIR_OK;
 }

@@ -88,7 +88,7 @@ START_TEST(many_lines_keep_their_order)
     ck_assert_str_eq(weir_plan_line_at(plan, 1000)->name, "1000");
     const struct weir_plan_line more = {.name = "x", .what = "x", .why = "x"};
     ck_assert_int_eq(weir_plan_add(plan, &more, NULL), WEIR_LIMIT);
-    const struct weir_bound bound = {"x", "y", 1};
+    const struct weir_bound bound = {.what = "x", .source = "y", .bytes = 1};
     weir_plan_bound(plan, &bound); /* lost: the plan must not pretend */
     ck_assert_uint_eq(weir_plan_total(plan), UINT64_MAX);
 }
@@ -96,11 +96,47 @@ END_TEST
 
 START_TEST(bounds_of_the_ledger_are_lines)
 {
-    const struct weir_bound bound = {"guest stacks", "12 slots x 1 MiB", 12 << 20};
+    const struct weir_bound bound = {
+        .what = "guest stacks", .source = "12 slots x 1 MiB", .bytes = 12 << 20, .mappings = 24};
     weir_plan_bound(plan, &bound);
     ck_assert_uint_eq(weir_plan_line_count(plan), 1);
     ck_assert_str_eq(weir_plan_line_at(plan, 0)->what, "guest stacks");
+    ck_assert_str_eq(weir_plan_line_at(plan, 0)->name, "guest_stacks");
+    ck_assert_uint_eq(weir_plan_line_at(plan, 0)->section, WEIR_PLAN_CHARGED);
     ck_assert_uint_eq(weir_plan_total(plan), 12 << 20);
+    ck_assert_uint_eq(weir_plan_count(plan, WEIR_PLAN_MAPPINGS).count, 24);
+}
+END_TEST
+
+START_TEST(a_cap_cuts_its_section_only)
+{
+    const struct weir_bound charged = {.what = "charged", .source = "x", .bytes = 100};
+    const struct weir_bound beside = {
+        .what = "beside", .source = "x", .bytes = 7, .is_beside = true};
+    weir_plan_bound(plan, &charged);
+    weir_plan_bound(plan, &beside);
+    ck_assert_int_eq(weir_plan_cap(plan, WEIR_PLAN_CHARGED, 60, "memory_max", NULL), WEIR_OK);
+    weir_plan_bound(plan, &charged);
+    ck_assert_uint_eq(weir_plan_section_total(plan, WEIR_PLAN_CHARGED), 200);
+    ck_assert_uint_eq(weir_plan_cut(plan), 140);
+    ck_assert_uint_eq(weir_plan_total(plan), 67);
+    ck_assert_str_eq(weir_plan_cap_source(plan), "memory_max");
+}
+END_TEST
+
+START_TEST(counts_fit_or_not)
+{
+    const struct weir_bound bound = {.what = "a", .source = "x", .mappings = 11, .descriptors = 3};
+    weir_plan_bound(plan, &bound);
+    ck_assert(weir_plan_fits(plan)); /* no limit */
+    weir_plan_set_count_limit(plan, WEIR_PLAN_MAPPINGS, 11, "a limit");
+    weir_plan_set_count_limit(plan, WEIR_PLAN_DESCRIPTORS, 3, "a limit");
+    ck_assert(weir_plan_fits(plan));
+    weir_plan_bound(plan, &bound);
+    ck_assert(!weir_plan_fits(plan));
+    ck_assert_uint_eq(weir_plan_missing(plan), 0); /* of bytes */
+    struct weir_plan_move moves[WEIR_PLAN_MOVES];
+    ck_assert_uint_eq(weir_plan_moves(plan, moves), 0);
 }
 END_TEST
 
@@ -182,6 +218,16 @@ START_TEST(the_binding_cgroup_is_the_limit)
 }
 END_TEST
 
+START_TEST(a_broken_limit_is_not_no_limit)
+{
+    put_cgroup("max\n", "12x\n");
+    struct weir_error error = {0};
+    ck_assert_int_eq(weir_plan_set_cgroup(plan, root, "self", &error), WEIR_MALFORMED);
+    ck_assert_ptr_nonnull(strstr(error.message, "/sys/fs/cgroup/a/b"));
+    remove_root();
+}
+END_TEST
+
 START_TEST(no_limit_is_said)
 {
     put_cgroup("max\n", "max\n");
@@ -203,8 +249,11 @@ int main(void)
     tcase_add_test(tests, texts_are_copied);
     tcase_add_test(tests, many_lines_keep_their_order);
     tcase_add_test(tests, bounds_of_the_ledger_are_lines);
+    tcase_add_test(tests, a_cap_cuts_its_section_only);
+    tcase_add_test(tests, counts_fit_or_not);
     tcase_add_test(tests, the_largest_knobs_are_named);
     tcase_add_test(tests, the_binding_cgroup_is_the_limit);
+    tcase_add_test(tests, a_broken_limit_is_not_no_limit);
     tcase_add_test(tests, no_limit_is_said);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

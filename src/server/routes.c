@@ -1,0 +1,384 @@
+/* Routes come and go while requests run.
+ *
+ * A route is made whole (engine, module, pool, warm slots) before anybody can see it, belongs to
+ * one configuration and is never changed. The table of routes is replaced as a whole; every request
+ * in flight holds its route, so one that is gone from the table is drained: it ends with its last
+ * request. Only the thread that made the server makes tables.
+ */
+#include "server/server_internal.h"
+
+#include "base/check.h"
+#include "server/host_file.h"
+#include "server/import_hints.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* --- configurations ------------------------------------------------------------------------ */
+
+struct weir__generation *weir__generation_new(struct weir_server *server,
+                                              const struct weir_server_config *config,
+                                              struct weir_arena *arena, struct weir_error *error)
+{
+    struct weir__generation *generation =
+        weir_account_alloc(server->account, WEIR_KIND_SERVER, sizeof *generation, error);
+    if (generation == NULL)
+        return NULL;
+    generation->config = *config;
+    generation->arena = arena;
+    generation->account = server->account;
+    atomic_init(&generation->refs, 1);
+    return generation;
+}
+
+void weir__generation_unref(struct weir__generation *generation)
+{
+    if (generation == NULL ||
+        atomic_fetch_sub_explicit(&generation->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    weir_arena_free(generation->arena);
+    weir_account_free(generation->account, WEIR_KIND_SERVER, generation, sizeof *generation);
+}
+
+/* --- figures: of a path, whatever becomes of its configuration ----------------------------- */
+
+static struct weir__route_figures *figures_new(struct weir_server *server, struct weir_error *error)
+{
+    struct weir__route_figures *figures =
+        weir_account_alloc(server->account, WEIR_KIND_SERVER, sizeof *figures, error);
+    if (figures != NULL)
+        atomic_init(&figures->refs, 1);
+    return figures;
+}
+
+static void figures_unref(struct weir_account *account, struct weir__route_figures *figures)
+{
+    if (figures != NULL && atomic_fetch_sub_explicit(&figures->refs, 1, memory_order_acq_rel) == 1)
+        weir_account_free(account, WEIR_KIND_SERVER, figures, sizeof *figures);
+}
+
+/* --- opening ------------------------------------------------------------------------------- */
+
+static enum weir_status open_engine(struct weir_server *server, bool has_fuel,
+                                    struct weir_error *error)
+{
+    enum weir_status status = WEIR_OK;
+    if (server->engines[has_fuel] == NULL) {
+        const struct weir_engine_config config = {.has_fuel = has_fuel,
+                                                  .artifact_dir = server->config->cache_dir};
+        status = weir_engine_new(&config, &server->engines[has_fuel], error);
+    }
+    if (status != WEIR_OK || server->linkers[has_fuel] != NULL)
+        return status;
+    struct weir_linker *linker = NULL;
+    status = weir_linker_new(server->engines[has_fuel], &linker, error);
+    if (status == WEIR_OK)
+        status = weir_wasi_link(linker, NULL, error);
+    if (status != WEIR_OK) {
+        weir_linker_free(linker);
+        return status;
+    }
+    server->linkers[has_fuel] = linker;
+    return WEIR_OK;
+}
+
+static enum weir_status open_pool(struct weir_server *server, struct weir__route *route,
+                                  struct weir_error *error)
+{
+    const struct weir_route_config *config = route->config;
+    const struct weir_pool_config pool = {
+        .store = {.name = config->path,
+                  .account = route->account,
+                  .memory_bytes_max = config->memory_bytes_max},
+        .slots_max = config->concurrency,
+        .warm_max = config->warm,
+    };
+    return weir_pool_new(server->linkers[config->fuel != 0], route->module, &pool, &route->pool,
+                         error);
+}
+
+/* Makes the slots that are kept ready, and at least one: what would fail every request shows at
+ * start-up. */
+static enum weir_status warm_pool(struct weir_server *server, struct weir__route *route,
+                                  struct weir_error *error)
+{
+    uint32_t wanted = route->config->warm > 0 ? route->config->warm : 1, count = 0;
+    size_t size = wanted * sizeof(struct weir_instance *);
+    struct weir_instance **taken =
+        weir_account_alloc(server->account, WEIR_KIND_SERVER, size, error);
+    if (taken == NULL)
+        return WEIR_LIMIT;
+    enum weir_status status = WEIR_OK;
+    while (count < wanted && status == WEIR_OK) {
+        status = weir_pool_take(route->pool, &taken[count], error);
+        count += status == WEIR_OK;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        weir_pool_give(route->pool, taken[i]);
+    weir_account_free(server->account, WEIR_KIND_SERVER, taken, size);
+    return status;
+}
+
+static bool same_file(const struct weir__route *route, const struct stat *st)
+{
+    return route->file.st_dev == st->st_dev && route->file.st_ino == st->st_ino &&
+           route->file.st_size == st->st_size && route->file.st_mtim.tv_sec == st->st_mtim.tv_sec &&
+           route->file.st_mtim.tv_nsec == st->st_mtim.tv_nsec &&
+           route->file.st_ctim.tv_sec == st->st_ctim.tv_sec &&
+           route->file.st_ctim.tv_nsec == st->st_ctim.tv_nsec;
+}
+
+struct opening {
+    struct weir_server *server;
+    struct weir__generation *generation;
+    const struct weir_server_progress *progress;
+};
+
+/* The module of `old` when it is the same file for the same engine. */
+static enum weir_status open_module(const struct opening *opening, struct weir__route *route,
+                                    const struct weir__route *old, struct weir_error *error)
+{
+    const struct weir_route_config *config = route->config;
+    const struct weir_server_progress *progress = opening->progress;
+    if (stat(config->module, &route->file) != 0)
+        memset(&route->file, 0, sizeof route->file);
+    else if (old != NULL && same_file(old, &route->file) &&
+             (old->config->fuel != 0) == (config->fuel != 0)) {
+        route->module = weir_module_ref(old->module);
+        return WEIR_OK;
+    }
+    struct weir_module_config module = {0};
+    if (progress != NULL) {
+        if (progress->compiling != NULL)
+            progress->compiling(progress->context, config->module);
+        module.progress = progress->compiled;
+        module.progress_context = progress->context;
+    }
+    return weir_host_file_module(opening->server->engines[config->fuel != 0], config->module,
+                                 &module, &route->module, error);
+}
+
+static void close_route(struct weir__route *route)
+{
+    struct weir_account *account = route->server->account;
+    weir__route_free_requests(route);
+    weir_pool_free(route->pool);
+    weir_module_unref(route->module);
+    weir_account_close(route->account);
+    figures_unref(account, route->figures);
+    (void)pthread_mutex_destroy(&route->lock);
+    weir__generation_unref(route->generation);
+    weir_account_free(account, WEIR_KIND_SERVER, route, sizeof *route);
+}
+
+void weir__route_unref(struct weir__route *route)
+{
+    if (route != NULL && atomic_fetch_sub_explicit(&route->refs, 1, memory_order_acq_rel) == 1)
+        close_route(route);
+}
+
+static struct weir__route *route_ref(struct weir__route *route)
+{
+    (void)atomic_fetch_add_explicit(&route->refs, 1, memory_order_relaxed);
+    return route;
+}
+
+static enum weir_status fill_route(const struct opening *opening, struct weir__route *route,
+                                   const struct weir__route *old, struct weir_error *error)
+{
+    struct weir_server *server = opening->server;
+    const struct weir_route_config *config = route->config;
+    enum weir_status status =
+        weir_account_new(weir_account_host(), WEIR_ACCOUNT_TENANT, config->path,
+                         config->tenant_bytes_max, &route->account, error);
+    if (status == WEIR_OK)
+        status = open_engine(server, config->fuel != 0, error);
+    if (status != WEIR_OK)
+        return status;
+    struct weir_error inner = {0};
+    status = open_module(opening, route, old, &inner);
+    if (status == WEIR_OK)
+        status = open_pool(server, route, &inner);
+    if (status == WEIR_OK)
+        status = warm_pool(server, route, &inner);
+    if (status == WEIR_OK)
+        return WEIR_OK;
+    (void)weir_error_set(error, status, inner.offset, "route %s: %s", config->path, inner.message);
+    for (struct weir_error_detail *d = inner.details; d != NULL; d = d->next)
+        weir_error_add(error, "%s", d->text);
+    weir_error_done(&inner);
+    weir_import_hints(error);
+    return status;
+}
+
+static enum weir_status open_route(const struct opening *opening, size_t index,
+                                   struct weir__route *old, struct weir__route **ret_route,
+                                   struct weir_error *error)
+{
+    struct weir_server *server = opening->server;
+    struct weir__generation *generation = opening->generation;
+    struct weir__route *route =
+        weir_account_alloc(server->account, WEIR_KIND_SERVER, sizeof *route, error);
+    if (route == NULL)
+        return WEIR_LIMIT;
+    route->server = server;
+    route->generation = generation;
+    (void)atomic_fetch_add_explicit(&generation->refs, 1, memory_order_relaxed);
+    route->config = &generation->config.routes[index];
+    route->path_size = strlen(route->config->path);
+    atomic_init(&route->refs, 1);
+    (void)pthread_mutex_init(&route->lock, NULL);
+    if (old != NULL) {
+        route->figures = old->figures;
+        (void)atomic_fetch_add_explicit(&route->figures->refs, 1, memory_order_relaxed);
+    } else {
+        route->figures = figures_new(server, error);
+    }
+    enum weir_status status =
+        route->figures != NULL ? fill_route(opening, route, old, error) : WEIR_LIMIT;
+    if (status != WEIR_OK) {
+        weir__route_unref(route);
+        return status;
+    }
+    *ret_route = route;
+    return WEIR_OK;
+}
+
+/* --- tables -------------------------------------------------------------------------------- */
+
+static bool same_texts(const char *const *a, size_t a_count, const char *const *b, size_t b_count)
+{
+    if (a_count != b_count)
+        return false;
+    for (size_t i = 0; i < a_count; i++)
+        if (strcmp(a[i], b[i]) != 0)
+            return false;
+    return true;
+}
+
+static bool same_dirs(const struct weir_route_config *a, const struct weir_route_config *b)
+{
+    if (a->dir_count != b->dir_count)
+        return false;
+    for (size_t i = 0; i < a->dir_count; i++)
+        if (strcmp(a->dirs[i].guest_path, b->dirs[i].guest_path) != 0 ||
+            strcmp(a->dirs[i].host_path, b->dirs[i].host_path) != 0 ||
+            a->dirs[i].is_read_only != b->dirs[i].is_read_only)
+            return false;
+    return true;
+}
+
+static bool same_config(const struct weir_route_config *a, const struct weir_route_config *b)
+{
+    return strcmp(a->module, b->module) == 0 && a->tenant_bytes_max == b->tenant_bytes_max &&
+           a->memory_bytes_max == b->memory_bytes_max && a->fuel == b->fuel &&
+           a->time_ns == b->time_ns && a->body_bytes_max == b->body_bytes_max &&
+           a->output_bytes_max == b->output_bytes_max && a->concurrency == b->concurrency &&
+           a->warm == b->warm && same_texts(a->args, a->arg_count, b->args, b->arg_count) &&
+           same_texts(a->env, a->env_count, b->env, b->env_count) && same_dirs(a, b);
+}
+
+static bool is_same(const struct weir__route *route, const struct weir_route_config *config)
+{
+    struct stat st;
+    return same_config(route->config, config) && stat(config->module, &st) == 0 &&
+           same_file(route, &st);
+}
+
+static struct weir__route *find_path(const struct weir__route_table *table, const char *path)
+{
+    for (size_t i = 0; table != NULL && i < table->count; i++)
+        if (strcmp(table->routes[i]->config->path, path) == 0)
+            return table->routes[i];
+    return NULL;
+}
+
+static int longer_first(const void *a, const void *b)
+{
+    const struct weir__route *x = *(struct weir__route *const *)a;
+    const struct weir__route *y = *(struct weir__route *const *)b;
+    return x->path_size < y->path_size ? 1 : x->path_size > y->path_size ? -1 : 0;
+}
+
+static size_t table_bytes(size_t count)
+{
+    return sizeof(struct weir__route_table) + 2 * count * sizeof(struct weir__route *);
+}
+
+void weir__route_table_free(struct weir_server *server, struct weir__route_table *table)
+{
+    if (table == NULL)
+        return;
+    for (size_t i = 0; i < table->count; i++)
+        weir__route_unref(table->routes[i]);
+    weir_account_free(server->account, WEIR_KIND_SERVER, table, table_bytes(table->capacity));
+}
+
+enum weir_status weir__route_table_new(struct weir_server *server,
+                                       struct weir__generation *generation,
+                                       const struct weir_server_progress *progress,
+                                       struct weir__route_table **ret_table,
+                                       struct weir_error *error)
+{
+    const struct weir_server_config *config = &generation->config;
+    struct weir__route_table *table = weir_account_alloc(server->account, WEIR_KIND_SERVER,
+                                                         table_bytes(config->route_count), error);
+    if (table == NULL)
+        return WEIR_LIMIT;
+    table->capacity = config->route_count;
+    table->by_length = table->routes + table->capacity;
+    const struct opening opening = {server, generation, progress};
+    for (size_t i = 0; i < config->route_count; i++) {
+        struct weir__route *old = find_path(server->table, config->routes[i].path);
+        enum weir_status status = WEIR_OK;
+        if (old != NULL && is_same(old, &config->routes[i]))
+            table->routes[i] = route_ref(old);
+        else
+            status = open_route(&opening, i, old, &table->routes[i], error);
+        if (status != WEIR_OK) {
+            weir__route_table_free(server, table);
+            return status;
+        }
+        table->count++;
+        table->by_length[i] = table->routes[i];
+    }
+    qsort(table->by_length, table->count, sizeof table->by_length[0], longer_first);
+    *ret_table = table;
+    return WEIR_OK;
+}
+
+void weir__route_table_set(struct weir_server *server, struct weir__route_table *table)
+{
+    (void)pthread_rwlock_wrlock(&server->table_lock);
+    struct weir__route_table *old = server->table;
+    server->table = table;
+    (void)pthread_rwlock_unlock(&server->table_lock);
+    weir__route_table_free(server, old);
+}
+
+const struct weir__route_table *weir__route_table_hold(struct weir_server *server)
+{
+    (void)pthread_rwlock_rdlock(&server->table_lock);
+    return server->table;
+}
+
+void weir__route_table_release(struct weir_server *server)
+{
+    (void)pthread_rwlock_unlock(&server->table_lock);
+}
+
+struct weir__route *weir__route_find(struct weir_server *server, const char *path)
+{
+    const struct weir__route_table *table = weir__route_table_hold(server);
+    struct weir__route *found = NULL;
+    for (size_t i = 0; i < table->count && found == NULL; i++) {
+        struct weir__route *route = table->by_length[i];
+        if (route->path_size == 1 ||
+            (strncmp(path, route->config->path, route->path_size) == 0 &&
+             (path[route->path_size] == 0 || path[route->path_size] == '/')))
+            found = route_ref(route);
+    }
+    weir__route_table_release(server);
+    return found;
+}

@@ -1,0 +1,17 @@
+/* What a configuration of `weir serve` may take at most, line by line: asked of every folder that
+ * takes part, each for what the configuration makes of it. Needs no engine: `weir plan` and `weir
+ * serve` make the same plan.
+ */
+#ifndef WEIR_SERVER_SERVER_PLAN_H
+#define WEIR_SERVER_SERVER_PLAN_H
+
+#include "govern/plan.h"
+#include "server/server_config.h"
+
+/* Without a limit: weir_plan_set_limit() and weir_plan_set_cgroup() follow. Reads the modules of
+ * all routes for their size; errors name the route. */
+enum weir_status weir_server_plan_new(const struct weir_server_config *config,
+                                      struct weir_plan **ret_plan, struct weir_error *error)
+    WEIR_MUST_USE;
+
+#endif
