@@ -4,6 +4,7 @@
 
 #include "cli/cli_options.h"
 #include "cli/cli_table.h"
+#include "cli/cli_text.h"
 #include "cli/plan_table.h"
 #include "govern/nitro_plan.h"
 #include "govern/wasmd_plan.h"
@@ -42,10 +43,6 @@ int weir__plan_nitro(struct plan_options *options);
 int weir__plan_wasmd(const struct plan_options *options);
 
 /* --- helpers ------------------------------------------------------------------------------- */
-
-/* A file that the operator names, whole, with a zero byte behind it; free() it. */
-enum weir_status weir__plan_read_file(const char *path, uint64_t bytes_max, char **ret_bytes,
-                                      size_t *ret_size, struct weir_error *error) WEIR_MUST_USE;
 
 uint64_t weir__plan_mb(uint64_t bytes); /* whole MB, rounded up */
 

@@ -285,7 +285,7 @@ static enum weir_status read_config(const struct plan_options *options,
     AUTO_FREE char *bytes = NULL;
     size_t size = 0;
     enum weir_status status =
-        weir__plan_read_file(options->file, WEIR_FOREIGN_CONFIG_BYTES_MAX, &bytes, &size, error);
+        weir_cli_read_file(options->file, WEIR_FOREIGN_CONFIG_BYTES_MAX, &bytes, &size, error);
     if (status == WEIR_OK)
         status = weir_nitro_config_parse(options->file, bytes, size, config, error);
     return status;

@@ -325,7 +325,7 @@ static enum weir_status read_config(struct wasmd *wasmd, struct weir_error *erro
     size_t size = 0;
     const char *file = wasmd->options->file;
     enum weir_status status =
-        weir__plan_read_file(file, WEIR_FOREIGN_CONFIG_BYTES_MAX, &bytes, &size, error);
+        weir_cli_read_file(file, WEIR_FOREIGN_CONFIG_BYTES_MAX, &bytes, &size, error);
     if (status != WEIR_OK)
         return status;
     return weir_wasmd_config_parse(file, bytes, size, &wasmd->config, error);
@@ -336,7 +336,7 @@ static enum weir_status read_trace(struct wasmd *wasmd, struct weir_error *error
     AUTO_FREE char *bytes = NULL;
     size_t size = 0;
     const char *file = wasmd->options->trace;
-    enum weir_status status = weir__plan_read_file(file, TRACE_BYTES_MAX, &bytes, &size, error);
+    enum weir_status status = weir_cli_read_file(file, TRACE_BYTES_MAX, &bytes, &size, error);
     if (status == WEIR_OK)
         status = weir_wasmd_trace_parse(file, bytes, size, &wasmd->modules, &wasmd->trace, error);
     wasmd->has_trace = status == WEIR_OK;

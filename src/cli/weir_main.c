@@ -22,6 +22,7 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"serve", "weir-serve", "answer HTTP requests with WASI programs"},
     {"compile", "weir-compile-file", "compile a module to an artifact"},
     {"plan", "weir-plan", "add up what a node may take of memory"},
+    {"doctor", "weir-doctor", "say whose a process's memory is, and what to do"},
     {"inspect", "weir-inspect", "show what a module holds and needs"},
 };
 #define SUBCOMMAND_COUNT (sizeof SUBCOMMANDS / sizeof SUBCOMMANDS[0])

@@ -1,0 +1,144 @@
+/* All processes of a cgroup: each looked at, their sum shown, and what the cgroup itself counts. */
+#include "cli/doctor_view.h"
+
+#include "base/cleanup.h"
+#include "base/proc_scan.h"
+#include "base/proc_smaps.h"
+#include "base/sizes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROCS_SIZE (DOCTOR_PROCESSES_MAX * 12u) /* digits and a newline each */
+#define PROCESSES_SHOWN 10
+
+static int by_rss(const void *a, const void *b)
+{
+    uint64_t x = ((const struct doctor_process *)a)->rss_bytes;
+    uint64_t y = ((const struct doctor_process *)b)->rss_bytes;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+static void add_process(struct doctor_view *view, const struct weir_doctor_snapshot *one)
+{
+    struct doctor_process *process = &view->processes[view->process_count++];
+    *process = (struct doctor_process){
+        .pid = one->pid, .rss_bytes = one->rss_bytes, .anon_bytes = one->anon_bytes};
+    memcpy(process->name, one->name, sizeof process->name);
+    weir_doctor_add(&view->snapshot, one);
+}
+
+/* A process that ends meanwhile is not missed, one that may not be looked at is counted. */
+static enum weir_status look_at(const struct doctor_options *options, const char *pid,
+                                struct doctor_view *view, struct weir_error *error)
+{
+    AUTO_FREE struct weir_doctor_snapshot *one = calloc(1, sizeof *one);
+    if (one == NULL)
+        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for a snapshot");
+    struct weir_error inner = {0};
+    enum weir_status status = weir_doctor_read(&options->look, pid, one, &inner);
+    if (status == WEIR_OK) {
+        add_process(view, one);
+        return WEIR_OK;
+    }
+    view->refused_count += status == WEIR_PERMISSION;
+    if (status == WEIR_PERMISSION || status == WEIR_NOT_FOUND || status == WEIR_STATE) {
+        weir_error_done(&inner);
+        return WEIR_OK;
+    }
+    weir_error_move(error, &inner);
+    return status;
+}
+
+static enum weir_status look_at_all(const struct doctor_options *options, struct weir_scan procs,
+                                    struct doctor_view *view, struct weir_error *error)
+{
+    struct weir_scan line;
+    while (weir_scan_line(&procs, &line)) {
+        char pid[16];
+        uint64_t number = 0;
+        struct weir_scan scan = line;
+        if (weir_scan_done(&line))
+            continue;
+        if (!weir_scan_dec(&scan, &number) || line.end - line.at >= (long)sizeof pid)
+            return weir_error_set(error, WEIR_MALFORMED, WEIR_NO_OFFSET,
+                                  "%.120s/cgroup.procs is no list of processes", options->cgroup);
+        (void)snprintf(pid, sizeof pid, "%llu", (unsigned long long)number);
+        enum weir_status status = look_at(options, pid, view, error);
+        if (status != WEIR_OK)
+            return status;
+    }
+    return WEIR_OK;
+}
+
+static void bind_cgroup(const struct doctor_options *options, const struct weir_cgroup *cgroup,
+                        struct doctor_view *view)
+{
+    struct weir_doctor_snapshot *s = &view->snapshot;
+    weir_cgroup_read(options->look.root, cgroup, 0, &view->level);
+    s->has_cgroup = weir_cgroup_binding(options->look.root, cgroup, &s->cgroup);
+    if (s->has_cgroup)
+        (void)snprintf(s->cgroup_folder, sizeof s->cgroup_folder, "%.*s",
+                       (int)cgroup->folder_lengths[s->cgroup.level], cgroup->folder);
+}
+
+enum weir_status weir__doctor_look_cgroup(const struct doctor_options *options,
+                                          struct doctor_view *view, struct weir_error *error)
+{
+    AUTO_FREE struct weir_cgroup *cgroup = calloc(1, sizeof *cgroup);
+    AUTO_FREE char *text = malloc(PROCS_SIZE);
+    char path[WEIR_CGROUP_PATH_SIZE + 64];
+    size_t length = 0;
+    view->processes = calloc(DOCTOR_PROCESSES_MAX, sizeof *view->processes);
+    if (cgroup == NULL || text == NULL || view->processes == NULL)
+        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for a cgroup");
+    enum weir_status status = weir_cgroup_open(options->look.root, options->cgroup, cgroup, error);
+    if (status != WEIR_OK)
+        return status;
+    (void)snprintf(path, sizeof path, "%s%s/cgroup.procs", options->look.root, options->cgroup);
+    status = weir_proc_file_read(path, text, PROCS_SIZE, &length, error);
+    if (status == WEIR_OK)
+        status = look_at_all(options, weir_scan(text, length), view, error);
+    if (status != WEIR_OK)
+        return status;
+    if (view->process_count == 0)
+        return view->refused_count != 0
+                   ? weir_error_set(error, WEIR_PERMISSION, WEIR_NO_OFFSET,
+                                    "none of the %zu processes of %.120s may be looked at: run as "
+                                    "root (CAP_SYS_PTRACE)",
+                                    view->refused_count, options->cgroup)
+                   : weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
+                                    "there is no process in %.120s", options->cgroup);
+    qsort(view->processes, view->process_count, sizeof view->processes[0], by_rss);
+    bind_cgroup(options, cgroup, view);
+    return WEIR_OK;
+}
+
+void weir__doctor_print_cgroup(const struct doctor_options *options, const struct doctor_view *view)
+{
+    const struct weir_doctor_snapshot *s = &view->snapshot;
+    printf("%s, %zu processes, resident %s (anonymous %s), swap %s\n", options->cgroup,
+           view->process_count, weir_size_format(s->rss_bytes).text,
+           weir_size_format(s->anon_bytes).text,
+           s->swap_bytes == 0 ? "0" : weir_size_format(s->swap_bytes).text);
+    if (view->refused_count != 0)
+        printf("%zu more may not be looked at; their memory is missing here\n",
+               view->refused_count);
+    if (view->level.usage.state == WEIR_FIGURE_VALUE)
+        printf("the cgroup counts %s: anonymous memory, page cache and the kernel's\n",
+               weir_size_format(view->level.usage.value).text);
+    (void)putchar('\n');
+    struct weir_cli_table table;
+    weir_cli_table_init(&table, 3, 1 | 4);
+    for (size_t i = 0; i < view->process_count && i < PROCESSES_SHOWN; i++) {
+        const struct doctor_process *process = &view->processes[i];
+        weir_cli_table_cell(&table, "%llu", (unsigned long long)process->pid);
+        weir_cli_table_cell(&table, "%s", process->name);
+        weir_cli_table_cell(&table, "%s", weir_size_format(process->rss_bytes).text);
+    }
+    weir_cli_table_print(&table, stdout);
+    if (view->process_count > PROCESSES_SHOWN)
+        printf("  and %zu smaller ones\n", view->process_count - PROCESSES_SHOWN);
+    (void)putchar('\n');
+}

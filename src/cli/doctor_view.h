@@ -1,0 +1,85 @@
+/* `weir doctor`: what its files share. */
+#ifndef WEIR_CLI_DOCTOR_VIEW_H
+#define WEIR_CLI_DOCTOR_VIEW_H
+
+#include "cli/cli_options.h"
+#include "cli/cli_table.h"
+#include "cli/cli_text.h"
+#include "doctor/doctor.h"
+#include "doctor/doctor_advice.h"
+
+#include <jansson.h>
+
+/* Processes of one cgroup that are listed; a container has some hundred at most. */
+#define DOCTOR_PROCESSES_MAX 1024
+#define DOCTOR_BASELINE_BYTES_MAX (1u << 20)
+
+enum doctor_target {
+    DOCTOR_NO_PLAN,
+    DOCTOR_NITRO,
+    DOCTOR_WASMD,
+    DOCTOR_WEIR
+};
+
+struct doctor_options {
+    const char *pid;    /* a number or "self"; NULL with --cgroup */
+    const char *cgroup; /* its folder */
+    enum doctor_target target;
+    const char *plan_file;
+    const char *baseline;
+    bool is_diff;
+    bool is_json;
+    bool has_gomemlimit;   /* --gomemlimit is not needed: the environment tells */
+    uint64_t memory_bytes; /* --memory: of the container; 0: the binding cgroup's */
+    struct weir_doctor_options look;
+};
+
+struct doctor_process {
+    uint64_t pid;
+    uint64_t rss_bytes, anon_bytes;
+    char name[64];
+};
+
+/* What is shown: one process, or the sum of a cgroup's. */
+struct doctor_view {
+    struct weir_doctor_snapshot snapshot;
+    struct weir_doctor_advice advice[WEIR_DOCTOR_ADVICE_MAX];
+    size_t advice_count;
+    struct doctor_process *processes; /* of a cgroup, the largest first */
+    size_t process_count;
+    size_t refused_count; /* that may not be looked at */
+    struct weir_cgroup_level level;
+};
+
+extern const struct weir_cli_command weir__doctor_command;
+
+enum weir_status weir__doctor_look_cgroup(const struct doctor_options *options,
+                                          struct doctor_view *view, struct weir_error *error)
+    WEIR_MUST_USE;
+
+/* "malloc: 61 arenas" */
+struct doctor_label {
+    char text[48];
+};
+struct doctor_label weir__doctor_label(const struct weir_doctor_snapshot *snapshot,
+                                       enum weir_doctor_class class);
+void weir__doctor_print(const struct doctor_options *options, const struct doctor_view *view);
+void weir__doctor_print_cgroup(const struct doctor_options *options,
+                               const struct doctor_view *view);
+
+json_t *weir__doctor_json(const struct doctor_view *view);
+enum weir_status weir__doctor_save(const char *path, json_t *json, struct weir_error *error)
+    WEIR_MUST_USE;
+
+/* What has changed since the snapshot in `options->baseline`; prints, or adds "diff" to `json`. */
+enum weir_status weir__doctor_diff(const struct doctor_options *options,
+                                   const struct doctor_view *view, json_t *json,
+                                   struct weir_error *error) WEIR_MUST_USE;
+
+/* Measured beside bound; prints, or adds "plan" to `json`. LIMIT (without a message) when a line is
+ * over its bound. */
+enum weir_status weir__doctor_plan(const struct doctor_options *options,
+                                   const struct doctor_view *view, json_t *json, bool *ret_is_over,
+                                   struct weir_error *error) WEIR_MUST_USE;
+
+#endif
