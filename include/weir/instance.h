@@ -28,8 +28,8 @@ size_t weir_instance_memory_count(const struct weir_instance *instance);
 struct weir_memory *weir_instance_memory(struct weir_instance *instance, size_t index);
 
 /* Puts own memories, tables, globals and dropped segments back to the state right after
- * instantiation and start (kernel ≥ 6.7 by PAGEMAP_SCAN, else by pagemap). STATE while a call is
- * active or parked. */
+ * instantiation and start (kernel ≥ 6.7 by PAGEMAP_SCAN, else by pagemap), and destroys the handles
+ * of its table. STATE while a call is active or parked. */
 enum weir_status weir_instance_reset(struct weir_instance *instance, struct weir_error *error);
 
 #ifdef __cplusplus

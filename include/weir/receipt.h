@@ -15,11 +15,17 @@ struct weir_receipt_pin {
     char holder[];   /* "instance 3 of store \"x\": table 0 entry 17" */
 };
 
+#define WEIR_RECEIPT_UNDROPPED_MAX 64
+
 /* Zero-initialise; release with weir_receipt_done(). */
 struct weir_receipt {
     uint64_t released[WEIR_KIND_COUNT];
     uint64_t pending[WEIR_KIND_COUNT]; /* comes back when drained */
     struct weir_receipt_pin *pins;
+    /* Handles that the guest never dropped (weir/handle.h), destroyed by the release: how many, and
+     * the first WEIR_RECEIPT_UNDROPPED_MAX of them, youngest first, with who made them. */
+    uint64_t undropped_count;
+    struct weir_receipt_pin *undropped;
     bool drained;
 };
 

@@ -8,6 +8,7 @@
 #include <weir/engine.h>
 #include <weir/error.h>
 #include <weir/extern.h>
+#include <weir/handle.h>
 #include <weir/instance.h>
 #include <weir/linker.h>
 #include <weir/module.h>

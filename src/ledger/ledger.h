@@ -92,5 +92,8 @@ typedef void weir_bound_report(void *context, const struct weir_bound *bound);
 void weir_receipt_add(struct weir_receipt *receipt, enum weir_kind kind, uint64_t amount);
 void weir_receipt_pin(struct weir_receipt *receipt, enum weir_kind kind, uint64_t amount,
                       const char *format, ...) WEIR_PRINTF(4, 5);
+/* One handle more that was never dropped. */
+void weir_receipt_undropped(struct weir_receipt *receipt, const char *format, ...)
+    WEIR_PRINTF(2, 3);
 
 #endif

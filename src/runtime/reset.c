@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "runtime/store_internal.h"
+#include "runtime/handle_internal.h"
 
 #define SYSTEM_PAGE UINT64_C(4096)
 #define RANGES 64
@@ -171,6 +171,7 @@ enum weir_status weir_instance_reset(struct weir_instance *instance, struct weir
     if (status != WEIR_OK)
         return status;
     restore_globals(instance);
+    weir__handles_destroy(instance->handles, NULL);
     weir_error_done(&store->refusal);
     return WEIR_OK;
 }

@@ -20,11 +20,17 @@
 #define WEIR_TABLE_ELEMENTS_DEFAULT UINT64_C(1000000)
 #define WEIR_TABLE_ELEMENTS_MAX UINT64_C(10000000) /* JS API */
 #define WEIR_INSTANCES_DEFAULT 1000u
+#define WEIR_HANDLES_DEFAULT 16384u /* 1.2 MiB of entries */
 #define WEIR_KEEP_RESIDENT_DEFAULT (UINT64_C(1) << 20) /* 256 pages: a reset of about 20 µs */
 
 /* Defaults of struct weir_pool_config. */
 #define WEIR_POOL_SLOTS_DEFAULT 64u
 #define WEIR_POOL_WARM_DEFAULT 8u
+
+/* Handles of one table: the canonical ABI's bound. Lends of one call: more than a call has
+ * arguments, and less than 64 KiB. */
+#define WEIR_HANDLES_MAX ((1u << 28) - 1)
+#define WEIR_SCOPE_LENDS_MAX 2048u
 
 /* Guest stacks that the process keeps for the next store; what lies deeper than the kept part is
  * given back to the kernel. */

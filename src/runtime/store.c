@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "runtime/store_internal.h"
+#include "runtime/handle_internal.h"
 
 /* Record and block, then the state: its fixed words and first argument slots share their page. */
 #define STATE_OFFSET (4096u - 256u)
@@ -27,6 +27,9 @@ static void configure(struct weir_store *store, const struct weir_store_config *
     if (store->table_elements_max > WEIR_TABLE_ELEMENTS_MAX)
         store->table_elements_max = WEIR_TABLE_ELEMENTS_MAX;
     store->instances_max = (uint32_t)or_default(config->instances_max, WEIR_INSTANCES_DEFAULT);
+    store->handles_max = (uint32_t)or_default(config->handles_max, WEIR_HANDLES_DEFAULT);
+    if (store->handles_max > WEIR_HANDLES_MAX)
+        store->handles_max = WEIR_HANDLES_MAX;
     store->keep_resident_bytes =
         or_default(config->keep_resident_bytes, WEIR_KEEP_RESIDENT_DEFAULT);
     store->data = config->data;
@@ -134,11 +137,21 @@ static void fill_receipt(const struct weir_store *store, struct weir_receipt *re
     receipt->drained = true;
 }
 
+/* Resources end while the embedder's data is still there. */
+static void destroy_handles(struct weir_store *store, struct weir_receipt *receipt)
+{
+    for (struct weir_instance *instance = store->instances; instance != NULL;
+         instance = instance->next)
+        weir__handles_destroy(instance->handles, receipt);
+    weir__handles_destroy(store->handles, receipt);
+}
+
 void weir_store_close(struct weir_store *store, struct weir_receipt *receipt)
 {
     if (store == NULL)
         return;
     WEIR_ASSERT(store->active == NULL); /* not from inside a call into the store */
+    destroy_handles(store, receipt);
     if (store->data_free != NULL)
         store->data_free(store->data);
     weir_store_unpark(store);
@@ -148,8 +161,11 @@ void weir_store_close(struct weir_store *store, struct weir_receipt *receipt)
     for (struct weir_table *table = store->tables; table != NULL; table = table->next)
         weir__table_free(table);
     for (struct weir_instance *instance = store->instances; instance != NULL;
-         instance = instance->next)
+         instance = instance->next) {
+        weir__handles_free(instance->handles, NULL);
         weir_module_unref(instance->module);
+    }
+    weir__handles_free(store->handles, NULL);
     weir_error_done(&store->cause);
     weir_error_done(&store->refusal);
     weir_arena_free(store->arena);

@@ -90,6 +90,7 @@ struct weir_instance {
     union weir_value *saved_globals; /* own mutable globals at the reset point, in order */
     uint64_t *saved_data;            /* dropped segments at the reset point */
     uint64_t *saved_elems;
+    struct weir_handles *handles;    /* NULL until somebody asks */
     bool is_whole; /* instantiation ended well; reset is possible */
 };
 
@@ -121,6 +122,10 @@ struct weir_store {
     struct weir_instance *instances;
     struct weir_memory *memories;
     struct weir_table *tables;
+    struct weir_handles *handles; /* NULL until somebody asks */
+    struct weir__type_use *type_uses;
+    uint32_t handle_count; /* of all its tables */
+    uint32_t handles_max;
     uint64_t linear_bytes_max;
     uint64_t table_elements_max;
     uint64_t keep_resident_bytes;
@@ -148,6 +153,8 @@ void weir__store_raise(struct weir_store *store, uint32_t event);
 void weir__store_rest(struct weir_store *store);
 /* Notes why a host routine makes the guest trap; answers WEIR__BACK_TRAP for thunks. */
 int weir__trap_raise(struct weir_store *store, enum weir_trap_code code);
+/* Where in a guest this address is; false where it is no guest code. */
+bool weir__code_frame(uint64_t pc, struct weir_trap_frame *frame);
 /* Fills `trap` (may be NULL) from what is noted and the frames of the store; clears the note. */
 void weir__trap_fill(struct weir_store *store, const struct weir__activation *activation,
                      struct weir_trap *trap, struct weir_error *error);

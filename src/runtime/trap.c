@@ -47,18 +47,13 @@ int weir__trap_raise(struct weir_store *store, enum weir_trap_code code)
     return WEIR__BACK_TRAP;
 }
 
-static void add_frame(struct weir_trap *trap, uint64_t pc)
+bool weir__code_frame(uint64_t pc, struct weir_trap_frame *frame)
 {
     const struct weir__code_range *range = weir__code_find(pc);
     if (range == NULL && pc != 0)
         range = weir__code_find(pc - 1); /* the last instruction of a module was a call */
     if (range == NULL)
-        return; /* a stub of the runtime */
-    if (trap->frame_count == WEIR_TRAP_FRAMES_MAX) {
-        trap->frames_left_out++;
-        return;
-    }
-    struct weir_trap_frame *frame = &trap->frames[trap->frame_count];
+        return false; /* a stub of the runtime */
     struct weir__code_place place = {0};
     (void)snprintf(frame->module, sizeof frame->module, "%s", range->module->name);
     if (weir__code_place(range, pc, &place) != WEIR__LOOKUP_FOUND) {
@@ -70,7 +65,19 @@ static void add_frame(struct weir_trap *trap, uint64_t pc)
         frame->module_offset = place.module_offset;
         weir__code_name(range->module, place.func_index, frame->function, sizeof frame->function);
     }
-    trap->frame_count++;
+    return true;
+}
+
+static void add_frame(struct weir_trap *trap, uint64_t pc)
+{
+    struct weir_trap_frame beyond;
+    bool is_full = trap->frame_count == WEIR_TRAP_FRAMES_MAX;
+    if (!weir__code_frame(pc, is_full ? &beyond : &trap->frames[trap->frame_count]))
+        return;
+    if (is_full)
+        trap->frames_left_out++;
+    else
+        trap->frame_count++;
 }
 
 static void walk(const struct weir__stack *stack, struct weir_trap *trap, uint64_t pc, uint64_t fp)
