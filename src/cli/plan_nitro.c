@@ -123,6 +123,15 @@ static void add_section(struct weir_cli_table *table, const struct weir_plan *pl
             add_row(table, weir_plan_line_at(plan, i));
 }
 
+/* A line of the margin; 0 when the budget has none of that name. */
+static uint64_t margin_line_mb(const struct weir_plan *budget, const char *name)
+{
+    for (size_t i = 0; i < weir_plan_line_count(budget); i++)
+        if (strcmp(weir_plan_line_at(budget, i)->name, name) == 0)
+            return weir__plan_mb(weir_plan_line_at(budget, i)->bytes);
+    return 0;
+}
+
 /* `sum_why`: what the sum is of. */
 static void add_budget_end(struct weir_cli_table *table, const struct weir_plan *budget,
                            const char *sum_why)
@@ -131,7 +140,9 @@ static void add_budget_end(struct weir_cli_table *table, const struct weir_plan 
     uint64_t outside = weir_nitro_outside_mb(budget);
     char why[128];
     add_sum(table, "outside Go", outside, sum_why);
-    add_sum(table, "margin", margin, "--margin, 300 to 500");
+    uint64_t rounding = margin_line_mb(budget, "fastcache_rounding");
+    (void)snprintf(why, sizeof why, "%s: fastcache's chunks", weir__plan_number(rounding).text);
+    add_sum(table, "margin", margin, rounding > 0 ? why : "--margin, 300 to 500");
     (void)snprintf(why, sizeof why, "%s - %s - %s",
                    weir__plan_number(weir_plan_limit(budget) / WEIR_MIB).text,
                    weir__plan_number(outside).text, weir__plan_number(margin).text);
@@ -208,6 +219,8 @@ static void print_sources(const struct weir_plan *plan)
     weir__plan_note(&notes, "Nitro's code: %s.", files);
     weir__plan_note(&notes, "margin: allocator overhead, passing allocations and page cache; the "
                             "document says 300 to 500 MB.");
+    weir__plan_note(&notes, "A database's block cache and its memtables are reached one at a time: "
+                            "Pebble takes memtables out of its cache.");
     weir__plan_print_notes("Sources", &notes);
 }
 

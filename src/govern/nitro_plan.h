@@ -3,7 +3,8 @@
  *
  * MB is Nitro's MB, 2^20 bytes. A budget has three sections: what lives outside Go, the margin, and
  * the floor of the Go side. GOMEMLIMIT = memory - outside - margin, rounded down to whole MB; the
- * budget fits when that is not below the floor.
+ * budget fits when that is not below the floor. The code's budget has the part of the margin whose
+ * user is known as a line of its own.
  */
 #ifndef WEIR_GOVERN_NITRO_PLAN_H
 #define WEIR_GOVERN_NITRO_PLAN_H
