@@ -56,8 +56,8 @@ START_TEST(the_margin_holds_whole_chunks)
 {
     static const struct {
         uint64_t clean_mb, snapshot_mb, margin_mb, rounding_mb, total_mb;
-    } CASES[] = {{600, 400, 400, 24, 400}, {64, 32, 400, 0, 400},  {0, 0, 400, 0, 400},
-                 {1, 33, 400, 62, 400},    {1, 33, 300, 62, 300},  {1, 1, 62, 62, 62},
+    } CASES[] = {{600, 400, 400, 24, 400}, {64, 32, 400, 0, 400}, {0, 0, 400, 0, 400},
+                 {1, 33, 400, 62, 400},    {1, 33, 300, 62, 300}, {1, 1, 62, 62, 62},
                  {1, 1, 10, 62, 62},       {96, 95, 500, 1, 500}};
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         struct weir_nitro_config config = weir_nitro_config_default();
