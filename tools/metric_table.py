@@ -6,6 +6,28 @@ from dataclasses import dataclass
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TABLE = "src/observe/metrics.def"
 
+# What cAdvisor (kubelet, docker) says about a container, and what it is good for.
+CONTAINER = {
+    "container_memory_rss":
+        "Anonymous memory, transparent huge pages and swap cache: what processes hold and the "
+        "kernel cannot drop. It leads to the kill. **Alert on this one** against the limit.",
+    "container_memory_working_set_bytes":
+        "Usage less inactive file pages. Active file pages are still in it, although the kernel "
+        "drops them too: a node that reads its database much seems to stand at its limit for "
+        "weeks. Kubernetes evicts by it, so watch it there; it says nothing about leaks.",
+    "container_memory_usage_bytes":
+        "The charge counter, all page cache included: it reaches the limit on every machine that "
+        "reads files, and stays there. The left side of equation (b). Do not alert on it.",
+    "container_memory_cache":
+        "Page cache, with shared memory (tmpfs, memfd) in it. The latter cannot be dropped.",
+    "container_memory_mapped_file":
+        "File pages that some process has mapped; part of the cache.",
+    "container_memory_swap": "Swapped out. Rising together with major faults: too little memory.",
+    "container_memory_failcnt":
+        "How often the limit was hit and pages had to be dropped. Normal with page cache.",
+    "container_spec_memory_limit_bytes": "The limit; 0 when there is none.",
+}
+
 
 @dataclass
 class Metric:
