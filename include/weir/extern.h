@@ -12,6 +12,7 @@
 extern "C" {
 #endif
 
+struct weir_caller; /* the guest that called a host function; valid during the call only */
 struct weir_memory;
 struct weir_table;
 struct weir_global;
@@ -26,6 +27,27 @@ struct weir_extern {
     };
 };
 
+/* Runs on the thread's own stack and must come back: no longjmp and no exception may pass it.
+ * `args` and `results` never overlap. Answers:
+ *   WEIR_OK       results are set
+ *   WEIR_PENDING  the guest is parked; weir_store_resume() brings the results
+ *   WEIR_EXIT     after weir_caller_exit()
+ *   other         the guest traps: code HOST, or what weir_caller_trap() said */
+typedef enum weir_status weir_host_func(struct weir_caller *caller, void *data,
+                                        const union weir_value *args, union weir_value *results);
+
+struct weir_host_definition {
+    const struct weir_func_type *type; /* copied */
+    weir_host_func *func;
+    void *data; /* handed to func; the embedder's, must outlive every caller */
+};
+
+/* A function of the host's in the store, without a linker: for tables, globals of references and
+ * weir_instance_new_with(). Lives as long as the store, which is charged for it. Its caller has no
+ * instance: weir_caller_instance() and weir_caller_memory() answer NULL. */
+enum weir_status weir_func_new(struct weir_store *store,
+                               const struct weir_host_definition *definition,
+                               struct weir_funcref **ret_func, struct weir_error *error);
 /* The arrays belong to the engine. */
 void weir_func_type(const struct weir_funcref *func, struct weir_func_type *ret);
 /* Calls a function. Counts must match its type (INVALID_ARGUMENT). OK; TRAP with *trap filled
@@ -69,6 +91,11 @@ enum weir_status weir_table_new(struct weir_store *store, enum weir_type element
                                 const struct weir_limits *limits, struct weir_table **ret_table,
                                 struct weir_error *error);
 uint64_t weir_table_size(const struct weir_table *table);
+/* FUNCREF or EXTERNREF. The limits' minimum is the present size; `ret_limits` may be NULL. */
+enum weir_type weir_table_type(const struct weir_table *table, struct weir_limits *ret_limits);
+/* The old size, or UINT64_MAX when refused; the reason is in `error`. New elements hold `ref`. */
+uint64_t weir_table_grow(struct weir_table *table, uint64_t count, void *ref,
+                         struct weir_error *error);
 /* NULL references are NULL pointers; INVALID_ARGUMENT out of bounds. */
 enum weir_status weir_table_get(const struct weir_table *table, uint64_t index, void **ret_ref);
 enum weir_status weir_table_set(struct weir_table *table, uint64_t index, void *ref);

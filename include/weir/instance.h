@@ -15,10 +15,24 @@ enum weir_status weir_instance_new(struct weir_store *store, const struct weir_l
                                    struct weir_module *module, struct weir_instance **ret_instance,
                                    struct weir_trap *trap, struct weir_error *error);
 
+/* What a module imports, in the order of its imports. */
+struct weir_imports {
+    const struct weir_extern *items; /* of the store; copied */
+    size_t count;                    /* exactly weir_module_import_count() */
+};
+/* As above, the imports given by position instead of by name. */
+enum weir_status weir_instance_new_with(struct weir_store *store, struct weir_module *module,
+                                        const struct weir_imports *imports,
+                                        struct weir_instance **ret_instance,
+                                        struct weir_trap *trap, struct weir_error *error);
+
 /* NOT_FOUND without such an export; CORRUPT when the artifact's file was cut. `name_size` bytes, no
  * terminator needed. */
 enum weir_status weir_instance_export(struct weir_instance *instance, const char *name,
                                       size_t name_size, struct weir_extern *ret_extern);
+/* The export that weir_module_export() describes under the same index; NOT_FOUND, CORRUPT. */
+enum weir_status weir_instance_export_at(struct weir_instance *instance, size_t index,
+                                         struct weir_extern *ret_extern);
 struct weir_module *weir_instance_module(struct weir_instance *instance);
 struct weir_store *weir_instance_store(struct weir_instance *instance);
 /* Every global of the index space, private ones too (state capture). */

@@ -10,23 +10,7 @@ extern "C" {
 #endif
 
 struct weir_linker;
-struct weir_caller; /* the guest that called a host function; valid during the call only */
 struct weir_instance;
-
-/* Runs on the thread's own stack and must come back: no longjmp and no exception may pass it.
- * `args` and `results` never overlap. Answers:
- *   WEIR_OK       results are set
- *   WEIR_PENDING  the guest is parked; weir_store_resume() brings the results
- *   WEIR_EXIT     after weir_caller_exit()
- *   other         the guest traps: code HOST, or what weir_caller_trap() said */
-typedef enum weir_status weir_host_func(struct weir_caller *caller, void *data,
-                                        const union weir_value *args, union weir_value *results);
-
-struct weir_host_definition {
-    const struct weir_func_type *type; /* copied */
-    weir_host_func *func;
-    void *data; /* handed to func; the embedder's, must outlive every caller */
-};
 
 enum weir_status weir_linker_new(struct weir_engine *engine, struct weir_linker **ret_linker,
                                  struct weir_error *error);

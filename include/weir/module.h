@@ -44,6 +44,11 @@ struct weir_export_info {
 enum weir_status weir_module_new(struct weir_engine *engine, const uint8_t *bytes, size_t size,
                                  const struct weir_module_config *config,
                                  struct weir_module **ret_module, struct weir_error *error);
+/* Whether the bytes are a module that the engine's features admit, decoded and validated whole in
+ * this process: OK, or MALFORMED, INVALID, UNSUPPORTED, TOO_LARGE with the offset. A valid module
+ * may still use what the generator cannot compile. */
+enum weir_status weir_module_validate(struct weir_engine *engine, const uint8_t *bytes, size_t size,
+                                      struct weir_error *error);
 /* An artifact that is already open (a descriptor on a file or sealed memfd that this process
  * made or verified); the descriptor is duplicated. */
 enum weir_status weir_module_load(struct weir_engine *engine, int fd,
@@ -52,6 +57,11 @@ enum weir_status weir_module_load(struct weir_engine *engine, int fd,
 struct weir_module *weir_module_ref(struct weir_module *module);
 void weir_module_unref(struct weir_module *module);
 
+/* Makes what follows ready, which is otherwise done on first use: LIMIT when memory for it was
+ * refused, CORRUPT when the artifact was cut. weir_module_import() and weir_module_export() answer
+ * empty names then. */
+enum weir_status weir_module_describe(const struct weir_module *module, struct weir_error *error);
+struct weir_engine *weir_module_engine(const struct weir_module *module);
 const char *weir_module_name(const struct weir_module *module);
 size_t weir_module_import_count(const struct weir_module *module);
 void weir_module_import(const struct weir_module *module, size_t index,

@@ -13,9 +13,14 @@ extern "C" {
 #define WEIR_TRAP_FRAMES_MAX 64
 #define WEIR_TRAP_NAME_SIZE 80
 
+struct weir_module;
+
 struct weir_trap_frame {
     uint32_t func_index;
     uint32_t module_offset; /* of the instruction, from the module's first byte */
+    uint32_t func_offset;   /* of the same, from the first byte of the function's body */
+    /* Whose code; valid while an instance of it lives in the store. */
+    const struct weir_module *code;
     char function[WEIR_TRAP_NAME_SIZE]; /* from the name section or an export; "func 7" without */
     char module[WEIR_TRAP_NAME_SIZE];
 };

@@ -86,7 +86,8 @@ enum weir__lookup weir__code_place(const struct weir__code_range *range, uint64_
     if (found == WEIR__LOOKUP_LOST)
         return found;
     place.code = found == WEIR__LOOKUP_FOUND ? site >> 24 : (uint32_t)WEIR_TRAP_NONE;
-    place.module_offset = func.body_offset + (site & 0xffffffu);
+    place.func_offset = site & 0xffffffu;
+    place.module_offset = func.body_offset + place.func_offset;
     *ret_place = place;
     return WEIR__LOOKUP_FOUND;
 }

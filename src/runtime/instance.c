@@ -201,6 +201,19 @@ static bool is_named(const struct weir_artifact *artifact,
     return true;
 }
 
+static enum weir_status take_export(struct weir_instance *instance,
+                                    const struct weir_artifact_export *export,
+                                    struct weir_extern *ret_extern)
+{
+    struct weir_artifact_func func;
+    if (export->kind == WEIR_EXTERN_FUNC &&
+        weir__copy_guarded(&func, &instance->module->artifact.funcs[export->index], sizeof func) !=
+            0)
+        return WEIR_CORRUPT;
+    weir__instance_extern(instance, export->kind, export->index, ret_extern);
+    return WEIR_OK;
+}
+
 enum weir_status weir_instance_export(struct weir_instance *instance, const char *name,
                                       size_t name_size, struct weir_extern *ret_extern)
 {
@@ -209,16 +222,22 @@ enum weir_status weir_instance_export(struct weir_instance *instance, const char
         struct weir_artifact_export export;
         if (weir__copy_guarded(&export, &artifact->exports[i], sizeof export) != 0)
             return WEIR_CORRUPT;
-        if (!is_named(artifact, &export.name, name, name_size))
-            continue;
-        struct weir_artifact_func func;
-        if (export.kind == WEIR_EXTERN_FUNC &&
-            weir__copy_guarded(&func, &artifact->funcs[export.index], sizeof func) != 0)
-            return WEIR_CORRUPT;
-        weir__instance_extern(instance, export.kind, export.index, ret_extern);
-        return WEIR_OK;
+        if (is_named(artifact, &export.name, name, name_size))
+            return take_export(instance, &export, ret_extern);
     }
     return WEIR_NOT_FOUND;
+}
+
+enum weir_status weir_instance_export_at(struct weir_instance *instance, size_t index,
+                                         struct weir_extern *ret_extern)
+{
+    const struct weir_artifact *artifact = &instance->module->artifact;
+    if (index >= artifact->head->exports.count)
+        return WEIR_NOT_FOUND;
+    struct weir_artifact_export export;
+    if (weir__copy_guarded(&export, &artifact->exports[index], sizeof export) != 0)
+        return WEIR_CORRUPT;
+    return take_export(instance, &export, ret_extern);
 }
 
 static void find_main_memory(struct weir_instance *instance)
@@ -255,10 +274,10 @@ static void undo(struct weir_store *store, const struct marks *marks)
     weir__store_release(store, &marks->records);
 }
 
-static enum weir_status build(struct weir_instance *instance, const struct weir_linker *linker,
-                              struct weir_error *error)
+static enum weir_status build(struct weir_instance *instance,
+                              const struct weir__import_source *source, struct weir_error *error)
 {
-    enum weir_status status = weir__instance_link(instance, linker, error);
+    enum weir_status status = weir__instance_link(instance, source, error);
     if (status == WEIR_OK)
         status = make_memories(instance, error);
     if (status == WEIR_OK)
@@ -325,9 +344,7 @@ static enum weir_status initialise(struct weir_instance *instance, struct weir_t
     return weir__instance_remember(instance, error);
 }
 
-enum weir_status weir_instance_new(struct weir_store *store, const struct weir_linker *linker,
-                                   struct weir_module *module, struct weir_instance **ret_instance,
-                                   struct weir_trap *trap, struct weir_error *error)
+static enum weir_status check_store(const struct weir_store *store, struct weir_error *error)
 {
     if (store->park != WEIR_PARK_NONE)
         return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET, "the store has a parked call");
@@ -335,14 +352,24 @@ enum weir_status weir_instance_new(struct weir_store *store, const struct weir_l
         return weir_error_set(error, WEIR_LIMIT, WEIR_NO_OFFSET,
                               "the store has %u instances, which is its limit",
                               store->instance_count);
-    enum weir_status status = weir__module_check_file(module, error);
+    return WEIR_OK;
+}
+
+/* Everything before the first moment in which others may see it. */
+static enum weir_status make(struct weir_store *store, struct weir_module *module,
+                             const struct weir__import_source *source,
+                             struct weir_instance **ret_instance, struct weir_error *error)
+{
+    enum weir_status status = check_store(store, error);
+    if (status == WEIR_OK)
+        status = weir__module_check_file(module, error);
     if (status != WEIR_OK)
         return status;
     struct marks marks = {store->memories, store->tables, weir__store_mark(store)};
     struct weir_instance *instance = allocate(store, module, error);
     if (instance == NULL)
         return weir__refused(error);
-    status = build(instance, linker, error);
+    status = build(instance, source, error);
     if (status != WEIR_OK) {
         undo(store, &marks);
         return status;
@@ -351,12 +378,40 @@ enum weir_status weir_instance_new(struct weir_store *store, const struct weir_l
     instance->next = store->instances;
     store->instances = instance;
     store->instance_count++;
-    status = initialise(instance, trap, error);
+    *ret_instance = instance;
+    return WEIR_OK;
+}
+
+static enum weir_status start(struct weir_instance *instance, struct weir_instance **ret_instance,
+                              struct weir_trap *trap, struct weir_error *error)
+{
+    enum weir_status status = initialise(instance, trap, error);
     if (status != WEIR_OK)
         return status;
     instance->is_whole = true;
     *ret_instance = instance;
     return WEIR_OK;
+}
+
+enum weir_status weir_instance_new(struct weir_store *store, const struct weir_linker *linker,
+                                   struct weir_module *module, struct weir_instance **ret_instance,
+                                   struct weir_trap *trap, struct weir_error *error)
+{
+    struct weir__import_source source = {.linker = linker};
+    struct weir_instance *instance = NULL;
+    enum weir_status status = make(store, module, &source, &instance, error);
+    return status == WEIR_OK ? start(instance, ret_instance, trap, error) : status;
+}
+
+enum weir_status weir_instance_new_with(struct weir_store *store, struct weir_module *module,
+                                        const struct weir_imports *imports,
+                                        struct weir_instance **ret_instance, struct weir_trap *trap,
+                                        struct weir_error *error)
+{
+    struct weir__import_source source = {.list = imports};
+    struct weir_instance *instance = NULL;
+    enum weir_status status = make(store, module, &source, &instance, error);
+    return status == WEIR_OK ? start(instance, ret_instance, trap, error) : status;
 }
 
 struct weir_module *weir_instance_module(struct weir_instance *instance)

@@ -7,7 +7,6 @@
 
 struct linking {
     struct weir_instance *instance;
-    const struct weir_linker *linker;
     const char *first; /* what is wrong with the first import that failed */
     struct weir_error *error;
     uint32_t funcs, tables, memories, globals, host_funcs;
@@ -116,6 +115,22 @@ static bool link_global(struct linking *linking, const struct weir__definition *
     return true;
 }
 
+/* Items given by position carry no store of their own that was checked before. */
+static bool is_of_store(const struct weir_extern *item, const struct weir_store *store)
+{
+    switch (item->kind) {
+    case WEIR_EXTERN_FUNC:
+        return item->func->vmctx->state == store->state;
+    case WEIR_EXTERN_TABLE:
+        return item->table->store == store;
+    case WEIR_EXTERN_MEMORY:
+        return item->memory->store == store;
+    case WEIR_EXTERN_GLOBAL:
+        return item->global->store == store;
+    }
+    return false;
+}
+
 static bool link_one(struct linking *linking, const struct weir_artifact_import *import,
                      const struct weir__definition *definition)
 {
@@ -135,23 +150,49 @@ static bool link_one(struct linking *linking, const struct weir_artifact_import 
     return false;
 }
 
+static void link_by_name(struct linking *linking, const struct weir_linker *linker,
+                         const struct weir_artifact_import *import)
+{
+    const char *strings = linking->instance->module->artifact.strings;
+    const struct weir__definition *definition =
+        linker == NULL
+            ? NULL
+            : weir__linker_find(linker, strings + import->module.start, import->module.size,
+                                strings + import->name.start, import->name.size);
+    if (definition == NULL)
+        complain(linking, import, "unknown import");
+    else if (!link_one(linking, import, definition))
+        complain(linking, import, "incompatible import type");
+}
+
+static void link_by_position(struct linking *linking, const struct weir_extern *item,
+                             const struct weir_artifact_import *import)
+{
+    struct weir_store *store = linking->instance->store;
+    struct weir__definition definition = {.store = store, .item = *item};
+    if (!is_of_store(item, store))
+        complain(linking, import, "import of another store");
+    else if (!link_one(linking, import, &definition))
+        complain(linking, import, "incompatible import type");
+}
+
 enum weir_status weir__instance_link(struct weir_instance *instance,
-                                     const struct weir_linker *linker, struct weir_error *error)
+                                     const struct weir__import_source *source,
+                                     struct weir_error *error)
 {
     const struct weir_artifact *artifact = &instance->module->artifact;
-    struct linking linking = {.instance = instance, .linker = linker, .error = error};
-    for (uint32_t i = 0; i < artifact->head->imports.count; i++) {
+    const struct weir_imports *list = source->list;
+    struct linking linking = {.instance = instance, .error = error};
+    uint32_t count = artifact->head->imports.count;
+    if (list != NULL && list->count != count)
+        return weir_error_set(error, WEIR_LINK, WEIR_NO_OFFSET,
+                              "%zu imports are given, the module has %u", list->count, count);
+    for (uint32_t i = 0; i < count; i++) {
         const struct weir_artifact_import *import = &artifact->imports[i];
-        const struct weir__definition *definition =
-            linker == NULL
-                ? NULL
-                : weir__linker_find(linker, artifact->strings + import->module.start,
-                                    import->module.size, artifact->strings + import->name.start,
-                                    import->name.size);
-        if (definition == NULL)
-            complain(&linking, import, "unknown import");
-        else if (!link_one(&linking, import, definition))
-            complain(&linking, import, "incompatible import type");
+        if (list != NULL)
+            link_by_position(&linking, &list->items[i], import);
+        else
+            link_by_name(&linking, source->linker, import);
         linking.funcs += import->kind == WEIR_EXTERN_FUNC;
         linking.tables += import->kind == WEIR_EXTERN_TABLE;
         linking.memories += import->kind == WEIR_EXTERN_MEMORY;

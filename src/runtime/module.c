@@ -83,6 +83,11 @@ enum weir_status weir__module_check_file(const struct weir_module *module, struc
     return WEIR_OK;
 }
 
+struct weir_engine *weir_module_engine(const struct weir_module *module)
+{
+    return module->engine;
+}
+
 const char *weir_module_name(const struct weir_module *module)
 {
     return module->name;
@@ -220,6 +225,17 @@ static const struct weir__module_info *info_of(const struct weir_module *shared)
     }
     (void)pthread_mutex_unlock(&module->info_lock);
     return info;
+}
+
+enum weir_status weir_module_describe(const struct weir_module *module, struct weir_error *error)
+{
+    if (info_of(module) != NULL)
+        return WEIR_OK;
+    enum weir_status status = weir__module_check_file(module, error);
+    if (status != WEIR_OK)
+        return status;
+    return weir_error_set(error, WEIR_LIMIT, WEIR_NO_OFFSET,
+                          "no memory for the names of \"%s\"", module->name);
 }
 
 size_t weir_module_import_count(const struct weir_module *module)

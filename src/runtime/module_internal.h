@@ -75,6 +75,7 @@ static inline uint32_t weir__module_type_id(const struct weir_module *module, ui
 struct weir__code_place {
     uint32_t func_index;
     uint32_t module_offset;
+    uint32_t func_offset;
     uint32_t code; /* enum weir_trap_code or WEIR_SITE_CALL; WEIR_TRAP_NONE without a site */
 };
 enum weir__lookup {

@@ -166,6 +166,7 @@ void weir_store_close(struct weir_store *store, struct weir_receipt *receipt)
         weir_module_unref(instance->module);
     }
     weir__handles_free(store->handles, NULL);
+    weir__host_funcs_done(store);
     weir_error_done(&store->cause);
     weir_error_done(&store->refusal);
     weir_arena_free(store->arena);

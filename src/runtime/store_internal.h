@@ -75,6 +75,13 @@ struct weir__binding {
 };
 static_assert(offsetof(struct weir__binding, has_floats) == WEIR__BINDING_HAS_FLOATS, "assembly");
 
+/* A host function that belongs to the store alone (weir_func_new). */
+struct weir__host_func {
+    struct weir__binding binding;
+    struct weir_funcref ref;
+    struct weir__host_func *next;
+};
+
 struct weir_instance {
     struct weir_vmctx *vmctx;
     struct weir_store *store;
@@ -126,6 +133,7 @@ struct weir_store {
     struct weir__type_use *type_uses;
     uint32_t handle_count; /* of all its tables */
     uint32_t handles_max;
+    struct weir__host_func *host_funcs;
     uint64_t linear_bytes_max;
     uint64_t table_elements_max;
     uint64_t keep_resident_bytes;
@@ -196,10 +204,16 @@ enum weir_trap_code weir__instance_fill_tables(struct weir_instance *instance, b
 enum weir_trap_code weir__instance_fill_memories(struct weir_instance *instance);
 /* Active and declarative segments are dropped once they were applied. */
 void weir__instance_drop_segments(struct weir_instance *instance);
+/* host_func.c: drops what host functions hold outside the store. */
+void weir__host_funcs_done(struct weir_store *store);
 /* link.c: fills imports of vmctx, memories, tables, globals, bindings. */
+struct weir__import_source {
+    const struct weir_imports *list;  /* by position, or */
+    const struct weir_linker *linker; /* by name; NULL for a module without imports */
+};
 enum weir_status weir__instance_link(struct weir_instance *instance,
-                                     const struct weir_linker *linker, struct weir_error *error)
-    WEIR_MUST_USE;
+                                     const struct weir__import_source *source,
+                                     struct weir_error *error) WEIR_MUST_USE;
 /* image.c: remembers the state that reset goes back to. */
 enum weir_status weir__instance_remember(struct weir_instance *instance, struct weir_error *error)
     WEIR_MUST_USE;

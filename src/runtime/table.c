@@ -131,6 +131,22 @@ enum weir_status weir_table_new(struct weir_store *store, enum weir_type element
     return weir__table_new(store, element, limits, ret_table, error);
 }
 
+enum weir_type weir_table_type(const struct weir_table *table, struct weir_limits *ret_limits)
+{
+    if (ret_limits != NULL)
+        *ret_limits = (struct weir_limits){.min = table->vm.size,
+                                           .max = table->max,
+                                           .has_max = table->has_max,
+                                           .is_64 = table->is_64};
+    return table->element;
+}
+
+uint64_t weir_table_grow(struct weir_table *table, uint64_t count, void *ref,
+                         struct weir_error *error)
+{
+    return weir__table_grow(table, ref, count, error);
+}
+
 uint64_t weir_table_size(const struct weir_table *table)
 {
     return table->vm.size;

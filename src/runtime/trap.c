@@ -56,13 +56,16 @@ bool weir__code_frame(uint64_t pc, struct weir_trap_frame *frame)
         return false; /* a stub of the runtime */
     struct weir__code_place place = {0};
     (void)snprintf(frame->module, sizeof frame->module, "%s", range->module->name);
+    frame->code = range->module;
     if (weir__code_place(range, pc, &place) != WEIR__LOOKUP_FOUND) {
         frame->func_index = UINT32_MAX;
         frame->module_offset = 0;
+        frame->func_offset = 0;
         (void)snprintf(frame->function, sizeof frame->function, "(lost)");
     } else {
         frame->func_index = place.func_index;
         frame->module_offset = place.module_offset;
+        frame->func_offset = place.func_offset;
         weir__code_name(range->module, place.func_index, frame->function, sizeof frame->function);
     }
     return true;

@@ -1,0 +1,42 @@
+/* Host functions that belong to a store alone: a binding and the record that references to the
+ * function point at, in the store's arena. The type is held until the store is closed. */
+#include <weir/extern.h>
+
+#include "runtime/store_internal.h"
+
+enum weir_status weir_func_new(struct weir_store *store,
+                               const struct weir_host_definition *definition,
+                               struct weir_funcref **ret_func, struct weir_error *error)
+{
+    const struct weir__type *type = NULL;
+    enum weir_status status = weir__type_acquire(definition->type, &type, error);
+    if (status != WEIR_OK)
+        return status;
+    struct weir__host_func *func = weir__store_alloc(store, sizeof *func, error);
+    if (func == NULL) {
+        weir__type_release(type);
+        return weir__refused(error);
+    }
+    func->binding = (struct weir__binding){.state = store->state,
+                                           .has_floats = type->float_count != 0,
+                                           .type = type,
+                                           .func = definition->func,
+                                           .data = definition->data,
+                                           .store = store};
+    func->ref = (struct weir_funcref){.code = weir__host_stub,
+                                      .vmctx = (struct weir_vmctx *)(void *)&func->binding,
+                                      .type_id = type->id,
+                                      .func_index = UINT32_MAX,
+                                      .owner = &func->binding};
+    func->next = store->host_funcs;
+    store->host_funcs = func;
+    *ret_func = &func->ref;
+    return WEIR_OK;
+}
+
+void weir__host_funcs_done(struct weir_store *store)
+{
+    for (struct weir__host_func *func = store->host_funcs; func != NULL; func = func->next)
+        weir__type_release(func->binding.type);
+    store->host_funcs = NULL;
+}

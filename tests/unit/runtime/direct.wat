@@ -1,0 +1,15 @@
+;; Imports of every kind, and a way back into each; exports them again.
+(module
+  (import "m" "twice" (func $twice (param i32 f64) (result f64)))
+  (import "m" "memory" (memory 1 3))
+  (import "m" "table" (table $t 1 externref))
+  (import "m" "count" (global $count (mut i64)))
+  (export "twice" (func $twice))
+  (export "count" (global $count))
+  (table $own (export "own") 1 funcref)
+  (global $kept (export "kept") (mut externref) (ref.null extern))
+  (func (export "run") (param i32 f64) (result f64)
+    (global.set $count (i64.add (global.get $count) (i64.const 1)))
+    (call $twice (local.get 0) (local.get 1)))
+  (func (export "keep") (param externref) (global.set $kept (local.get 0)))
+  (func (export "fail") (param i32) (result i32) (i32.div_u (i32.const 1) (local.get 0))))
