@@ -1,0 +1,309 @@
+/* References: objects, their handles, host info, and the casts between kinds. */
+#include "capi/capi_internal.h"
+
+/* --- host info ----------------------------------------------------------------------------- */
+
+static void set_info(struct wasm_ref_t *ref, void *info, void (*finalize)(void *))
+{
+    void *old_info = ref->info;
+    void (*old_finalize)(void *) = ref->finalize;
+    ref->info = info;
+    ref->finalize = finalize;
+    if (old_finalize != NULL)
+        old_finalize(old_info);
+}
+
+static bool has_info(const struct wasm_ref_t *ref)
+{
+    return ref->info != NULL || ref->finalize != NULL;
+}
+
+/* --- objects by identity ------------------------------------------------------------------- */
+
+/* Functions to instances are in their store whether anybody has a handle or not. */
+static bool is_lasting(const struct wasm_ref_t *ref)
+{
+    return ref->kind <= WEIR__CAPI_INSTANCE;
+}
+
+static struct weir_identity identity_of(const struct wasm_ref_t *ref)
+{
+    if (ref->kind == WEIR__CAPI_INSTANCE)
+        return (struct weir_identity){.home = ref->instance};
+    return weir_extern_identity(&ref->item);
+}
+
+static bool is_equal(const struct weir_identity *a, const struct weir_identity *b)
+{
+    return a->code == b->code && a->home == b->home;
+}
+
+static struct wasm_ref_t **bucket_of(struct wasm_store_t *store,
+                                     const struct weir_identity *identity)
+{
+    uint64_t bits = (uint64_t)identity->code * 31 + (uint64_t)identity->home;
+    bits *= UINT64_C(0x9e3779b97f4a7c15);
+    return &store->buckets[bits >> 32 & (store->bucket_count - 1)];
+}
+
+static struct wasm_ref_t **place_of(struct wasm_store_t *store, const struct wasm_ref_t *ref)
+{
+    struct weir_identity identity = identity_of(ref);
+    struct wasm_ref_t **at = bucket_of(store, &identity);
+    while (*at != ref)
+        at = &(*at)->next;
+    return at;
+}
+
+/* Room for one object more. */
+static enum weir_status grow(struct wasm_store_t *store, struct weir_error *error)
+{
+    size_t old_count = store->bucket_count;
+    if (store->object_count < old_count)
+        return WEIR_OK;
+    struct wasm_ref_t **old = store->buckets;
+    size_t count = old_count != 0 ? old_count * 2 : WEIR_CAPI_BUCKETS_FIRST;
+    struct wasm_ref_t **buckets =
+        weir_account_alloc(store->account, WEIR_KIND_HANDLE, count * sizeof(void *), error);
+    if (buckets == NULL)
+        return WEIR_LIMIT;
+    store->buckets = buckets;
+    store->bucket_count = count;
+    for (size_t i = 0; i < old_count; i++) {
+        while (old[i] != NULL) {
+            struct wasm_ref_t *ref = old[i];
+            old[i] = ref->next;
+            struct weir_identity identity = identity_of(ref);
+            struct wasm_ref_t **at = bucket_of(store, &identity);
+            ref->next = *at;
+            *at = ref;
+        }
+    }
+    weir_account_free(store->account, WEIR_KIND_HANDLE, old, old_count * sizeof(void *));
+    return WEIR_OK;
+}
+
+/* A handle of the object like `key`, found or made. */
+static struct wasm_ref_t *find_or_make(struct wasm_store_t *store, const struct wasm_ref_t *key,
+                                       struct weir_error *error)
+{
+    struct weir_identity identity = identity_of(key);
+    struct wasm_ref_t *found = store->bucket_count != 0 ? *bucket_of(store, &identity) : NULL;
+    for (; found != NULL; found = found->next) {
+        struct weir_identity other = identity_of(found);
+        if (found->kind == key->kind && is_equal(&other, &identity))
+            return weir__capi_ref(found);
+    }
+    if (grow(store, error) != WEIR_OK)
+        return NULL;
+    struct wasm_ref_t *ref =
+        weir_account_alloc(store->account, WEIR_KIND_HANDLE, sizeof *ref, error);
+    if (ref == NULL)
+        return NULL;
+    *ref = *key;
+    weir__capi_begin(ref, key->kind, store);
+    struct wasm_ref_t **at = bucket_of(store, &identity);
+    ref->next = *at;
+    *at = ref;
+    store->object_count++;
+    return ref;
+}
+
+struct wasm_ref_t *weir__capi_extern(struct wasm_store_t *store, const struct weir_extern *item,
+                                     struct weir_error *error)
+{
+    static const enum weir__capi_kind kinds[] = {[WEIR_EXTERN_FUNC] = WEIR__CAPI_FUNC,
+                                                 [WEIR_EXTERN_TABLE] = WEIR__CAPI_TABLE,
+                                                 [WEIR_EXTERN_MEMORY] = WEIR__CAPI_MEMORY,
+                                                 [WEIR_EXTERN_GLOBAL] = WEIR__CAPI_GLOBAL};
+    struct wasm_ref_t key = {.kind = kinds[item->kind], .item = *item};
+    return find_or_make(store, &key, error);
+}
+
+struct wasm_ref_t *weir__capi_instance(struct wasm_store_t *store, struct weir_instance *instance,
+                                       struct weir_error *error)
+{
+    struct wasm_ref_t key = {.kind = WEIR__CAPI_INSTANCE, .instance = instance};
+    return find_or_make(store, &key, error);
+}
+
+/* --- ends ---------------------------------------------------------------------------------- */
+
+static void free_object(struct wasm_ref_t *ref)
+{
+    set_info(ref, NULL, NULL);
+    struct wasm_store_t *store = ref->store;
+    switch (ref->kind) {
+    case WEIR__CAPI_TRAP:
+        weir__capi_trap_free((struct wasm_trap_t *)(void *)ref);
+        break;
+    case WEIR__CAPI_MODULE:
+        weir__capi_module_free((struct wasm_module_t *)(void *)ref);
+        break;
+    default:
+        weir_account_free(store->account, WEIR_KIND_HANDLE, ref, sizeof *ref);
+        break;
+    }
+}
+
+void weir__capi_drop(struct wasm_ref_t *ref)
+{
+    if (atomic_fetch_sub_explicit(&ref->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (is_lasting(ref)) {
+        if (has_info(ref))
+            return; /* kept for the next handle, or for the store's end */
+        *place_of(ref->store, ref) = ref->next;
+        ref->store->object_count--;
+    }
+    free_object(ref);
+}
+
+void weir__capi_objects_done(struct wasm_store_t *store)
+{
+    for (size_t i = 0; i < store->bucket_count; i++) {
+        while (store->buckets[i] != NULL) {
+            struct wasm_ref_t *ref = store->buckets[i];
+            store->buckets[i] = ref->next;
+            free_object(ref);
+        }
+    }
+    weir_account_free(store->account, WEIR_KIND_HANDLE, store->buckets,
+                      store->bucket_count * sizeof(void *));
+    set_info(&store->reserve.ref, NULL, NULL);
+}
+
+/* --- handles ------------------------------------------------------------------------------- */
+
+void weir__capi_begin(struct wasm_ref_t *ref, enum weir__capi_kind kind, struct wasm_store_t *store)
+{
+    ref->refs = 1;
+    ref->kind = kind;
+    ref->store = store;
+    if (store != NULL)
+        atomic_fetch_add_explicit(&store->refs, 1, memory_order_relaxed);
+}
+
+struct wasm_ref_t *weir__capi_ref(struct wasm_ref_t *ref)
+{
+    atomic_fetch_add_explicit(&ref->refs, 1, memory_order_relaxed);
+    if (ref->store != NULL)
+        atomic_fetch_add_explicit(&ref->store->refs, 1, memory_order_relaxed);
+    return ref;
+}
+
+void weir__capi_unref(struct wasm_ref_t *ref)
+{
+    struct wasm_store_t *store = ref->store;
+    weir__capi_drop(ref);
+    if (store != NULL)
+        weir__capi_store_unref(store);
+}
+
+/* --- the API, alike for every kind --------------------------------------------------------- */
+
+/* A reference's record is the same however the handle is typed; const is about the embedder. */
+static struct wasm_ref_t *ref_of(const void *handle)
+{
+    return (struct wasm_ref_t *)(uintptr_t)handle;
+}
+
+#define DEFINE_REF_BASE(name)                                                                      \
+    void wasm_##name##_delete(wasm_##name##_t *handle)                                             \
+    {                                                                                              \
+        if (handle != NULL)                                                                        \
+            weir__capi_unref(ref_of(handle));                                                      \
+    }                                                                                              \
+    wasm_##name##_t *wasm_##name##_copy(const wasm_##name##_t *handle)                             \
+    {                                                                                              \
+        return handle != NULL ? (wasm_##name##_t *)(void *)weir__capi_ref(ref_of(handle)) : NULL;  \
+    }                                                                                              \
+    bool wasm_##name##_same(const wasm_##name##_t *a, const wasm_##name##_t *b)                    \
+    {                                                                                              \
+        return a == b;                                                                             \
+    }                                                                                              \
+    void *wasm_##name##_get_host_info(const wasm_##name##_t *handle)                               \
+    {                                                                                              \
+        return ref_of(handle)->info;                                                               \
+    }                                                                                              \
+    void wasm_##name##_set_host_info(wasm_##name##_t *handle, void *info)                          \
+    {                                                                                              \
+        set_info(ref_of(handle), info, NULL);                                                      \
+    }                                                                                              \
+    void wasm_##name##_set_host_info_with_finalizer(wasm_##name##_t *handle, void *info,           \
+                                                    void (*finalize)(void *))                      \
+    {                                                                                              \
+        set_info(ref_of(handle), info, finalize);                                                  \
+    }
+
+#define DEFINE_REF(name, is_kind)                                                                  \
+    DEFINE_REF_BASE(name)                                                                          \
+    wasm_ref_t *wasm_##name##_as_ref(wasm_##name##_t *handle)                                      \
+    {                                                                                              \
+        return ref_of(handle);                                                                     \
+    }                                                                                              \
+    const wasm_ref_t *wasm_##name##_as_ref_const(const wasm_##name##_t *handle)                    \
+    {                                                                                              \
+        return ref_of(handle);                                                                     \
+    }                                                                                              \
+    wasm_##name##_t *wasm_ref_as_##name(wasm_ref_t *ref)                                           \
+    {                                                                                              \
+        return ref != NULL && (is_kind) ? (wasm_##name##_t *)(void *)ref : NULL;                   \
+    }                                                                                              \
+    const wasm_##name##_t *wasm_ref_as_##name##_const(const wasm_ref_t *ref)                       \
+    {                                                                                              \
+        return ref != NULL && (is_kind) ? (const wasm_##name##_t *)(const void *)ref : NULL;       \
+    }
+
+/* The external of a kind, as itself and as any external. */
+#define DEFINE_EXTERN(name, KIND)                                                                  \
+    DEFINE_REF(name, ref->kind == (KIND))                                                          \
+    wasm_extern_t *wasm_##name##_as_extern(wasm_##name##_t *handle)                                \
+    {                                                                                              \
+        return (wasm_extern_t *)(void *)handle;                                                    \
+    }                                                                                              \
+    const wasm_extern_t *wasm_##name##_as_extern_const(const wasm_##name##_t *handle)              \
+    {                                                                                              \
+        return (const wasm_extern_t *)(const void *)handle;                                        \
+    }                                                                                              \
+    wasm_##name##_t *wasm_extern_as_##name(wasm_extern_t *item)                                    \
+    {                                                                                              \
+        return wasm_ref_as_##name(ref_of(item));                                                   \
+    }                                                                                              \
+    const wasm_##name##_t *wasm_extern_as_##name##_const(const wasm_extern_t *item)                \
+    {                                                                                              \
+        return wasm_ref_as_##name##_const(ref_of(item));                                           \
+    }
+
+DEFINE_REF_BASE(ref)
+DEFINE_EXTERN(func, WEIR__CAPI_FUNC)
+DEFINE_EXTERN(global, WEIR__CAPI_GLOBAL)
+DEFINE_EXTERN(table, WEIR__CAPI_TABLE)
+DEFINE_EXTERN(memory, WEIR__CAPI_MEMORY)
+DEFINE_REF(extern, ref->kind <= WEIR__CAPI_MEMORY)
+DEFINE_REF(instance, ref->kind == WEIR__CAPI_INSTANCE)
+DEFINE_REF(foreign, ref->kind == WEIR__CAPI_FOREIGN)
+DEFINE_REF(trap, ref->kind == WEIR__CAPI_TRAP)
+DEFINE_REF(module, ref->kind == WEIR__CAPI_MODULE)
+
+wasm_foreign_t *wasm_foreign_new(wasm_store_t *store)
+{
+    struct weir_error error = {0};
+    wasm_foreign_t *foreign =
+        weir_account_alloc(store->account, WEIR_KIND_HANDLE, sizeof *foreign, &error);
+    if (foreign == NULL)
+        weir__capi_failed(&error);
+    else
+        weir__capi_begin(&foreign->ref, WEIR__CAPI_FOREIGN, store);
+    return foreign;
+}
+
+struct weir_instance *weir_wasm_instance(wasm_instance_t *instance)
+{
+    return instance->ref.instance;
+}
+
+struct weir_extern weir_wasm_extern(wasm_extern_t *item)
+{
+    return item->ref.item;
+}

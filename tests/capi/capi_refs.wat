@@ -1,0 +1,17 @@
+;; References in every place where a guest can keep one.
+(module
+  (import "host" "call" (func $call (param externref) (result externref)))
+  (import "host" "func" (func $func (param funcref) (result funcref)))
+  (global (export "g") (mut externref) (ref.null extern))
+  (global $f (export "f") (mut funcref) (ref.null func))
+  (table $t (export "table") 4 externref)
+  (table $u (export "funcs") 2 funcref)
+  (func (export "set") (param externref) (global.set 0 (local.get 0)))
+  (func (export "get") (result externref) (global.get 0))
+  (func (export "put") (param i32 externref) (table.set $t (local.get 0) (local.get 1)))
+  (func (export "take") (param i32) (result externref) (table.get $t (local.get 0)))
+  (func (export "through") (param externref) (result externref) (call $call (local.get 0)))
+  (func (export "pass") (param funcref) (result funcref) (call $func (local.get 0)))
+  (func $id (export "id") (param externref) (result externref) (local.get 0))
+  (func (export "keep") (param funcref) (global.set $f (local.get 0)))
+  (func (export "is_null") (param externref) (result i32) (ref.is_null (local.get 0))))
