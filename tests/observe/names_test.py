@@ -5,7 +5,9 @@ the metric's."""
 import json
 import os
 import re
+import subprocess
 import sys
+import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -104,6 +106,92 @@ class Prometheus(unittest.TestCase):
                       for case in test["alert_rule_test"] if case["exp_alerts"]}
         alerts = {alert["alert"] for alert in rules_of("prometheus/alerts.yml")}
         self.assertEqual(alerts - tested, {"WeirMemoryLeak"})  # leak_rates.py, prometheus_live.py
+
+
+class Grafana(unittest.TestCase):
+    board = load("grafana/weir.json")
+    panels = [panel for panel in board["panels"] if panel["type"] != "row"]
+
+    def test_it_is_current(self):
+        made = subprocess.run([os.path.join(ROOT, "tools", "dashboard"), "--check"],
+                              capture_output=True, text=True)
+        self.assertEqual(made.returncode, 0, made.stdout + made.stderr)
+
+    def test_fields_that_grafana_needs(self):
+        self.assertGreaterEqual(self.board["schemaVersion"], 36)
+        for field in ("title", "uid", "time", "templating", "panels", "annotations"):
+            self.assertIn(field, self.board)
+        variables = {item["name"]: item for item in self.board["templating"]["list"]}
+        self.assertEqual(variables["datasource"]["type"], "datasource")
+        self.assertEqual(variables["datasource"]["query"], "prometheus")
+        numbers = [panel["id"] for panel in self.board["panels"]]
+        self.assertEqual(len(set(numbers)), len(numbers))
+        for panel in self.panels:
+            self.assertIn(panel["type"], ("timeseries", "stat", "state-timeline"))
+            self.assertNotEqual(panel["title"], "")
+            self.assertEqual(panel["datasource"], {"type": "prometheus", "uid": "${datasource}"})
+            self.assertNotEqual(panel["targets"], [], panel["title"])
+            letters = [target["refId"] for target in panel["targets"]]
+            self.assertEqual(letters, sorted(set(letters)), panel["title"])
+            self.assertIn("unit", panel["fieldConfig"]["defaults"])
+
+    def test_panels_do_not_overlap(self):
+        taken = {}
+        for panel in self.board["panels"]:
+            place = panel["gridPos"]
+            self.assertLessEqual(place["x"] + place["w"], 24, panel["title"])
+            for x in range(place["x"], place["x"] + place["w"]):
+                for y in range(place["y"], place["y"] + place["h"]):
+                    self.assertNotIn((x, y), taken, panel["title"])
+                    taken[x, y] = panel["title"]
+
+    def test_names(self):
+        known = with_recorded(self)
+        variables = {item["name"] for item in self.board["templating"]["list"]}
+        for panel in self.panels:
+            for target in panel["targets"]:
+                labels = check(self, target["expr"], known, panel["title"])
+                for label in re.findall(r"{{(\w+)}}", target["legendFormat"]):
+                    self.assertIn(label, labels, panel["title"])
+                for name in re.findall(r"\$(\w+)", target["expr"]):
+                    self.assertIn(name, variables | {"__rate_interval"}, panel["title"])
+
+    def test_variables(self):
+        known = known_samples()
+        for item in self.board["templating"]["list"]:
+            if item["type"] != "query":
+                continue
+            expression, label = re.fullmatch(r"label_values\((.*), (\w+)\)",
+                                             item["query"]).groups()
+            self.assertIn(label, check(self, expression, known, item["name"]))
+
+    def test_prometheus_understands_every_query(self):
+        """promtool parses them as rules."""
+        queries = [target["expr"].replace("$__rate_interval", "5m")
+                   for panel in self.panels for target in panel["targets"]]
+        rules = [{"record": f"panel:{number}", "expr": query}
+                 for number, query in enumerate(queries)]
+        with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+            json.dump({"groups": [{"name": "panels", "rules": rules}]}, file)
+            file.flush()
+            try:
+                run = subprocess.run(["promtool", "check", "rules", file.name],
+                                     capture_output=True, text=True)
+            except FileNotFoundError:
+                self.skipTest("promtool is not installed (package prometheus)")
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+
+    def test_the_questions_are_answered(self):
+        """Equations, accounts, refusals, pressure, pools, latency: each has its panel."""
+        shown = " ".join(target["expr"] for panel in self.panels for target in panel["targets"])
+        for name in ("weir_rss_part_bytes", "weir_cgroup_part_bytes", "weir_account_used_bytes",
+                     "weir_refusals_total", "weir_pressure_state",
+                     "weir_pressure_transitions_total", "weir_pool_in_use",
+                     "weir_request_seconds_bucket"):
+            self.assertIn(name, shown)
+        stacked = [panel["title"] for panel in self.panels
+                   if panel["fieldConfig"]["defaults"].get("custom", {}).get("stacking")]
+        self.assertEqual(stacked, ["RSS by owner", "Usage by part", "By kind, whole host"])
 
 
 if __name__ == "__main__":
