@@ -22,7 +22,6 @@ static const struct {
     const char *module, *prefix, *world;
 } WORLDS[] = {
     {"wasi_snapshot_preview1", "", "world wasi, which this host has; preview 1 has no such name"},
-    {"wasi_unstable", "", "wasi preview 0: compile the guest for wasi_snapshot_preview1"},
     {"wasi:", "", "wasi preview 2: a component, not a module"},
     {"ic0", "", "world canister"},
     {"env", "proxy_", "world filter, proxy-wasm"},

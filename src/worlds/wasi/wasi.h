@@ -1,4 +1,5 @@
-/* WASI preview 1 (wasi_snapshot_preview1): the world of command-line programs.
+/* WASI preview 1 (wasi_snapshot_preview1), and snapshot 0 before it (wasi_unstable): the world of
+ * command-line programs.
  *
  * A context belongs to one store and holds its arguments, environment, descriptors and streams.
  * The functions are stateless and defined once per linker; they find the context of the calling
@@ -63,7 +64,7 @@ enum weir_status weir_wasi_new(struct weir_store *store, const struct weir_wasi_
 /* Closes every descriptor. Before its store is closed. NULL is allowed. */
 void weir_wasi_free(struct weir_wasi *wasi);
 
-/* Defines every function of the snapshot. `find` NULL: weir_store_data() is the context. */
+/* Defines every function of both snapshots. `find` NULL: weir_store_data() is the context. */
 enum weir_status weir_wasi_link(struct weir_linker *linker,
                                 struct weir_wasi *(*find)(struct weir_store *store),
                                 struct weir_error *error) WEIR_MUST_USE;

@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define MODULE_NAME "wasi_snapshot_preview1"
-
 typedef struct weir_wasi *find_context(struct weir_store *store);
 
 struct function {
@@ -82,28 +80,57 @@ static const struct function functions[FUNCTION_COUNT] = {
 #undef WASI_FUNCTION
 };
 
+/* What snapshot 0 has of its own, by the same index; the rest is empty. */
+static const struct function functions0[FUNCTION_COUNT];
+
+#define WASI_SNAPSHOT0(name, parameters)                                                           \
+    static enum weir_status enter_0_##name(struct weir_caller *caller, void *data,                 \
+                                           const union weir_value *args,                           \
+                                           union weir_value *results)                              \
+    {                                                                                              \
+        return enter(caller, data, args, results, &functions0[FUNCTION_##name]);                   \
+    }
+#include "worlds/wasi/wasi_snapshot0.def"
+#undef WASI_SNAPSHOT0
+
+static const struct function functions0[FUNCTION_COUNT] = {
+#define WASI_SNAPSHOT0(name, parameters)                                                           \
+    [FUNCTION_##name] = {#name, parameters, weir__wasi_0_##name, enter_0_##name},
+#include "worlds/wasi/wasi_snapshot0.def"
+#undef WASI_SNAPSHOT0
+};
+
+static enum weir_status define(struct weir_linker *linker, const char *module,
+                               const struct function *function, find_context *find,
+                               struct weir_error *error)
+{
+    static const enum weir_type result = WEIR_TYPE_I32;
+    enum weir_type params[WASI_ARGS_MAX];
+    size_t param_count = strlen(function->params);
+    for (size_t k = 0; k < param_count; k++)
+        params[k] = function->params[k] == 'i' ? WEIR_TYPE_I32 : WEIR_TYPE_I64;
+    struct weir_func_type type = {.params = params,
+                                  .param_count = param_count,
+                                  .results = &result,
+                                  .result_count = has_result(function) ? 1 : 0};
+    return weir_linker_define_func(
+        linker, module, function->name,
+        &(struct weir_host_definition){&type, function->entry, context_to_data(find)}, error);
+}
+
 enum weir_status weir_wasi_link(struct weir_linker *linker,
                                 struct weir_wasi *(*find)(struct weir_store *store),
                                 struct weir_error *error)
 {
-    static const enum weir_type result = WEIR_TYPE_I32;
-    for (size_t i = 0; i < FUNCTION_COUNT; i++) {
-        const struct function *function = &functions[i];
-        enum weir_type params[WASI_ARGS_MAX];
-        size_t param_count = strlen(function->params);
-        for (size_t k = 0; k < param_count; k++)
-            params[k] = function->params[k] == 'i' ? WEIR_TYPE_I32 : WEIR_TYPE_I64;
-        struct weir_func_type type = {.params = params,
-                                      .param_count = param_count,
-                                      .results = &result,
-                                      .result_count = has_result(function) ? 1 : 0};
-        enum weir_status status = weir_linker_define_func(
-            linker, MODULE_NAME, function->name,
-            &(struct weir_host_definition){&type, function->entry, context_to_data(find)}, error);
-        if (status != WEIR_OK)
-            return status;
+    enum weir_status status = WEIR_OK;
+    for (size_t i = 0; i < FUNCTION_COUNT && status == WEIR_OK; i++) {
+        const struct function *function0 =
+            functions0[i].name != NULL ? &functions0[i] : &functions[i];
+        status = define(linker, "wasi_snapshot_preview1", &functions[i], find, error);
+        if (status == WEIR_OK && i != FUNCTION_sock_accept)
+            status = define(linker, "wasi_unstable", function0, find, error);
     }
-    return WEIR_OK;
+    return status;
 }
 
 /* A guest's exit is the command's result, not a trap. */

@@ -12,18 +12,16 @@ static uint64_t to_ns(struct timespec time)
     return time.tv_sec < 0 ? 0 : (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
 }
 
-int weir__wasi_put_filestat(const struct weir__wasi_call *call, uint32_t address,
-                            const struct stat *stat)
+struct wasi_filestat weir__wasi_filestat(const struct stat *stat)
 {
-    struct wasi_filestat filestat = {.dev = stat->st_dev,
-                                     .ino = stat->st_ino,
-                                     .filetype = weir__wasi_filetype(stat),
-                                     .link_count = stat->st_nlink,
-                                     .size = (uint64_t)stat->st_size,
-                                     .accessed_ns = to_ns(stat->st_atim),
-                                     .modified_ns = to_ns(stat->st_mtim),
-                                     .changed_ns = to_ns(stat->st_ctim)};
-    return weir__wasi_put(call, address, &filestat, sizeof filestat);
+    return (struct wasi_filestat){.dev = stat->st_dev,
+                                  .ino = stat->st_ino,
+                                  .filetype = weir__wasi_filetype(stat),
+                                  .link_count = stat->st_nlink,
+                                  .size = (uint64_t)stat->st_size,
+                                  .accessed_ns = to_ns(stat->st_atim),
+                                  .modified_ns = to_ns(stat->st_mtim),
+                                  .changed_ns = to_ns(stat->st_ctim)};
 }
 
 int weir__wasi_times(uint64_t accessed_ns, uint64_t modified_ns, uint32_t flags,
@@ -45,8 +43,17 @@ int weir__wasi_times(uint64_t accessed_ns, uint64_t modified_ns, uint32_t flags,
     return WASI_E_SUCCESS;
 }
 
-/* Descriptors without a file behind them know their type only. */
 int weir__wasi_fd_filestat_get(struct weir__wasi_call *call)
+{
+    struct wasi_filestat filestat;
+    int failed = weir__wasi_descriptor_stat(call, &filestat);
+    return failed != WASI_E_SUCCESS
+               ? failed
+               : weir__wasi_put(call, weir__wasi_u32(call, 1), &filestat, sizeof filestat);
+}
+
+/* Descriptors without a file behind them know their type only. */
+int weir__wasi_descriptor_stat(struct weir__wasi_call *call, struct wasi_filestat *ret_filestat)
 {
     struct weir__wasi_descriptor *descriptor;
     int failed =
@@ -54,13 +61,15 @@ int weir__wasi_fd_filestat_get(struct weir__wasi_call *call)
     if (failed != WASI_E_SUCCESS)
         return failed;
     if (descriptor->backing != WASI_HOST) {
-        struct wasi_filestat filestat = {.filetype = descriptor->filetype};
-        return weir__wasi_put(call, weir__wasi_u32(call, 1), &filestat, sizeof filestat);
+        *ret_filestat = (struct wasi_filestat){.filetype = descriptor->filetype};
+        return WASI_E_SUCCESS;
     }
     struct stat stat;
     long result = weir_io_fstat(call->wasi->io, descriptor->host_fd, &stat);
-    return result < 0 ? weir__wasi_errno_of(result)
-                      : weir__wasi_put_filestat(call, weir__wasi_u32(call, 1), &stat);
+    if (result < 0)
+        return weir__wasi_errno_of(result);
+    *ret_filestat = weir__wasi_filestat(&stat);
+    return WASI_E_SUCCESS;
 }
 
 /* A descriptor with a file behind it and the right; INVAL for streams. */

@@ -268,8 +268,25 @@ void weir__wasi_place_close(struct weir_wasi *wasi, struct weir__wasi_place *pla
 
 /* --- files (wasi_file.c) --- */
 
-int weir__wasi_put_filestat(const struct weir__wasi_call *call, uint32_t address,
-                            const struct stat *stat);
+struct wasi_filestat weir__wasi_filestat(const struct stat *stat);
+
+/* --- operations that snapshot 0 has in another form (wasi_snapshot0.c) --- */
+
+/* fd_seek with a whence of this snapshot, fd_filestat_get and path_filestat_get without the last
+ * step, poll_oneoff with subscriptions from `get`. */
+int weir__wasi_seek(struct weir__wasi_call *call, uint32_t whence);
+int weir__wasi_descriptor_stat(struct weir__wasi_call *call, struct wasi_filestat *ret_filestat);
+int weir__wasi_path_stat(struct weir__wasi_call *call, struct wasi_filestat *ret_filestat);
+typedef int weir__wasi_get_subscriptions(struct weir__wasi_call *call, uint32_t address,
+                                         uint32_t count,
+                                         struct wasi_subscription *ret_subscriptions);
+int weir__wasi_poll(struct weir__wasi_call *call, weir__wasi_get_subscriptions *get);
+#define WASI_SNAPSHOT0(name, parameters) int weir__wasi_0_##name(struct weir__wasi_call *call);
+#include "worlds/wasi/wasi_snapshot0.def"
+#undef WASI_SNAPSHOT0
+
+/* --- other parts of files --- */
+
 /* The times of an fst_flags argument: INVAL when they contradict each other. */
 int weir__wasi_times(uint64_t accessed_ns, uint64_t modified_ns, uint32_t flags,
                      struct timespec ret_times[2]);

@@ -128,9 +128,13 @@ static int seek(struct weir__wasi_call *call, int64_t offset, int whence, uint64
 
 int weir__wasi_fd_seek(struct weir__wasi_call *call)
 {
+    return weir__wasi_seek(call, weir__wasi_u32(call, 2));
+}
+
+int weir__wasi_seek(struct weir__wasi_call *call, uint32_t whence)
+{
     static const int host_whence[] = {SEEK_SET, SEEK_CUR, SEEK_END};
     int64_t offset = call->args[1].i64;
-    uint32_t whence = weir__wasi_u32(call, 2);
     if (whence > WASI_WHENCE_END)
         return WASI_E_INVAL;
     uint64_t rights =

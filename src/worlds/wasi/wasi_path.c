@@ -187,6 +187,15 @@ int weir__wasi_path_readlink(struct weir__wasi_call *call)
 
 int weir__wasi_path_filestat_get(struct weir__wasi_call *call)
 {
+    struct wasi_filestat filestat;
+    int failed = weir__wasi_path_stat(call, &filestat);
+    return failed != WASI_E_SUCCESS
+               ? failed
+               : weir__wasi_put(call, weir__wasi_u32(call, 4), &filestat, sizeof filestat);
+}
+
+int weir__wasi_path_stat(struct weir__wasi_call *call, struct wasi_filestat *ret_filestat)
+{
     struct weir_wasi *wasi = call->wasi;
     struct weir__wasi_path path;
     struct weir__wasi_descriptor *directory;
@@ -200,8 +209,10 @@ int weir__wasi_path_filestat_get(struct weir__wasi_call *call)
     struct stat stat;
     long result = weir_io_fstat(wasi->io, fd, &stat);
     done_file(wasi, fd);
-    return result < 0 ? weir__wasi_errno_of(result)
-                      : weir__wasi_put_filestat(call, weir__wasi_u32(call, 4), &stat);
+    if (result < 0)
+        return weir__wasi_errno_of(result);
+    *ret_filestat = weir__wasi_filestat(&stat);
+    return WASI_E_SUCCESS;
 }
 
 int weir__wasi_path_filestat_set_times(struct weir__wasi_call *call)

@@ -195,7 +195,18 @@ static int wait_for_first(struct weir__wasi_call *call, struct waiting *waiting)
     }
 }
 
+static int get_subscriptions(struct weir__wasi_call *call, uint32_t address, uint32_t count,
+                             struct wasi_subscription *ret_subscriptions)
+{
+    return weir__wasi_get(call, address, ret_subscriptions, count * sizeof *ret_subscriptions);
+}
+
 int weir__wasi_poll_oneoff(struct weir__wasi_call *call)
+{
+    return weir__wasi_poll(call, get_subscriptions);
+}
+
+int weir__wasi_poll(struct weir__wasi_call *call, weir__wasi_get_subscriptions *get)
 {
     struct weir_wasi *wasi = call->wasi;
     uint32_t count = weir__wasi_u32(call, 2);
@@ -211,8 +222,7 @@ int weir__wasi_poll_oneoff(struct weir__wasi_call *call)
     waiting.subscriptions = (struct wasi_subscription *)(void *)block;
     waiting.fds = (struct pollfd *)(void *)(waiting.subscriptions + count);
     waiting.fd_owner = (uint32_t *)(void *)(waiting.fds + count);
-    int failed = weir__wasi_get(call, weir__wasi_u32(call, 0), waiting.subscriptions,
-                                count * sizeof waiting.subscriptions[0]);
+    int failed = get(call, weir__wasi_u32(call, 0), count, waiting.subscriptions);
     if (failed == WASI_E_SUCCESS)
         failed = wait_for_first(call, &waiting);
     weir_account_free(wasi->account, WEIR_KIND_HOST_BUFFER, block, bytes);

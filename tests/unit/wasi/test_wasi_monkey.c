@@ -26,6 +26,9 @@ static const struct {
 #define WASI_FUNCTION(name, parameters) {weir__wasi_##name, parameters},
 #include "worlds/wasi/wasi_functions.def"
 #undef WASI_FUNCTION
+#define WASI_SNAPSHOT0(name, parameters) {weir__wasi_0_##name, parameters},
+#include "worlds/wasi/wasi_snapshot0.def"
+#undef WASI_SNAPSHOT0
 };
 
 static const char *const names[] = {
