@@ -78,12 +78,24 @@ enum weir_status weir_wasmd_config_parse(const char *name, const char *bytes, si
     return status;
 }
 
-uint64_t weir_wasmd_cache_bytes(uint64_t cache_mib)
+/* --- versions ------------------------------------------------------------------------------ */
+
+#define RESIDENT_BEFORE 128u
+#define RESIDENT_1_4 219u
+#define RESIDENT_1_5 108u /* and 2.0 */
+#define RESIDENT_2_1 65u
+#define RESIDENT_WORST RESIDENT_1_4
+
+struct weir_wasmd_release weir_wasmd_release_unknown(void)
 {
-    return (uint32_t)(cache_mib * WEIR_MIB);
+    return (struct weir_wasmd_release){WEIR_WASMD_UNKNOWN, RESIDENT_WORST, true};
 }
 
-/* --- versions ------------------------------------------------------------------------------ */
+uint64_t weir_wasmd_cache_bytes(const struct weir_wasmd_release *release, uint64_t cache_mib)
+{
+    uint64_t bytes = cache_mib * WEIR_MIB;
+    return release->wraps ? (uint32_t)bytes : bytes;
+}
 
 static bool read_part(const char **at, unsigned long *ret_part)
 {
@@ -95,8 +107,9 @@ static bool read_part(const char **at, unsigned long *ret_part)
     return *ret_part < 1000000;
 }
 
-enum weir_status weir_wasmd_version_growth(const char *version, enum weir_wasmd_growth *ret_growth,
-                                           struct weir_error *error)
+enum weir_status weir_wasmd_release_of_version(const char *version,
+                                               struct weir_wasmd_release *ret_release,
+                                               struct weir_error *error)
 {
     unsigned long major, minor, patch;
     const char *at = version + (version[0] == 'v');
@@ -108,16 +121,23 @@ enum weir_status weir_wasmd_version_growth(const char *version, enum weir_wasmd_
             "%.40s is no version of wasmvm: three numbers are needed, like 1.5.2; "
             "`wasmd query wasm libwasmvm-version` tells it",
             version);
+    bool is_before = major == 0 || (major == 1 && minor < 4);
+    bool is_growing = major == 1 && ((minor == 4 && patch < 3) || (minor == 5 && patch < 2));
+    struct weir_wasmd_release release;
     if (*at == '-') /* a release candidate may lie on either side of a fix */
-        *ret_growth = major == 1 && (minor == 4 || minor == 5) ? WEIR_WASMD_MAYBE
-                      : major >= 2                             ? WEIR_WASMD_UNKNOWN
-                                                               : WEIR_WASMD_BEFORE;
-    else if (major == 0 || (major == 1 && minor < 4))
-        *ret_growth = WEIR_WASMD_BEFORE;
-    else if (major == 1 && ((minor == 4 && patch < 3) || (minor == 5 && patch < 2)))
-        *ret_growth = WEIR_WASMD_GROWS;
+        release.growth = major == 1 && (minor == 4 || minor == 5) ? WEIR_WASMD_MAYBE
+                         : major >= 2                             ? WEIR_WASMD_UNKNOWN
+                                                                  : WEIR_WASMD_BEFORE;
     else
-        *ret_growth = WEIR_WASMD_FIXED;
+        release.growth = is_before    ? WEIR_WASMD_BEFORE
+                         : is_growing ? WEIR_WASMD_GROWS
+                                      : WEIR_WASMD_FIXED;
+    release.resident_percent = is_before                                  ? RESIDENT_BEFORE
+                               : major == 1 && minor == 4                 ? RESIDENT_1_4
+                               : major == 1 || (major == 2 && minor == 0) ? RESIDENT_1_5
+                                                                          : RESIDENT_2_1;
+    release.wraps = major > 2 || (major == 2 && minor >= 2);
+    *ret_release = release;
     return WEIR_OK;
 }
 
@@ -131,12 +151,17 @@ static unsigned long folder_number(const char *folder)
     return *end == '-' || *end == 0 ? number : 0;
 }
 
-enum weir_wasmd_growth weir_wasmd_folder_growth(const char *folder)
+struct weir_wasmd_release weir_wasmd_release_of_folder(const char *folder)
 {
     unsigned long number = folder_number(folder);
-    if (number == 0 || number >= 10)
-        return WEIR_WASMD_FIXED; /* all of them began after the fix */
-    return number <= 6 ? WEIR_WASMD_BEFORE : number <= 8 ? WEIR_WASMD_MAYBE : WEIR_WASMD_UNKNOWN;
+    if (number == 0 || number >= 10) /* all of them began after the fix */
+        return (struct weir_wasmd_release){WEIR_WASMD_FIXED, RESIDENT_2_1, true};
+    if (number <= 6)
+        return (struct weir_wasmd_release){WEIR_WASMD_BEFORE, RESIDENT_BEFORE, false};
+    if (number <= 8)
+        return (struct weir_wasmd_release){WEIR_WASMD_MAYBE,
+                                           number == 7 ? RESIDENT_1_4 : RESIDENT_1_5, false};
+    return weir_wasmd_release_unknown();
 }
 
 const char *weir_wasmd_folder_series(const char *folder)
@@ -187,13 +212,12 @@ static const struct weir_plan_line OPEN_LINES[] = {
      .is_unbounded = true},
 };
 
-enum weir_status weir_wasmd_plan_make(const struct weir_wasmd_config *config,
-                                      const struct weir_wasmd_modules *modules,
-                                      struct weir_plan **ret_plan, struct weir_error *error)
+/* The memory tier: what it counts, and what its modules take beyond that. */
+static enum weir_status add_tier(struct weir_plan *plan, const struct weir_wasmd_config *config,
+                                 const struct weir_wasmd_release *release, struct weir_error *error)
 {
-    struct weir_plan *plan = NULL;
-    enum weir_status status = weir_plan_new("wasmd", &plan, error);
     char why[96];
+    uint64_t bytes = weir_wasmd_cache_bytes(release, config->cache_mib);
     (void)snprintf(why, sizeof why, "memory_cache_size%s", config->is_set ? "" : " (default)");
     const struct weir_plan_line tier = {.name = "memory_tier",
                                         .what = "memory cache",
@@ -201,9 +225,35 @@ enum weir_status weir_wasmd_plan_make(const struct weir_wasmd_config *config,
                                         .why = why,
                                         .where = "packages/vm/src/modules/in_memory_cache.rs",
                                         .origin = WEIR_PLAN_CONFIG,
-                                        .bytes = weir_wasmd_cache_bytes(config->cache_mib)};
+                                        .bytes = bytes};
+    enum weir_status status = weir_plan_add(plan, &tier, error);
+    if (status != WEIR_OK || release->resident_percent <= 100)
+        return status;
+    bool is_worst =
+        release->growth == WEIR_WASMD_UNKNOWN && release->resident_percent == RESIDENT_WORST;
+    (void)snprintf(why, sizeof why, "%smodules take %u.%02u x their count",
+                   is_worst ? "1.4's " : "", release->resident_percent / 100,
+                   release->resident_percent % 100);
+    const struct weir_plan_line rest = {.name = "memory_tier_uncounted",
+                                        .what = "memory cache, uncounted",
+                                        .allocator = "Rust",
+                                        .why = why,
+                                        .where = "docs/NODE-BUDGET.md",
+                                        .origin = WEIR_PLAN_MEASURED,
+                                        .bytes = bytes / 100 * (release->resident_percent - 100)};
+    return weir_plan_add(plan, &rest, error);
+}
+
+enum weir_status weir_wasmd_plan_make(const struct weir_wasmd_config *config,
+                                      const struct weir_wasmd_release *release,
+                                      const struct weir_wasmd_modules *modules,
+                                      struct weir_plan **ret_plan, struct weir_error *error)
+{
+    struct weir_plan *plan = NULL;
+    enum weir_status status = weir_plan_new("wasmd", &plan, error);
+    char why[96];
     if (status == WEIR_OK)
-        status = weir_plan_add(plan, &tier, error);
+        status = add_tier(plan, config, release, error);
     for (size_t i = 0; status == WEIR_OK && i < sizeof OPEN_LINES / sizeof OPEN_LINES[0]; i++) {
         struct weir_plan_line line = OPEN_LINES[i];
         if (i == 0 && modules != NULL) {

@@ -1,9 +1,9 @@
 /* The contract cache of a wasmd node (CosmWasm): what app.toml bounds, what the compiled modules on
  * disk would need, and what a trace of their use says about the size in between.
  *
- * memory_cache_size counts MiB (2^20), as that file means it; wasmvm multiplies in 32 bits, so 4096
- * and more wrap. An entry weighs what cosmwasm-vm and its LRU charge for it: the file's size, 10
- * KiB for the engine, 32 B for the key and 1 for itself.
+ * memory_cache_size counts MiB (2^20), as that file means it; wasmvm multiplies in 32 bits
+ * since 2.2, so 4096 and more wrap. An entry weighs what cosmwasm-vm and its LRU charge for it: the
+ * file's size, 10 KiB for the engine, 32 B for the key and 1 for itself.
  */
 #ifndef WEIR_GOVERN_WASMD_PLAN_H
 #define WEIR_GOVERN_WASMD_PLAN_H
@@ -25,8 +25,6 @@ struct weir_wasmd_config {
 enum weir_status weir_wasmd_config_parse(const char *name, const char *bytes, size_t size,
                                          struct weir_wasmd_config *ret_config,
                                          struct weir_error *error) WEIR_MUST_USE;
-/* What wasmvm makes of it: modulo 2^32. 0: the cache is off. */
-uint64_t weir_wasmd_cache_bytes(uint64_t cache_mib);
 
 /* --- versions ------------------------------------------------------------------------------ */
 
@@ -37,11 +35,23 @@ enum weir_wasmd_growth {
     WEIR_WASMD_BEFORE, /* older than the bug */
     WEIR_WASMD_UNKNOWN
 };
+/* What a release of wasmvm does with memory. */
+struct weir_wasmd_release {
+    enum weir_wasmd_growth growth;
+    /* Private memory of a module in percent of what the cache counts for it, measured
+     * (docs/NODE-BUDGET.md); the worst when the release is not known. */
+    unsigned resident_percent;
+    bool wraps; /* memory_cache_size is multiplied in 32 bits; true when not known */
+};
+struct weir_wasmd_release weir_wasmd_release_unknown(void);
 /* "1.5.1", "v2.2.3". INVALID_ARGUMENT for what is no version. */
-enum weir_status weir_wasmd_version_growth(const char *version, enum weir_wasmd_growth *ret_growth,
-                                           struct weir_error *error) WEIR_MUST_USE;
+enum weir_status weir_wasmd_release_of_version(const char *version,
+                                               struct weir_wasmd_release *ret_release,
+                                               struct weir_error *error) WEIR_MUST_USE;
 /* By the name of a modules folder: "v8-wasmer5", "db9eb9f9ba-wasmer8". */
-enum weir_wasmd_growth weir_wasmd_folder_growth(const char *folder);
+struct weir_wasmd_release weir_wasmd_release_of_folder(const char *folder);
+/* What wasmvm makes of memory_cache_size. 0: the cache is off. */
+uint64_t weir_wasmd_cache_bytes(const struct weir_wasmd_release *release, uint64_t cache_mib);
 /* "CosmWasm 1.5", "unknown". */
 const char *weir_wasmd_folder_series(const char *folder);
 
@@ -113,6 +123,7 @@ enum weir_status weir_wasmd_replay(const struct weir_wasmd_trace *trace,
 
 /* The bounds as a plan, without a limit. `modules` may be NULL. */
 enum weir_status weir_wasmd_plan_make(const struct weir_wasmd_config *config,
+                                      const struct weir_wasmd_release *release,
                                       const struct weir_wasmd_modules *modules,
                                       struct weir_plan **ret_plan, struct weir_error *error)
     WEIR_MUST_USE;

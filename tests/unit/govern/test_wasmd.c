@@ -10,20 +10,25 @@
 static const struct {
     const char *version;
     enum weir_wasmd_growth growth;
+    unsigned resident_percent;
+    bool wraps;
 } versions[] = {
-    {"1.3.0", WEIR_WASMD_BEFORE},     {"0.16.7", WEIR_WASMD_BEFORE},
-    {"1.4.0", WEIR_WASMD_GROWS},      {"1.4.2", WEIR_WASMD_GROWS},
-    {"1.4.3", WEIR_WASMD_FIXED},      {"1.5.0", WEIR_WASMD_GROWS},
-    {"v1.5.1", WEIR_WASMD_GROWS},     {"1.5.2", WEIR_WASMD_FIXED},
-    {"2.0.0", WEIR_WASMD_FIXED},      {"3.0.2", WEIR_WASMD_FIXED},
-    {"1.5.2-rc.1", WEIR_WASMD_MAYBE}, {"2.0.0-rc.2", WEIR_WASMD_UNKNOWN},
+    {"1.3.0", WEIR_WASMD_BEFORE, 128, false},     {"0.16.7", WEIR_WASMD_BEFORE, 128, false},
+    {"1.4.0", WEIR_WASMD_GROWS, 219, false},      {"1.4.2", WEIR_WASMD_GROWS, 219, false},
+    {"1.4.3", WEIR_WASMD_FIXED, 219, false},      {"1.5.0", WEIR_WASMD_GROWS, 108, false},
+    {"v1.5.1", WEIR_WASMD_GROWS, 108, false},     {"1.5.2", WEIR_WASMD_FIXED, 108, false},
+    {"2.0.0", WEIR_WASMD_FIXED, 108, false},      {"2.1.5", WEIR_WASMD_FIXED, 65, false},
+    {"2.2.0", WEIR_WASMD_FIXED, 65, true},        {"3.0.2", WEIR_WASMD_FIXED, 65, true},
+    {"1.5.2-rc.1", WEIR_WASMD_MAYBE, 108, false}, {"2.0.0-rc.2", WEIR_WASMD_UNKNOWN, 108, false},
 };
 
 START_TEST(versions_are_told_apart)
 {
-    enum weir_wasmd_growth growth = WEIR_WASMD_UNKNOWN;
-    ck_assert_int_eq(weir_wasmd_version_growth(versions[_i].version, &growth, NULL), WEIR_OK);
-    ck_assert_int_eq(growth, versions[_i].growth);
+    struct weir_wasmd_release release;
+    ck_assert_int_eq(weir_wasmd_release_of_version(versions[_i].version, &release, NULL), WEIR_OK);
+    ck_assert_int_eq(release.growth, versions[_i].growth);
+    ck_assert_uint_eq(release.resident_percent, versions[_i].resident_percent);
+    ck_assert_int_eq(release.wraps, versions[_i].wraps);
 }
 END_TEST
 
@@ -31,29 +36,43 @@ START_TEST(other_texts_are_no_versions)
 {
     static const char *const TEXTS[] = {"", "1", "1.5", "1.5.x", "1.5.1x", "one", "v", "1..2"};
     for (size_t i = 0; i < sizeof TEXTS / sizeof TEXTS[0]; i++) {
-        enum weir_wasmd_growth growth = WEIR_WASMD_UNKNOWN;
-        ck_assert_int_eq(weir_wasmd_version_growth(TEXTS[i], &growth, NULL), WEIR_INVALID_ARGUMENT);
+        struct weir_wasmd_release release;
+        ck_assert_int_eq(weir_wasmd_release_of_version(TEXTS[i], &release, NULL),
+                         WEIR_INVALID_ARGUMENT);
     }
 }
 END_TEST
 
 START_TEST(folders_name_their_series)
 {
-    ck_assert_int_eq(weir_wasmd_folder_growth("v6-wasmer1"), WEIR_WASMD_BEFORE);
-    ck_assert_int_eq(weir_wasmd_folder_growth("v7-wasmer1"), WEIR_WASMD_MAYBE);
-    ck_assert_int_eq(weir_wasmd_folder_growth("v8-wasmer5"), WEIR_WASMD_MAYBE);
-    ck_assert_int_eq(weir_wasmd_folder_growth("v9-wasmer7"), WEIR_WASMD_UNKNOWN);
-    ck_assert_int_eq(weir_wasmd_folder_growth("db9eb9f9ba-wasmer8"), WEIR_WASMD_FIXED);
+    static const struct {
+        const char *folder;
+        struct weir_wasmd_release release;
+    } CASES[] = {
+        {"v6-wasmer1", {WEIR_WASMD_BEFORE, 128, false}},
+        {"v7-wasmer1", {WEIR_WASMD_MAYBE, 219, false}},
+        {"v8-wasmer5", {WEIR_WASMD_MAYBE, 108, false}},
+        {"v9-wasmer7", {WEIR_WASMD_UNKNOWN, 219, true}},
+        {"db9eb9f9ba-wasmer8", {WEIR_WASMD_FIXED, 65, true}},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        struct weir_wasmd_release release = weir_wasmd_release_of_folder(CASES[i].folder);
+        ck_assert_int_eq(release.growth, CASES[i].release.growth);
+        ck_assert_uint_eq(release.resident_percent, CASES[i].release.resident_percent);
+        ck_assert_int_eq(release.wraps, CASES[i].release.wraps);
+    }
     ck_assert_str_eq(weir_wasmd_folder_series("v8-wasmer5"), "CosmWasm 1.5");
 }
 END_TEST
 
 START_TEST(sizes_wrap_like_wasmvm)
 {
-    ck_assert_uint_eq(weir_wasmd_cache_bytes(100), 100 * WEIR_MIB);
-    ck_assert_uint_eq(weir_wasmd_cache_bytes(4095), 4095 * WEIR_MIB);
-    ck_assert_uint_eq(weir_wasmd_cache_bytes(4096), 0);
-    ck_assert_uint_eq(weir_wasmd_cache_bytes(5000), 904 * WEIR_MIB);
+    const struct weir_wasmd_release wraps = {.wraps = true}, counts = {.wraps = false};
+    ck_assert_uint_eq(weir_wasmd_cache_bytes(&wraps, 100), 100 * WEIR_MIB);
+    ck_assert_uint_eq(weir_wasmd_cache_bytes(&wraps, 4095), 4095 * WEIR_MIB);
+    ck_assert_uint_eq(weir_wasmd_cache_bytes(&wraps, 4096), 0);
+    ck_assert_uint_eq(weir_wasmd_cache_bytes(&wraps, 5000), 904 * WEIR_MIB);
+    ck_assert_uint_eq(weir_wasmd_cache_bytes(&counts, 5000), 5000 * WEIR_MIB);
 }
 END_TEST
 
