@@ -225,7 +225,8 @@ static enum weir_status fill_wasmd(const struct doctor_options *options,
     }
     struct row *row = add_row(rows, "compiled contracts in memory");
     row->measured = take(rows, s, CODE);
-    row->bound = weir_wasmd_cache_bytes(config.cache_mib);
+    const struct weir_wasmd_release release = weir_wasmd_release_unknown();
+    row->bound = weir_wasmd_cache_bytes(&release, config.cache_mib);
     row->has_bound = true;
     row = add_row(rows, "malloc: their data, databases");
     row->measured = take(rows, s, HEAPS);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What `weir plan --for wasmd` says, held against the real libwasmvm of three releases: what a cache
-of a given size takes, what holds everything, what an LRU does with a trace, where sizes wrap, and
-which release grows with every load from disk.
+"""What `weir plan --for wasmd` says, held against the real libwasmvm of three releases: what a
+cache of a given size takes, what holds everything, what an LRU does with a trace, where sizes wrap,
+and which release grows with every load from disk.
 
 usage: wasmvm_plan.py --program BUILD/bin/weir --probe BUILD/tests/wasmvm_probe
 """
