@@ -53,11 +53,42 @@ const struct weir__area *weir__area_after(const struct weir__place *place)
     return after->start == place->area->end ? after : NULL;
 }
 
+static bool is_none(const struct weir__area *area)
+{
+    return !area->readable && !area->writable && !area->executable && area->inode == 0 &&
+           area->name == 0 && !area->shared;
+}
+
 static uint64_t none_bytes(const struct weir__area *area)
 {
-    bool is_none = area != NULL && !area->readable && !area->writable && !area->executable &&
-                   area->inode == 0 && !area->shared;
-    return is_none ? area->end - area->start : 0;
+    return area != NULL && is_none(area) ? area->end - area->start : 0;
+}
+
+static bool is_of_run(const struct weir__area *area)
+{
+    return is_none(area) || weir__is_plain(area);
+}
+
+struct weir__run weir__run_around(const struct weir__place *place)
+{
+    struct weir__patient *patient = place->patient;
+    const struct weir__area *areas = patient->areas;
+    if (patient->run_last == 0 || place->index < patient->run_first ||
+        place->index > patient->run_last) {
+        size_t first = place->index;
+        size_t last = place->index;
+        while (first > 0 && areas[first - 1].end == areas[first].start &&
+               is_of_run(&areas[first - 1]))
+            first--;
+        while (last + 1 < patient->area_count && areas[last].end == areas[last + 1].start &&
+               is_of_run(&areas[last + 1]))
+            last++;
+        patient->run_first = first;
+        patient->run_last = last;
+    }
+    struct weir__run run = {areas[patient->run_first].start, areas[patient->run_last].end, false};
+    run.has_none = is_none(&areas[patient->run_first]) || is_none(&areas[patient->run_last]);
+    return run;
 }
 
 uint64_t weir__none_after(const struct weir__place *place)

@@ -124,9 +124,9 @@ static bool has_thread_record(const struct weir__memory *memory, uint64_t start,
 uint64_t weir__by_loader_tls(const struct weir__place *place)
 {
     const struct weir__area *area = place->area;
-    if (!weir__is_plain(area) || area->end - area->start > LOADER_BYTES_MAX ||
-        weir__none_before(place) != 0 || place->at != area->start ||
-        !has_thread_record(&place->patient->memory, area->start, area->end))
+    if (!weir__is_plain(area) || area->end - place->at > LOADER_BYTES_MAX ||
+        weir__none_before(place) != 0 ||
+        !has_thread_record(&place->patient->memory, place->at, area->end))
         return 0;
     return area->end;
 }

@@ -7,9 +7,8 @@
 
 #include <string.h>
 
-#define GO_FIRST UINT64_C(0xc000000000) /* runtime/malloc.go: hints p = 0x00c0 << 32 | i << 40 */
-#define GO_HINTS_MASK UINT64_C(0xffffffffff)
-#define GO_HINT_SPAN (UINT64_C(1) << 39)
+#define GO_FIRST UINT64_C(0xc000000000)    /* runtime/malloc.go: the first place Go asks for */
+#define GO_LAST UINT64_C(0x10000000000)    /* 256 GiB of heap */
 #define MIMALLOC_FIRST (UINT64_C(2) << 40) /* src/os.c: MI_HINT_BASE to MI_HINT_MAX */
 #define MIMALLOC_LAST (UINT64_C(30) << 40)
 #define TCMALLOC_TAG_SHIFT 42
@@ -140,10 +139,20 @@ uint64_t weir__by_reservation(const struct weir__place *place)
 
 uint64_t weir__by_go_arena(const struct weir__place *place)
 {
-    uint64_t low = place->at & GO_HINTS_MASK;
     return whole(place, place->patient->snapshot->is_go && weir__is_plain(place->area) &&
-                            place->at < (UINT64_C(0x80) << 40) && low >= GO_FIRST &&
-                            low - GO_FIRST < GO_HINT_SPAN);
+                            place->at >= GO_FIRST && place->at < GO_LAST);
+}
+
+/* Elsewhere when that place is taken, and at random from Go 1.26 on: still whole arenas, accessible
+ * from some place on. */
+uint64_t weir__by_go_random(const struct weir__place *place)
+{
+    if (!place->patient->snapshot->is_go || !weir__is_plain(place->area) ||
+        has_flag(place->area, WEIR_VMA_NORESERVE))
+        return 0;
+    struct weir__run run = weir__run_around(place);
+    return whole(place, run.has_none && run.start % WEIR__ARENA_BYTES == 0 &&
+                            run.end % WEIR__ARENA_BYTES == 0);
 }
 
 /* k chunks of 64 MiB, mapped one by one, that the kernel has merged with each other and with small

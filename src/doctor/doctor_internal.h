@@ -99,9 +99,10 @@ struct weir__patient {
     size_t object_count;
     struct weir__heap *heaps;
     size_t heap_count;
-    uint64_t stack_bytes;     /* RLIMIT_STACK: the size of a thread's stack; 0: not known */
-    uint64_t search_pages;    /* left of WEIR__SEARCH_PAGES_MAX */
-    uint32_t executable_name; /* of the areas that map the program; 0: not known */
+    uint64_t stack_bytes;       /* RLIMIT_STACK: the size of a thread's stack; 0: not known */
+    uint64_t search_pages;      /* left of WEIR__SEARCH_PAGES_MAX */
+    size_t run_first, run_last; /* areas of the run that was asked for last; run_last 0: none */
+    uint32_t executable_name;   /* of the areas that map the program; 0: not known */
     struct weir_error *error;
     enum weir_status status;
 };
@@ -159,6 +160,12 @@ const struct weir__area *weir__area_after(const struct weir__place *place);
 /* Bytes of the inaccessible area directly behind, or before; 0 without. */
 uint64_t weir__none_after(const struct weir__place *place);
 uint64_t weir__none_before(const struct weir__place *place);
+struct weir__run {
+    uint64_t start, end;
+    bool has_none; /* something inaccessible is in it */
+};
+/* The areas without a file or a name that touch each other around the place. */
+struct weir__run weir__run_around(const struct weir__place *place);
 /* Private, readable, writable, not executable, without name and file. */
 bool weir__is_plain(const struct weir__area *area);
 /* A mapped chunk of malloc starts at `at`; its end, or 0. */
