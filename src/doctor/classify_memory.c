@@ -170,3 +170,70 @@ uint64_t weir__by_v8_page(const struct weir__place *place)
         return 0;
     return weir__v8_page_end(&place->patient->memory, place->at, area->end);
 }
+
+/* --- the rest ------------------------------------------------------------------------------ */
+
+/* Words at the front of some pages in a row, as far as these are present. */
+struct fronts {
+    uint64_t start;
+    size_t count;
+    uint8_t states[WEIR__SPANS_MAX];
+    uint64_t words[WEIR__SPANS_MAX][2]; /* of present pages, one behind the other */
+};
+
+static bool read_fronts(struct weir__patient *patient, uint64_t start, uint64_t end,
+                        struct fronts *fronts)
+{
+    const struct weir__memory *memory = &patient->memory;
+    struct weir__span spans[WEIR__SPANS_MAX];
+    uint64_t pages = (end - start) / WEIR__PAGE;
+    size_t present = 0;
+    fronts->start = start;
+    fronts->count = pages < WEIR__SPANS_MAX ? (size_t)pages : WEIR__SPANS_MAX;
+    if (patient->search_pages < fronts->count ||
+        !memory->pages(memory->context, start, fronts->count, fronts->states))
+        return false;
+    patient->search_pages -= fronts->count;
+    for (size_t i = 0; i < fronts->count; i++)
+        if ((fronts->states[i] & WEIR__PAGE_PRESENT) != 0)
+            spans[present++] = (struct weir__span){start + i * WEIR__PAGE, sizeof fronts->words[0]};
+    return present == 0 || memory->read(memory->context, spans, present, fronts->words);
+}
+
+/* The first page that may begin something: cheap here, settled by the rules. */
+static uint64_t find_front(const struct weir__place *place, const struct fronts *fronts)
+{
+    const uint64_t(*words)[2] = fronts->words;
+    struct weir__place next = *place;
+    for (size_t i = 0; i < fronts->count; i++) {
+        if ((fronts->states[i] & WEIR__PAGE_PRESENT) == 0)
+            continue;
+        next.at = fronts->start + i * WEIR__PAGE;
+        bool may_be_chunk =
+            (*words)[0] == 0 && ((*words)[1] & (WEIR__PAGE - 1)) == CHUNK_IS_MMAPPED;
+        bool may_be_page = next.at % V8_PAGE_BYTES == 0 && (*words)[0] % WEIR__PAGE == 0;
+        words++;
+        if ((may_be_chunk && weir__by_chunk_header(&next) != 0) ||
+            (may_be_page && weir__by_v8_page(&next) != 0))
+            return next.at;
+    }
+    return 0;
+}
+
+/* Up to the next place where a structure of an owner begins. */
+uint64_t weir__by_anything(const struct weir__place *place)
+{
+    struct weir__patient *patient = place->patient;
+    const struct weir__area *area = place->area;
+    struct fronts fronts;
+    if (!weir__is_plain(area) || !patient->snapshot->can_read_memory)
+        return area->end;
+    for (uint64_t at = place->at + WEIR__PAGE;
+         at < area->end && read_fronts(patient, at, area->end, &fronts);
+         at += fronts.count * WEIR__PAGE) {
+        uint64_t found = find_front(place, &fronts);
+        if (found != 0)
+            return found;
+    }
+    return area->end;
+}

@@ -248,22 +248,3 @@ uint64_t weir__by_stack_shape(const struct weir__place *place)
         return area->end;
     return is_no_huge && left % limit == 0 ? place->at + limit : 0;
 }
-
-/* Up to the next place where a structure of an owner begins. */
-uint64_t weir__by_anything(const struct weir__place *place)
-{
-    struct weir__patient *patient = place->patient;
-    const struct weir__area *area = place->area;
-    if (!weir__is_plain(area) || !patient->snapshot->can_read_memory)
-        return area->end;
-    struct weir__place next = *place;
-    for (uint64_t at = place->at + WEIR__PAGE; at < area->end && patient->search_pages > 0;
-         at += WEIR__PAGE) {
-        patient->search_pages--;
-        next.at = at;
-        if (weir__by_chunk_header(&next) != 0 ||
-            weir__v8_page_end(&patient->memory, at, area->end) != 0)
-            return at;
-    }
-    return area->end;
-}

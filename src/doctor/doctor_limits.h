@@ -16,12 +16,12 @@
 #define WEIR__SEGMENTS_MAX 64
 /* malloc heaps of 64 MiB that are listed for a walk: 256 GiB of arenas. */
 #define WEIR__HEAPS_MAX 4096
-/* Memory of malloc heaps that one walk copies. 1 GiB of 64-byte chunks takes 0.4 s here, so this is
- * 2 s of one CPU at the worst; of more arenas an even sample of heaps is walked, and said. */
+/* Memory of malloc heaps that one walk copies. 1 GiB of 64-byte chunks takes 0.4 s of CPU, so
+ * this is 2 s at the worst; of more arenas an even sample of heaps is walked, and said. */
 #define WEIR__WALK_BYTES_MAX (UINT64_C(4) << 30)
 /* How often a heap that changes under the walk is begun again before it counts as lost. */
 #define WEIR__WALK_TRIES 3
-/* Pages of unknown areas that are searched for the header of a mapped chunk: 4 GiB, 0.2 s. */
+/* Pages of unknown areas that are searched for the header of a mapped chunk: 4 GiB, 0.9 s of CPU. */
 #define WEIR__SEARCH_PAGES_MAX (UINT64_C(1) << 20)
 /* Of /proc/PID/environ; a longer one is cut. */
 #define WEIR__ENVIRON_BYTES_MAX (256u << 10)

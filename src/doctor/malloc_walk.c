@@ -111,9 +111,13 @@ struct chunk {
     unsigned flags;
 };
 
-static bool read_chunk(struct walker *w, uint64_t at, struct chunk *ret_chunk)
+/* A header is 16-byte aligned, so it lies in one page; nearly all are in the window already. */
+static inline bool read_chunk(struct walker *w, uint64_t at, struct chunk *ret_chunk)
 {
-    const uint8_t *bytes = look(w, at, HEADER);
+    uint64_t offset = at - w->window;
+    bool is_here = w->window != 0 && offset < w->window_size && at < w->heap->end &&
+                   (w->states[offset / WEIR__PAGE] & WEIR__PAGE_PRESENT) != 0;
+    const uint8_t *bytes = is_here ? w->bytes + offset : look(w, at, HEADER);
     if (bytes == NULL)
         return false;
     uint64_t size = weir_load_u64(bytes + 8);
