@@ -21,7 +21,8 @@
 #define WEIR__WALK_BYTES_MAX (UINT64_C(4) << 30)
 /* How often a heap that changes under the walk is begun again before it counts as lost. */
 #define WEIR__WALK_TRIES 3
-/* Pages of unknown areas that are searched for the header of a mapped chunk: 4 GiB, 0.9 s of CPU. */
+/* Pages of unknown areas that are searched for the header of a mapped chunk: 4 GiB, 0.9 s of CPU.
+ */
 #define WEIR__SEARCH_PAGES_MAX (UINT64_C(1) << 20)
 /* Of /proc/PID/environ; a longer one is cut. */
 #define WEIR__ENVIRON_BYTES_MAX (256u << 10)

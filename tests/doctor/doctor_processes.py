@@ -185,7 +185,8 @@ def fixture(options, name):
 def test_glibc(options):
     program = fixture(options, "fixture_glibc")
     # seed, main MiB, threads, MiB each, chunks, KiB each, stack KiB
-    for values in ("11 60 0 0 0 0 0", "12 8 6 9 0 0 64", "13 4 1 1 40 900 16", "14 2 12 1 3 4000 900"):
+    for values in ("11 60 0 0 0 0 0", "12 8 6 9 0 0 64", "13 4 1 1 40 900 16",
+                   "14 2 12 1 3 4000 900"):
         seen, own = run_plain(options, f"glibc {values}", [program, *values.split()])
         stacks = {c["class"]: c["count"] for c in seen["classes"]}.get("stack_thread", 0)
         if stacks != own["threads"]:
