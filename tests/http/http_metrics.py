@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from weir_http import equal, main, skip
+from weir_http import CONFIG, equal, main, skip
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
@@ -21,6 +21,12 @@ except ImportError:
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 METRICS = {metric.family(): metric for metric in metric_table.read(ROOT)[1]}
+# What a label must survive: quotes, backslashes, braces; an account's name is cut at 63 bytes, but
+# between characters.
+ODD_ROUTES = ['/q"b\\n{x="1"},', "/" + "\u20ac" * 40]
+ODD = "".join(f"""  - {{{{ path: '{path.replace("{", "{{").replace("}", "}}")}', module: hello.wasm,
+      limits: {{{{ memory: 4MiB, time: 2s }}}} }}}}
+""" for path in ODD_ROUTES)
 
 
 def fetch(server, accept):
@@ -95,6 +101,18 @@ def test_figures_arrive(server):
     equal(parts, values["weir_rss_bytes", None], "equation (a)")
 
 
+def test_odd_names_come_back(server):
+    for form in (TEXT, OPENMETRICS):
+        samples = [sample for family in families(server, form)[1] for sample in family.samples]
+        routes = {sample.labels["route"] for sample in samples
+                  if sample.name == "weir_pool_warm"}
+        equal(routes >= set(ODD_ROUTES), True, routes)
+        accounts = [sample.labels["account"] for sample in samples
+                    if sample.name == "weir_account_used_bytes"]
+        cut = "host//" + "\u20ac" * 20
+        equal([name for name in accounts if "\u20ac" in name], [cut])
+
+
 def test_promtool_likes_the_page(server):
     use_every_route(server)
     _, text = fetch(server, "text/plain")
@@ -108,4 +126,5 @@ def test_promtool_likes_the_page(server):
 
 
 if __name__ == "__main__":
-    main([test for name, test in list(globals().items()) if name.startswith("test_")])
+    main([test for name, test in list(globals().items()) if name.startswith("test_")],
+         CONFIG + ODD)
