@@ -38,7 +38,8 @@ endfunction()
 
 # weir_add_program(NAME SOURCES ... [DEPENDS ...] [LIBEXEC])
 # An executable in <build>/bin, or in <build>/libexec/weir with LIBEXEC (helpers that `weir` or the
-# library start: weir-compile and the git-style subcommands); installed to the same place.
+# library start: weir-compile and the git-style subcommands); installed to the same place, as a
+# part of the package that weir_package.cmake names.
 function(weir_add_program name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "LIBEXEC" "" "SOURCES;DEPENDS")
   if(arg_UNPARSED_ARGUMENTS)
@@ -52,10 +53,11 @@ function(weir_add_program name)
   target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/src"
                                              "${CMAKE_SOURCE_DIR}/include")
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} weir_warnings)
+  weir_component(${name} component)
   if(arg_LIBEXEC)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${WEIR_LIBEXEC_DIR}")
-    install(TARGETS ${name} DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/weir)
+    install(TARGETS ${name} DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/weir COMPONENT ${component})
   else()
-    install(TARGETS ${name} DESTINATION ${CMAKE_INSTALL_BINDIR})
+    install(TARGETS ${name} DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT ${component})
   endif()
 endfunction()

@@ -27,6 +27,17 @@ static const struct subcommand SUBCOMMANDS[] = {
 };
 #define SUBCOMMAND_COUNT (sizeof SUBCOMMANDS / sizeof SUBCOMMANDS[0])
 
+/* The subcommands of package weir-tools (cmake/weir_package.cmake); the others are weir's. */
+static const char *const TOOLS[] = {"plan", "guard", "doctor", "inspect"};
+
+static const char *package_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof TOOLS / sizeof TOOLS[0]; i++)
+        if (strcmp(name, TOOLS[i]) == 0)
+            return "weir-tools";
+    return "weir";
+}
+
 static void print_help(void)
 {
     printf("Weir runs WebAssembly guests under a memory ceiling and says who holds each byte.\n\n"
@@ -87,9 +98,9 @@ static int become(const struct subcommand *command, char **argv)
     char path[PATH_MAX];
     if (!find_program(command->program, path)) {
         (void)fprintf(stderr,
-                      "weir: the program %s is missing beside this one; install it or set "
-                      "WEIR_LIBEXEC to its folder\n",
-                      command->program);
+                      "weir: the program %s is missing beside this one; install the package %s, "
+                      "or set WEIR_LIBEXEC to the program's folder\n",
+                      command->program, package_of(command->name));
         return weir_status_exit_code(WEIR_NOT_FOUND);
     }
     (void)execv(path, argv);
