@@ -179,19 +179,20 @@ static enum weir_status make_tables(struct weir_cache *cache, struct weir_error 
     return weir__curve_new(cache->account, &cache->curve, error);
 }
 
-static enum weir_status open_disk(struct weir_cache *cache, struct weir_error *error)
+static enum weir_status open_disk(struct weir_cache *cache, struct weir_io *io,
+                                  struct weir_error *error)
 {
     if (cache->config.dir == NULL)
         return WEIR_OK;
-    enum weir_status status = weir_artifact_dir_open(cache->config.dir, &cache->dir, error);
+    enum weir_status status = weir__artifact_dir_open(cache->config.dir, io, &cache->dir, error);
     cache->config.dir = NULL; /* the caller's string */
     if (status == WEIR_OK)
         weir_artifact_dir_set_quota(cache->dir, cache->config.disk_bytes_max);
     return status;
 }
 
-enum weir_status weir_cache_new(const struct weir_cache_config *config,
-                                struct weir_cache **ret_cache, struct weir_error *error)
+enum weir_status weir__cache_new(const struct weir_cache_config *config, struct weir_io *io,
+                                 struct weir_cache **ret_cache, struct weir_error *error)
 {
     const struct weir_cache_config whole = complete(config);
     struct weir_account *account = NULL;
@@ -215,7 +216,7 @@ enum weir_status weir_cache_new(const struct weir_cache_config *config,
     (void)pthread_mutex_init(&cache->lock, NULL);
     status = make_tables(cache, error);
     if (status == WEIR_OK)
-        status = open_disk(cache, error);
+        status = open_disk(cache, io, error);
     if (status == WEIR_OK)
         status = list_cache(cache, error);
     if (status != WEIR_OK) {
@@ -224,6 +225,12 @@ enum weir_status weir_cache_new(const struct weir_cache_config *config,
     }
     *ret_cache = cache;
     return WEIR_OK;
+}
+
+enum weir_status weir_cache_new(const struct weir_cache_config *config,
+                                struct weir_cache **ret_cache, struct weir_error *error)
+{
+    return weir__cache_new(config, weir_io_system(), ret_cache, error);
 }
 
 void weir_cache_free(struct weir_cache *cache)

@@ -24,6 +24,7 @@
 #include "cache/curve.h"
 #include "cache/cache_sieve.h"
 #include "runtime/artifact_store.h"
+#include "runtime/compile_internal.h"
 #include "runtime/module_source.h"
 
 #define WEIR__RECORD_NONE UINT32_MAX
@@ -99,6 +100,12 @@ static inline uint64_t weir__record_hash(const struct weir__record *record)
     return hash;
 }
 
+/* As weir_cache_new(), with an I/O layer for the disk tier. */
+enum weir_status weir__cache_new(const struct weir_cache_config *config, struct weir_io *io,
+                                 struct weir_cache **ret_cache, struct weir_error *error)
+    WEIR_MUST_USE;
+/* For tests: tiers, sums, history and the modules' references are consistent. */
+void weir__cache_check(struct weir_cache *cache);
 /* Lets the mutex go, which is held, and with the last reference everything. */
 void weir__cache_unref_locked(struct weir_cache *cache);
 

@@ -89,3 +89,64 @@ struct weir_module *weir__record_take(struct weir__record *record)
         return NULL;
     return record->module;
 }
+
+/* --- for tests ----------------------------------------------------------------------------- */
+
+static void check_record(const struct weir__record *record, struct weir_cache_figures *sums)
+{
+    if (record->place == WEIR_CACHE_AT_NONE) {
+        WEIR_ASSERT(record->module == NULL);
+        return;
+    }
+    uint32_t users = weir_module_use_count(record->module);
+    WEIR_ASSERT(weir_module_owner_of(record->module)->context == record);
+    if (record->place == WEIR_CACHE_AT_LENT) {
+        sums->lent_modules++;
+        sums->lent_bytes += record->node.bytes;
+        return;
+    }
+    WEIR_ASSERT(users >= 1);
+    enum weir_cache_tier tier =
+        record->place == WEIR_CACHE_AT_PINNED ? WEIR_CACHE_PINNED : WEIR_CACHE_MEMORY;
+    sums->tiers[tier].modules++;
+    sums->tiers[tier].used_bytes += record->node.bytes;
+}
+
+static uint32_t count_gone(const struct weir_cache *cache)
+{
+    uint32_t count = 0, previous = WEIR__RECORD_NONE;
+    for (uint32_t at = cache->first_gone; at != WEIR__RECORD_NONE;
+         at = cache->records[at].next_gone) {
+        const struct weir__record *record = &cache->records[at];
+        WEIR_ASSERT(record->place == WEIR_CACHE_AT_NONE && record->flight == NULL);
+        WEIR_ASSERT(record->previous_gone == previous);
+        previous = at;
+        count++;
+    }
+    WEIR_ASSERT(cache->last_gone == previous);
+    return count;
+}
+
+void weir__cache_check(struct weir_cache *cache)
+{
+    struct weir_cache_figures sums = {0};
+    uint32_t gone = 0;
+    (void)pthread_mutex_lock(&cache->lock);
+    for (uint32_t i = 0; i < cache->used_count; i++) {
+        const struct weir__record *record = &cache->records[i];
+        check_record(record, &sums);
+        gone += record->place == WEIR_CACHE_AT_NONE && record->flight == NULL;
+        WEIR_ASSERT(weir__record_find(cache, &record->key, record->engine) == record);
+    }
+    WEIR_ASSERT(gone == count_gone(cache));
+    weir__sieve_check(&cache->memory);
+    weir__sieve_check(&cache->pinned);
+    WEIR_ASSERT(cache->memory.bytes == sums.tiers[WEIR_CACHE_MEMORY].used_bytes);
+    WEIR_ASSERT(cache->memory.count == sums.tiers[WEIR_CACHE_MEMORY].modules);
+    WEIR_ASSERT(cache->memory.bytes <= cache->config.memory_bytes_max);
+    WEIR_ASSERT(cache->pinned.bytes == sums.tiers[WEIR_CACHE_PINNED].used_bytes);
+    WEIR_ASSERT(cache->pinned.bytes <= cache->config.pinned_bytes_max);
+    WEIR_ASSERT(cache->lent_bytes == sums.lent_bytes);
+    WEIR_ASSERT(cache->lent_modules == sums.lent_modules);
+    (void)pthread_mutex_unlock(&cache->lock);
+}
