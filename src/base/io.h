@@ -55,8 +55,8 @@ struct weir_io_rule {
     void *context;
 };
 
-/* A layer that applies rules. Safe from any thread; rules are added while nothing runs. Room for
- * later: a layer that keeps unsynced writes back, to drop, tear and reorder them. */
+/* A layer that applies rules. Safe from any thread; rules are added while nothing runs. A layer
+ * that loses what was not synced is base/io_crash.h. */
 struct weir_io_faulty {
     struct weir_io io; /* pass &faulty.io */
     struct weir_io *below;

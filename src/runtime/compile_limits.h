@@ -33,6 +33,6 @@
 
 /* How long a writer waits for another process's write lock, which is held for one publication or
  * one pass of removal; beyond, the artifact is used but not kept. */
-#define WEIR_ARTIFACT_LOCK_MS 5000u
+#define WEIR_ARTIFACT_LOCK_MS 2000u
 
 #endif

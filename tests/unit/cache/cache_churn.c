@@ -57,7 +57,7 @@ static void meet(uint32_t number)
 {
     struct weir_module *module = cache_get(cache, engine, &modules[number]);
     struct weir_store *store = fixture_store(engine);
-    (void)fixture_instance(store, NULL, module);
+    ck_assert_int_eq(CALL_OK(fixture_instance(store, NULL, module), "get"), number);
     (void)pthread_barrier_wait(&meeting);
     weir_store_close(store, NULL);
     weir_module_unref(module);
@@ -68,7 +68,7 @@ static void *work(void *context)
     uint64_t state = (uint64_t)(uintptr_t)context;
     meet((uint32_t)state % MODULES);
     for (uint32_t i = 0; i < WARM_USES; i++) /* the curve's places have all been used once */
-        weir_module_unref(cache_get(cache, engine, &modules[0]));
+        weir_module_unref(cache_get(cache, engine, &modules[i % MODULES]));
     churn(&state, uses_per_thread / 10 + 100);
     (void)pthread_barrier_wait(&barrier); /* warmed up: measured */
     (void)pthread_barrier_wait(&barrier);
