@@ -32,4 +32,7 @@
 /* Lines of a trace that wait to be written. */
 #define WEIR_CACHE_TRACE_BYTES (UINT64_C(64) << 10)
 
+/* Uses of a trace that are replayed: 4 bytes each, 64 MiB. */
+#define WEIR_REPLAY_USES_MAX (16u << 20)
+
 #endif

@@ -21,6 +21,7 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"run", "weir-run", "run a WASI program under limits, explain its memory"},
     {"serve", "weir-serve", "answer HTTP requests with WASI programs"},
     {"compile", "weir-compile-file", "compile a module to an artifact"},
+    {"cache", "weir-cache", "look at the compiled modules and after them"},
     {"plan", "weir-plan", "add up what a node may take of memory"},
     {"doctor", "weir-doctor", "say whose a process's memory is, and what to do"},
     {"inspect", "weir-inspect", "show what a module holds and needs"},

@@ -1,0 +1,199 @@
+/* `weir cache`: the module cache's directory, looked at and looked after. */
+#include "cli/cache_command.h"
+
+#include "base/nearest.h"
+#include "server/host_file.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CACHE = 16,
+    JSON,
+    BOUNDS,
+    FUEL,
+    PIN,
+    MAX,
+    UNUSED,
+    STALE,
+    QUARANTINE,
+    DRY_RUN,
+    TRACE,
+    MEMORY
+};
+
+static const struct weir_cli_option OPTIONS[] = {
+    {CACHE, "cache", "DIR", "the directory, instead of ~/.cache/weir"},
+    {JSON, "json", NULL, "the same as JSON"},
+    {'q', "quiet", NULL, "no progress, no list of what goes"},
+    {BOUNDS, "bounds", "HOW", "warm: guard (default) or explicit"},
+    {FUEL, "fuel", NULL, "warm: with fuel counted"},
+    {PIN, "pin", NULL, "warm: pin as well"},
+    {MAX, "max", "SIZE", "prune: the longest unused go until so much is left"},
+    {UNUSED, "unused", "TIME", "prune: what was not used for so long goes"},
+    {STALE, "stale", NULL, "prune: other versions, unless a process uses them"},
+    {QUARANTINE, "quarantine", NULL, "prune: empty the quarantine"},
+    {DRY_RUN, "dry-run", NULL, "prune: only say what would go"},
+    {TRACE, "trace", "FILE", "advise: uses of modules, one per line"},
+    {MEMORY, "memory", "SIZE", "advise: the memory tier's size now"},
+    {0, NULL, NULL, NULL},
+};
+
+const struct weir_cli_command weir__cache_command = {
+    .name = "weir cache",
+    .usage = "COMMAND [OPTION ...] [FILE.wasm | HASH ...]",
+    .summary = "Looks at the directory of compiled modules and after it, while hosts use it.\n\n"
+               "  ls       artifacts, used last first\n"
+               "  stat     how much there is, and of what\n"
+               "  pin      keep modules: no quota and no prune removes them\n"
+               "  unpin    the opposite\n"
+               "  warm     compile modules ahead\n"
+               "  prune    remove what is old, too much, stale or damaged\n"
+               "  verify   check every seal and every entry\n"
+               "  advise   how large the memory tier should be, by a trace",
+    .options = OPTIONS,
+    .examples = "  weir cache warm --pin plugins/*.wasm\n"
+                "  weir cache prune --max 2GiB --stale\n"
+                "  weir cache advise --trace uses.txt --memory 512MiB\n",
+};
+
+static enum weir_status set_flag(struct cache_options *options, char letter)
+{
+    switch (letter) {
+    case JSON:
+        options->is_json = true;
+        break;
+    case FUEL:
+        options->has_fuel = true;
+        break;
+    case PIN:
+        options->is_pin = true;
+        break;
+    case STALE:
+        options->is_stale = true;
+        break;
+    case QUARANTINE:
+        options->is_quarantine = true;
+        break;
+    case DRY_RUN:
+        options->is_trial = true;
+        break;
+    default:
+        options->is_quiet = true;
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status set_option(void *context, char letter, const char *value,
+                                   struct weir_error *error)
+{
+    struct cache_options *options = context;
+    switch (letter) {
+    case CACHE:
+        options->folder = value;
+        return WEIR_OK;
+    case TRACE:
+        options->trace = value;
+        return WEIR_OK;
+    case MAX:
+        return weir_cli_size("max", value, &options->bytes_max, error);
+    case MEMORY:
+        return weir_cli_size("memory", value, &options->memory_bytes, error);
+    case UNUSED:
+        return weir_cli_duration("unused", value, &options->unused_ns, error);
+    case BOUNDS:
+        options->is_explicit = strcmp(value, "explicit") == 0;
+        if (options->is_explicit || strcmp(value, "guard") == 0)
+            return WEIR_OK;
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "--bounds %s: guard or explicit is needed", value);
+    default:
+        return set_flag(options, letter);
+    }
+}
+
+static const struct {
+    const char *name;
+    int (*run)(const struct cache_options *options, const struct cache_arguments *arguments);
+    bool takes_modules;
+} COMMANDS[] = {
+    {"ls", weir__cache_list, false},       {"stat", weir__cache_stat, false},
+    {"pin", weir__cache_pin, true},        {"unpin", weir__cache_unpin, true},
+    {"warm", weir__cache_warm, true},      {"prune", weir__cache_prune, false},
+    {"verify", weir__cache_verify, false}, {"advise", weir__cache_advise, false},
+};
+#define COMMAND_COUNT (sizeof COMMANDS / sizeof COMMANDS[0])
+
+static int refuse_command(const char *name)
+{
+    const char *names[COMMAND_COUNT];
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        names[i] = COMMANDS[i].name;
+    const char *nearest = weir_nearest_name(name, names, COMMAND_COUNT);
+    return nearest != NULL
+               ? weir_cli_usage_error(&weir__cache_command, "unknown command %s; did you mean %s?",
+                                      name, nearest)
+               : weir_cli_usage_error(&weir__cache_command, "unknown command %s", name);
+}
+
+/* Options may stand before, between and behind the arguments: the parser stops at each. */
+static enum weir_status parse(int argc, char **argv, struct cache_options *options,
+                              struct cache_arguments *words, struct weir_error *error)
+{
+    int at = 0; /* argv[at] stands for the program's name */
+    while (at + 1 < argc) {
+        struct weir_cli_arguments rest = {.count = argc - at, .texts = argv + at};
+        enum weir_status status =
+            weir_cli_parse(&weir__cache_command, &rest, set_option, options, error);
+        if (status != WEIR_OK)
+            return status;
+        at += rest.next;
+        if (at < argc)
+            words->texts[words->count++] = argv[at];
+    }
+    return WEIR_OK;
+}
+
+static int run(const struct cache_options *options, const struct cache_arguments *words)
+{
+    if (words->count == 0)
+        return weir_cli_usage_error(&weir__cache_command, "no command is named");
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(words->texts[0], COMMANDS[i].name) != 0)
+            continue;
+        const struct cache_arguments arguments = {words->texts + 1, words->count - 1};
+        if (arguments.count > 0 && !COMMANDS[i].takes_modules)
+            return weir_cli_usage_error(&weir__cache_command, "%s is too much: %s takes no modules",
+                                        arguments.texts[0], COMMANDS[i].name);
+        return COMMANDS[i].run(options, &arguments);
+    }
+    return refuse_command(words->texts[0]);
+}
+
+int main(int argc, char **argv)
+{
+    char folder[PATH_MAX];
+    struct cache_options options = {.bytes_max = WEIR_UNLIMITED};
+    struct cache_arguments words = {.texts = calloc((size_t)argc + 1, sizeof *words.texts)};
+    struct weir_error error = {0};
+    if (words.texts == NULL)
+        return weir_status_exit_code(WEIR_NO_MEMORY);
+    enum weir_status status = parse(argc, argv, &options, &words, &error);
+    int exit_code;
+    if (status == WEIR_EXIT)
+        exit_code = 0;
+    else if (status != WEIR_OK)
+        exit_code = weir_cli_fail(weir__cache_command.name, &error);
+    else if (options.folder == NULL && !weir_host_cache_dir(folder, sizeof folder))
+        exit_code = weir_cli_usage_error(&weir__cache_command,
+                                         "neither --cache nor HOME says where the cache is");
+    else {
+        if (options.folder == NULL)
+            options.folder = folder;
+        exit_code = run(&options, &words);
+    }
+    free(words.texts);
+    return exit_code;
+}
