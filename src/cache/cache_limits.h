@@ -32,7 +32,8 @@
 /* Lines of a trace that wait to be written. */
 #define WEIR_CACHE_TRACE_BYTES (UINT64_C(64) << 10)
 
-/* Uses of a trace that are replayed: 4 bytes each, 64 MiB. */
-#define WEIR_REPLAY_USES_MAX (16u << 20)
+/* Uses of a trace that are replayed: 4 bytes each, 32 MiB; and their bytes, at most 1 TiB each,
+ * still add up in 64 bits. */
+#define WEIR_REPLAY_USES_MAX (8u << 20)
 
 #endif
