@@ -217,13 +217,22 @@ bool weir__is_trending(const struct weir__shape *shape, double slope_min)
            weir__slope_low(trend) > slope_min && shape->grown > WEIR_VERDICT_FLOOR_BYTES;
 }
 
+/* The end still goes up. Levels and slopes of a part follow the phase of a cycle, so where troughs
+ * are those of cycles, the parabola through them has to do. */
+static bool is_lasting(const struct weir__shape *shape)
+{
+    const struct weir__trend *trend = &shape->trend;
+    if (trend->lasting < WEIR_VERDICT_LASTING_MIN)
+        return false;
+    return trend->window == 0 ||
+           (shape->last.slope >= WEIR_VERDICT_LAST_SLOPE_SHARE * trend->slope &&
+            shape->thirds[2] >= WEIR_VERDICT_FIRST_THIRD_SHARE * shape->thirds[0]);
+}
+
 bool weir__is_rising(const struct weir__shape *shape, double slope_min)
 {
     const struct weir__trend *trend = &shape->trend;
     return weir__is_trending(shape, slope_min) && trend->rises[0] > 0 && trend->rises[1] > 0 &&
            weir__slope_low(trend) >= WEIR_VERDICT_CERTAIN_SHARE * trend->slope &&
-           trend->lasting >= WEIR_VERDICT_LASTING_MIN &&
-           shape->last.slope >= WEIR_VERDICT_LAST_SLOPE_SHARE * trend->slope &&
-           shape->thirds[2] >= WEIR_VERDICT_FIRST_THIRD_SHARE * shape->thirds[0] &&
-           shape->jumps <= WEIR_VERDICT_JUMP_SHARE;
+           is_lasting(shape) && (trend->window == 0 || shape->jumps <= WEIR_VERDICT_JUMP_SHARE);
 }

@@ -291,11 +291,15 @@ static bool judge_churn(struct judgement *judgement, const char *basis,
                         const struct weir__shape *shape)
 {
     double beyond = shape->amplitude - shape->range;
+    double span = judgement->x[judgement->count - 1] - judgement->x[judgement->count / 3];
+    double could_grow = weir__slope_high(&shape->trend) * span;
     if (weir__is_trending(shape, 0) || beyond < WEIR_VERDICT_CHURN_RATIO * shape->neighbours ||
-        beyond <= WEIR_VERDICT_FLOOR_BYTES || fabs(shape->grown) > shape->amplitude)
+        beyond <= WEIR_VERDICT_FLOOR_BYTES || fabs(shape->grown) > shape->amplitude ||
+        could_grow > WEIR_VERDICT_CHURN_HIDES * shape->amplitude)
         return false;
     tell_shape(judgement, basis, shape);
-    return decide(judgement, WEIR_VERDICT_CHURN, 1 + is_live_known(judgement));
+    return decide(judgement, WEIR_VERDICT_CHURN,
+                  (could_grow <= WEIR_VERDICT_FLAT_SHARE * shape->end) + is_live_known(judgement));
 }
 
 static bool judge_high_water(struct judgement *judgement, const char *basis,
@@ -309,8 +313,8 @@ static bool judge_high_water(struct judgement *judgement, const char *basis,
     bool has_grown = weir__has_grown(shape);
     if (weir__slope_low(last) > 0 && thirds[2] > WEIR_VERDICT_FLOOR_BYTES)
         return false;
-    if (has_grown ? thirds[2] >= WEIR_VERDICT_PLATEAU_SHARE * fmax(thirds[0], thirds[1])
-                  : could_grow > flat)
+    double before = WEIR_VERDICT_PLATEAU_SHARE * fmax(thirds[0], thirds[1]);
+    if (has_grown ? thirds[2] >= before || could_grow > fmax(flat, before) : could_grow > flat)
         return false;
     tell_shape(judgement, basis, shape);
     return decide(judgement, WEIR_VERDICT_HIGH_WATER,

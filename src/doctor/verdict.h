@@ -128,7 +128,8 @@ size_t weir_verdict_overall(const struct weir_verdict *verdicts, size_t count);
 
 /* "Verdict: not a leak. Allocator retention (high confidence)." */
 void weir_verdict_headline(const struct weir_verdict *verdict, char *text, size_t size);
-/* The index-th sentence of the evidence; false when there are no more. `name` is what the class is
+/* The index-th sentence of the evidence; false, and no text, when there are
+ * no more. `name` is what the class is
  * called ("malloc arenas"); `text` should have room for WEIR_VERDICT_TEXT_SIZE. */
 #define WEIR_VERDICT_TEXT_SIZE 320
 bool weir_verdict_sentence(const struct weir_verdict *verdict, const char *name, size_t index,

@@ -13,6 +13,21 @@
 /* A level is the median of this part of the samples (at 90: 7 of them). */
 #define WEIR_VERDICT_LEVEL_PARTS 12u
 
+/* Readings of a watch that may fail one after the other before it gives up: a metrics endpoint that
+ * restarts. */
+#define WEIR_WATCH_FAILURES_MAX 10u
+/* A sample that took t is followed by at least so many t without: reading stops the other process
+ * from changing its mappings. */
+#define WEIR_WATCH_REST 9u
+/* Metrics of a process: some MiB at the worst; a reading that takes longer is none. */
+#define WEIR_METRICS_BYTES_MAX (8u << 20)
+#define WEIR_METRICS_TIMEOUT_MS 5000
+#define WEIR_METRIC_NAME_SIZE 256
+#define WEIR_METRIC_PLACE_SIZE 1024
+/* A recording: a month at one sample every 10 s with 20 classes is 130 MiB. */
+#define WEIR_RECORD_BYTES_MAX (256u << 20)
+#define WEIR_RECORD_LINE_MAX 8192u
+
 /* One-sided error of a whole page: k classes get a k-th of it each. */
 #define WEIR_VERDICT_ALPHA 0.01
 #define WEIR_VERDICT_Z_95 1.959964
@@ -51,6 +66,8 @@
 #define WEIR_VERDICT_FLAT_SHARE 0.05
 /* Peaks above troughs against the range that independent noise would show. */
 #define WEIR_VERDICT_CHURN_RATIO 3.0
+/* Growth that the troughs' scatter may hide below churn, as a share of its amplitude. */
+#define WEIR_VERDICT_CHURN_HIDES 1.0
 /* A trim that gives back this share of what is free confirms retention. */
 #define WEIR_VERDICT_PROBE_SHARE 0.5
 /* The least slope that matters: per operation, and of the budget per hour. */

@@ -94,7 +94,7 @@ static int tell_others(const struct weir_verdict *verdict, char *text, size_t si
 static int tell_trend(const struct weir_verdict *verdict, char *text, size_t size)
 {
     const struct weir_verdict_evidence *evidence = &verdict->evidence;
-    if (isnan(evidence->slope))
+    if (isnan(evidence->slope) || verdict->kind == WEIR_VERDICT_STEP)
         return 0;
     char troughs[48];
     if (evidence->window > 1)
@@ -210,5 +210,6 @@ bool weir_verdict_sentence(const struct weir_verdict *verdict, const char *name,
         if (length > 0 && index-- == 0)
             return true;
     }
+    text[0] = 0;
     return false;
 }
