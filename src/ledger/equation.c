@@ -312,8 +312,7 @@ static bool count_area(void *context, const struct weir_vma *vma)
     return reader->status == WEIR_OK;
 }
 
-/* Without "." and "..", and without the descriptor it reads them with. */
-static enum weir_status count_descriptors(uint64_t *ret_count, struct weir_error *error)
+enum weir_status weir_descriptors_count(uint64_t *ret_count, struct weir_error *error)
 {
     struct weir_io *io = weir_io_system();
     AUTO_CLOSE fd = weir_io_open(io, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY, 0);
@@ -334,7 +333,7 @@ static enum weir_status count_descriptors(uint64_t *ret_count, struct weir_error
                 count++;
         }
     }
-    *ret_count = count - 1;
+    *ret_count = count - 1; /* without the one it reads them with */
     return WEIR_OK;
 }
 
@@ -342,7 +341,7 @@ enum weir_status weir_equation_read(struct weir_equation *ret, struct weir_error
 {
     struct weir_equation equation = {0};
     struct reader reader = {.equation = &equation, .error = error};
-    enum weir_status status = count_descriptors(&equation.descriptor_count, error);
+    enum weir_status status = weir_descriptors_count(&equation.descriptor_count, error);
     if (status != WEIR_OK)
         return status;
     (void)dl_iterate_phdr(add_segments, &reader);

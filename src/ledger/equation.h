@@ -40,6 +40,10 @@ enum weir_status weir_equation_read(struct weir_equation *ret, struct weir_error
  * of its own (tables, large blocks) wherever the kernel puts it, 2 to 5 MiB in a small process. */
 bool weir_equation_holds(const struct weir_equation *equation);
 
+/* Open descriptors of this process. */
+enum weir_status weir_descriptors_count(uint64_t *ret_count, struct weir_error *error)
+    WEIR_MUST_USE;
+
 /* DESIGN 7: Pss_Anon + Pss_Shmem + Swap of smaps_rollup + VmPTE, in bytes. */
 enum weir_status weir_growth_read(uint64_t *ret_bytes, struct weir_error *error) WEIR_MUST_USE;
 

@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,18 +41,6 @@ static double start_seconds(unsigned long long start_ticks)
     return now - up + (double)start_ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* Without "." and "..", and without the descriptor it reads them with. */
-static uint64_t count_descriptors(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    uint64_t count = 0;
-    while (folder != NULL && readdir(folder) != NULL)
-        count++;
-    if (folder != NULL)
-        (void)closedir(folder);
-    return count > 3 ? count - 3 : 0;
-}
-
 static void real(struct weir_metrics *metrics, enum weir_metric metric, double value)
 {
     weir_metrics_family(metrics, metric);
@@ -78,7 +65,10 @@ void weir_metrics_process(struct weir_metrics *metrics)
     weir_metrics_single(metrics, WEIR_METRIC_PROCESS_THREADS, stat_field(text, 20));
     weir_metrics_single(metrics, WEIR_METRIC_PROCESS_MAJOR_FAULTS, stat_field(text, 12));
     weir_metrics_single(metrics, WEIR_METRIC_PROCESS_MAX_FDS, (uint64_t)limit.rlim_cur);
-    weir_metrics_single(metrics, WEIR_METRIC_PROCESS_OPEN_FDS, count_descriptors());
+    weir_metrics_family(metrics, WEIR_METRIC_PROCESS_OPEN_FDS);
+    uint64_t descriptors;
+    if (weir_descriptors_count(&descriptors, NULL) == WEIR_OK)
+        weir_metrics_value(metrics, WEIR_METRIC_PROCESS_OPEN_FDS, NULL, descriptors);
     const struct weir_metrics_label version[] = {{"version", WEIR_VERSION}, {NULL, NULL}};
     weir_metrics_family(metrics, WEIR_METRIC_BUILD);
     weir_metrics_value(metrics, WEIR_METRIC_BUILD, version, 1);

@@ -172,6 +172,12 @@ def test_memory_page(server):
     equal(memory["holds"], True, "equation (a)")
     parts = sum(memory["classes"].values()) + memory["unclassified_bytes"]
     equal(abs(parts - memory["rss_bytes"]) <= 512 * 1024, True, "the parts are the whole")
+    cgroup = memory["cgroup"]  # whichever this test runs in
+    equal(len(cgroup["meaning"]) > 0, True)
+    if "parts" in cgroup:
+        equal(sum(cgroup["parts"].values()) + cgroup["unexplained_bytes"], cgroup["usage_bytes"])
+        equal(cgroup["state"], "holds" if abs(cgroup["unexplained_bytes"])
+              <= cgroup["tolerance_bytes"] else "broken")
     host = memory["accounts"]
     equal(host["role"], "host")
     route = account(host, "/hello")
