@@ -228,10 +228,15 @@ void weir_cgroup_equation_read(const char *root, const struct weir_cgroup *cgrou
     ret->state = read_sides(reader);
 }
 
-void weir_cgroup_equation_self(struct weir_cgroup_equation *ret)
+void weir_cgroup_equation_find(const char *root, const char *pid, const char *folder,
+                               struct weir_cgroup_equation *ret)
 {
     *ret = (struct weir_cgroup_equation){.state = WEIR_CGROUP_EQUATION_NO_CGROUP};
     AUTO_FREE struct weir_cgroup *cgroup = malloc(sizeof *cgroup);
-    if (cgroup != NULL && weir_cgroup_find("", "self", cgroup, NULL) == WEIR_OK)
-        weir_cgroup_equation_read("", cgroup, ret);
+    if (cgroup == NULL)
+        return;
+    enum weir_status status = folder != NULL ? weir_cgroup_open(root, folder, cgroup, NULL)
+                                             : weir_cgroup_find(root, pid, cgroup, NULL);
+    if (status == WEIR_OK)
+        weir_cgroup_equation_read(root, cgroup, ret);
 }

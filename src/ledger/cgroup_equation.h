@@ -43,8 +43,9 @@ struct weir_cgroup_equation {
  * page tables of all processes: 0.1 ms for 10 MiB of them (measured). */
 void weir_cgroup_equation_read(const char *root, const struct weir_cgroup *cgroup,
                                struct weir_cgroup_equation *ret);
-/* Of this process's own cgroup. */
-void weir_cgroup_equation_self(struct weir_cgroup_equation *ret);
+/* Of the cgroup that process `pid` ("self" or a number) is in, or of `folder` unless it is NULL. */
+void weir_cgroup_equation_find(const char *root, const char *pid, const char *folder,
+                               struct weir_cgroup_equation *ret);
 
 const char *weir_cgroup_equation_state_name(enum weir_cgroup_equation_state state);
 /* A sentence for people. */

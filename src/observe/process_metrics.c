@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,15 +31,21 @@ static unsigned long long stat_field(const char *text, int number)
     return at != NULL ? strtoull(at + 1, NULL, 10) : 0;
 }
 
-/* When the process began, in seconds since the epoch. */
-static double start_seconds(unsigned long long start_ticks)
+static pthread_once_t start_once = PTHREAD_ONCE_INIT;
+static double start_seconds;
+
+/* When the process began, in seconds since the epoch. Once: whoever looks for restarts compares
+ * it, and the difference of two clocks is never quite the same. */
+static void find_start(void)
 {
+    char text[1024];
     struct timespec wall, boot;
+    read_text("/proc/self/stat", text, sizeof text);
     (void)clock_gettime(CLOCK_REALTIME, &wall);
     (void)clock_gettime(CLOCK_BOOTTIME, &boot);
     double up = (double)boot.tv_sec + (double)boot.tv_nsec / 1e9;
     double now = (double)wall.tv_sec + (double)wall.tv_nsec / 1e9;
-    return now - up + (double)start_ticks / (double)sysconf(_SC_CLK_TCK);
+    start_seconds = now - up + (double)stat_field(text, 22) / (double)sysconf(_SC_CLK_TCK);
 }
 
 static void real(struct weir_metrics *metrics, enum weir_metric metric, double value)
@@ -50,6 +57,7 @@ static void real(struct weir_metrics *metrics, enum weir_metric metric, double v
 void weir_metrics_process(struct weir_metrics *metrics)
 {
     char text[1024];
+    (void)pthread_once(&start_once, find_start);
     read_text("/proc/self/stat", text, sizeof text);
     struct rusage usage;
     (void)getrusage(RUSAGE_SELF, &usage);
@@ -61,7 +69,7 @@ void weir_metrics_process(struct weir_metrics *metrics)
     weir_metrics_single(metrics, WEIR_METRIC_PROCESS_RESIDENT,
                         stat_field(text, 24) * (uint64_t)sysconf(_SC_PAGESIZE));
     weir_metrics_single(metrics, WEIR_METRIC_PROCESS_VIRTUAL, stat_field(text, 23));
-    real(metrics, WEIR_METRIC_PROCESS_START, start_seconds(stat_field(text, 22)));
+    real(metrics, WEIR_METRIC_PROCESS_START, start_seconds);
     weir_metrics_single(metrics, WEIR_METRIC_PROCESS_THREADS, stat_field(text, 20));
     weir_metrics_single(metrics, WEIR_METRIC_PROCESS_MAJOR_FAULTS, stat_field(text, 12));
     weir_metrics_single(metrics, WEIR_METRIC_PROCESS_MAX_FDS, (uint64_t)limit.rlim_cur);

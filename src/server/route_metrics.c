@@ -143,7 +143,7 @@ static void add_memory(struct weir_metrics *metrics, struct weir_server *server)
     bool has_equation = weir_equation_read(&equation, NULL) == WEIR_OK;
     bool has_growth = weir_growth_read(&growth, NULL) == WEIR_OK;
     struct weir_cgroup_equation cgroup;
-    weir_cgroup_equation_self(&cgroup);
+    weir_cgroup_equation_find("", "self", NULL, &cgroup);
     (void)pthread_mutex_unlock(&server->report_lock);
     if (has_equation)
         weir_metrics_equation(metrics, &equation);

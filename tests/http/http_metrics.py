@@ -101,6 +101,13 @@ def test_figures_arrive(server):
     equal(parts, values["weir_rss_bytes", None], "equation (a)")
 
 
+def test_no_restart_is_seen_where_there_was_none(server):
+    """Rules tell restarts by the start time: to the last digit the same on every page."""
+    starts = {line for _ in range(5) for line in fetch(server, "text/plain")[1].splitlines()
+              if line.startswith("process_start_time_seconds ")}
+    equal(len(starts), 1, starts)
+
+
 def test_odd_names_come_back(server):
     for form in (TEXT, OPENMETRICS):
         samples = [sample for family in families(server, form)[1] for sample in family.samples]

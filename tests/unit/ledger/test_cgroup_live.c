@@ -174,11 +174,7 @@ static void command(const char *what)
 
 static void read_once(struct weir_cgroup_equation *ret)
 {
-    static struct weir_cgroup cgroup;
-    struct weir_error error = {0};
-    enum weir_status status = weir_cgroup_open("", folder, &cgroup, &error);
-    ck_assert_msg(status == WEIR_OK, "%s", error.message);
-    weir_cgroup_equation_read("", &cgroup, ret);
+    weir_cgroup_equation_find("", NULL, folder, ret);
 }
 
 /* The kernel updates memory.stat every two seconds, so a state is waited for. */
