@@ -45,6 +45,24 @@ def measure_load(run):
     ]}
 
 
+def measure_cache(run):
+    count = "200" if run.is_smoke else "10000"
+    results = measure_all(run, {"Weir": [program(run, "bench_cache"), count]})
+    weir = results["Weir"]
+    direct = weir["load_directly"]["median"]
+    return {"unit": "us", "engines": results, "lines": [
+        figures.line("cache: drop and load from disk", 30, "us", weir["drop_and_load"],
+                     note=f"the runtime's own load of an open file: {direct:.1f} us"),
+        figures.line("same, beside 10,000 loaded", 30, "us", weir["drop_and_load_beside_others"]),
+        figures.line("cache: hit", 0.5, "us", weir["hit_ns"]["median"] / 1e3,
+                     note="no target in the design"),
+        figures.line("same, beside 10,000 loaded", 0.5, "us",
+                     weir["hit_beside_others_ns"]["median"] / 1e3, note="no target in the design"),
+        figures.line("memory per loaded module", 8192, "B", weir["memory_per_module_bytes"],
+                     note="page tables included"),
+    ]}
+
+
 def measure_instantiate(run):
     wasm = small_guest(run)
     results = measure_all(run, {

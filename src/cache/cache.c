@@ -280,8 +280,6 @@ static enum weir_status identify(struct asking *asking, struct weir_error *error
         memcpy(asking->id.bytes, request->id->sha256, sizeof asking->id.bytes);
     else
         status = weir_hash_bytes(request->bytes, request->size, &asking->id, error);
-    if (status == WEIR_OK)
-        status = weir_module_key(request->engine, &asking->id, &asking->key, error);
     return status;
 }
 
@@ -376,6 +374,10 @@ static enum weir_status wait_for(struct asking *asking, struct weir__record *rec
 
 static enum weir_status make_flight(struct asking *asking, struct weir_error *error)
 {
+    enum weir_status status =
+        weir_module_key(asking->request->engine, &asking->id, &asking->key, error);
+    if (status != WEIR_OK)
+        return status;
     struct weir__flight *flight =
         weir_account_alloc(asking->cache->account, WEIR_KIND_CACHE, sizeof *flight, error);
     if (flight == NULL)
@@ -473,7 +475,7 @@ static enum weir_status fly(struct asking *asking, struct weir__record *record,
     struct weir_cache *cache = asking->cache;
     struct weir__flight *flight = asking->flight;
     if (record == NULL)
-        record = weir__record_add(cache, &asking->key, &asking->id, asking->request->engine);
+        record = weir__record_add(cache, &asking->id, asking->request->engine);
     enum weir_cache_cause cause = record != NULL ? record->cause : WEIR_CACHE_CAUSE_CROWDED;
     cache->figures.misses[cause]++;
     if (record != NULL) {
@@ -481,6 +483,7 @@ static enum weir_status fly(struct asking *asking, struct weir__record *record,
         if (record->place == WEIR_CACHE_AT_NONE)
             weir__record_back(cache, record);
         record->flight = flight;
+        record->key = asking->key;
         asking->flight = NULL;
     }
     (void)pthread_mutex_unlock(&cache->lock);
@@ -515,7 +518,7 @@ static enum weir_status fly(struct asking *asking, struct weir__record *record,
 static enum weir_status look(struct asking *asking, struct weir_error *error)
 {
     struct weir_cache *cache = asking->cache;
-    struct weir__record *record = weir__record_find(cache, &asking->key, asking->request->engine);
+    struct weir__record *record = weir__record_find(cache, &asking->id, asking->request->engine);
     if (record != NULL && record->flight != NULL) {
         struct weir_error why = {0};
         enum weir_status status = wait_for(asking, record, &why);

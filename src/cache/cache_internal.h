@@ -41,9 +41,10 @@ struct weir__flight {
 
 struct weir__record {
     struct weir__sieve_node node; /* first: a node is its record */
-    struct weir_hash key;         /* of the artifact */
     struct weir_hash id;          /* of the module's bytes */
-    struct weir_engine *engine;   /* compared only, unless a module is loaded */
+    struct weir_engine *engine;   /* with the id what it is found by; compared only, unless a module
+                                   * is loaded: history may be about an engine that is gone */
+    struct weir_hash key;         /* of the artifact, as last loaded */
     struct weir_module *module;
     struct weir__flight *flight;
     struct weir_cache *cache;
@@ -111,11 +112,11 @@ void weir__cache_unref_locked(struct weir_cache *cache);
 
 /* --- cache_table.c; under the mutex -------------------------------------------------------- */
 
-struct weir__record *weir__record_find(struct weir_cache *cache, const struct weir_hash *key,
+struct weir__record *weir__record_find(struct weir_cache *cache, const struct weir_hash *id,
                                        const struct weir_engine *engine);
 /* A fresh record, or that of the module that is gone for longest; NULL when all are loaded. */
-struct weir__record *weir__record_add(struct weir_cache *cache, const struct weir_hash *key,
-                                      const struct weir_hash *id, struct weir_engine *engine);
+struct weir__record *weir__record_add(struct weir_cache *cache, const struct weir_hash *id,
+                                      struct weir_engine *engine);
 /* The record's module is not loaded any more (or never was). */
 void weir__record_gone(struct weir_cache *cache, struct weir__record *record);
 /* It is loaded, or will be. */

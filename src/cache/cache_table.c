@@ -3,20 +3,20 @@
 
 #include "cache/cache_internal.h"
 
-static uint32_t *chain_of(struct weir_cache *cache, const struct weir_hash *key)
+static uint32_t *chain_of(struct weir_cache *cache, const struct weir_hash *id)
 {
     uint32_t hash;
-    memcpy(&hash, key->bytes + 8, sizeof hash); /* the curve uses the first eight bytes */
+    memcpy(&hash, id->bytes, sizeof hash);
     return &cache->chains[hash & (cache->chain_count - 1)];
 }
 
-struct weir__record *weir__record_find(struct weir_cache *cache, const struct weir_hash *key,
+struct weir__record *weir__record_find(struct weir_cache *cache, const struct weir_hash *id,
                                        const struct weir_engine *engine)
 {
-    uint32_t index = *chain_of(cache, key);
+    uint32_t index = *chain_of(cache, id);
     while (index != WEIR__RECORD_NONE) {
         struct weir__record *record = &cache->records[index];
-        if (record->engine == engine && memcmp(&record->key, key, sizeof *key) == 0)
+        if (record->engine == engine && memcmp(&record->id, id, sizeof *id) == 0)
             return record;
         index = record->next_in_chain;
     }
@@ -56,14 +56,14 @@ void weir__record_back(struct weir_cache *cache, struct weir__record *record)
 static void forget(struct weir_cache *cache, struct weir__record *record)
 {
     uint32_t index = index_of(cache, record);
-    uint32_t *link = chain_of(cache, &record->key);
+    uint32_t *link = chain_of(cache, &record->id);
     while (*link != index)
         link = &cache->records[*link].next_in_chain;
     *link = record->next_in_chain;
 }
 
-struct weir__record *weir__record_add(struct weir_cache *cache, const struct weir_hash *key,
-                                      const struct weir_hash *id, struct weir_engine *engine)
+struct weir__record *weir__record_add(struct weir_cache *cache, const struct weir_hash *id,
+                                      struct weir_engine *engine)
 {
     struct weir__record *record;
     if (cache->used_count < cache->record_count) {
@@ -75,9 +75,9 @@ struct weir__record *weir__record_add(struct weir_cache *cache, const struct wei
     } else {
         return NULL;
     }
-    uint32_t *chain = chain_of(cache, key);
-    *record = (struct weir__record){
-        .key = *key, .id = *id, .engine = engine, .cache = cache, .next_in_chain = *chain};
+    uint32_t *chain = chain_of(cache, id);
+    *record =
+        (struct weir__record){.id = *id, .engine = engine, .cache = cache, .next_in_chain = *chain};
     *chain = index_of(cache, record);
     weir__record_gone(cache, record);
     return record;
@@ -136,7 +136,7 @@ void weir__cache_check(struct weir_cache *cache)
         const struct weir__record *record = &cache->records[i];
         check_record(record, &sums);
         gone += record->place == WEIR_CACHE_AT_NONE && record->flight == NULL;
-        WEIR_ASSERT(weir__record_find(cache, &record->key, record->engine) == record);
+        WEIR_ASSERT(weir__record_find(cache, &record->id, record->engine) == record);
     }
     WEIR_ASSERT(gone == count_gone(cache));
     weir__sieve_check(&cache->memory);

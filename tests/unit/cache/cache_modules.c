@@ -1,7 +1,18 @@
 /* See cache_modules.h. */
 #include "tests/unit/cache/cache_modules.h"
 
+#include "base/check.h"
+
 #define WASM_PAGE 65536u
+
+/* Not check's own assertions: benches and demos use this too. */
+static void must(enum weir_status status, const struct weir_error *error)
+{
+    if (status != WEIR_OK)
+        (void)fprintf(stderr, "%s: %s\n", weir_status_name(status),
+                      error != NULL ? error->message : "");
+    WEIR_ASSERT(status == WEIR_OK);
+}
 
 struct writer {
     uint8_t *bytes;
@@ -43,7 +54,7 @@ static void put_data(struct writer *writer, uint32_t number, uint32_t size)
 struct cache_module cache_module_make(uint32_t number, uint32_t data_bytes)
 {
     struct writer writer = {.bytes = malloc(data_bytes + 256)};
-    ck_assert_ptr_nonnull(writer.bytes);
+    WEIR_ASSERT(writer.bytes != NULL);
     PUT(&writer, 0, 'a', 's', 'm', 1, 0, 0, 0);
     PUT(&writer, 0x01, 0x0d, 0x03, 0x60, 0x00, 0x01, 0x7f, 0x60, 0x00, 0x00, 0x60, 0x01, 0x7f, 0x01,
         0x7f);
@@ -60,7 +71,7 @@ struct cache_module cache_module_make(uint32_t number, uint32_t data_bytes)
     if (data_bytes > 0)
         put_data(&writer, number, data_bytes);
     struct cache_module module = {.bytes = writer.bytes, .size = writer.size};
-    ck_assert_int_eq(weir_module_identify(module.bytes, module.size, &module.id, NULL), WEIR_OK);
+    must(weir_module_identify(module.bytes, module.size, &module.id, NULL), NULL);
     return module;
 }
 
@@ -73,7 +84,7 @@ void cache_module_free(struct cache_module *module)
 struct cache_module *cache_modules_make(uint32_t count, uint32_t data_bytes)
 {
     struct cache_module *modules = calloc(count, sizeof *modules);
-    ck_assert_ptr_nonnull(modules);
+    WEIR_ASSERT(modules != NULL);
     for (uint32_t i = 0; i < count; i++)
         modules[i] = cache_module_make(i, data_bytes);
     return modules;
@@ -89,7 +100,7 @@ void cache_modules_free(struct cache_module *modules, uint32_t count)
 struct cache_folder cache_folder_new(void)
 {
     struct cache_folder folder = {"/tmp/weir-cache-XXXXXX"};
-    ck_assert_ptr_nonnull(mkdtemp(folder.path));
+    WEIR_ASSERT(mkdtemp(folder.path) != NULL);
     return folder;
 }
 
@@ -97,15 +108,14 @@ void cache_folder_remove(const struct cache_folder *folder)
 {
     char command[128];
     (void)snprintf(command, sizeof command, "rm -rf '%s'", folder->path);
-    ck_assert_int_eq(system(command), 0);
+    WEIR_ASSERT(system(command) == 0);
 }
 
 struct weir_cache *cache_open(const struct weir_cache_config *config)
 {
     struct weir_cache *cache = NULL;
     struct weir_error error = {0};
-    enum weir_status status = weir_cache_new(config, &cache, &error);
-    ck_assert_msg(status == WEIR_OK, "cache: %s", error.message);
+    must(weir_cache_new(config, &cache, &error), &error);
     return cache;
 }
 
@@ -119,9 +129,7 @@ struct weir_module *cache_get(struct weir_cache *cache, struct weir_engine *engi
                                                .module = {.name = "test"}};
     struct weir_module *loaded = NULL;
     struct weir_error error = {0};
-    enum weir_status status = weir_cache_get(cache, &request, &loaded, &error);
-    ck_assert_msg(status == WEIR_OK, "get: %s", error.message);
-    ck_assert_ptr_nonnull(loaded);
+    must(weir_cache_get(cache, &request, &loaded, &error), &error);
     return loaded;
 }
 

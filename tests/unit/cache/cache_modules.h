@@ -9,7 +9,6 @@
 #ifndef WEIR_TEST_CACHE_MODULES_H
 #define WEIR_TEST_CACHE_MODULES_H
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
