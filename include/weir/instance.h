@@ -33,6 +33,28 @@ enum weir_status weir_instance_export(struct weir_instance *instance, const char
 /* The export that weir_module_export() describes under the same index; NOT_FOUND, CORRUPT. */
 enum weir_status weir_instance_export_at(struct weir_instance *instance, size_t index,
                                          struct weir_extern *ret_extern);
+/* Ends one instance while its store lives on: memories, tables, handles (destroyed) and the hold on
+ * its module go back, and the records, so that a store can load and release plugins for ever.
+ * `receipt` (may be NULL) says what came back.
+ *
+ * STATE while a call into the store is active or parked (the instance may be on its stack, or a
+ * reference to it in a frame), for the instance of a pool's slot, and while something else holds
+ * it: the receipt's pins then name all of it, the message the first. What pins: an import of
+ * another instance, a function reference in a table or global, a definition in a linker, a handle
+ * that is lent, weir_instance_pin(). Nothing is released then. Afterwards no pointer to the
+ * instance, or got from it, is valid. */
+enum weir_status weir_instance_release(struct weir_instance *instance, struct weir_receipt *receipt,
+                                       struct weir_error *error);
+
+/* For those who keep a pointer: until it is unpinned the instance cannot be released, and `holder`
+ * (copied, cut to WEIR_PIN_HOLDER_SIZE - 1 bytes) is named as the reason. Closing the store ends
+ * pins without asking. */
+#define WEIR_PIN_HOLDER_SIZE 64
+struct weir_instance_pin;
+enum weir_status weir_instance_pin(struct weir_instance *instance, const char *holder,
+                                   struct weir_instance_pin **ret_pin, struct weir_error *error);
+void weir_instance_unpin(struct weir_instance_pin *pin);
+
 struct weir_module *weir_instance_module(struct weir_instance *instance);
 struct weir_store *weir_instance_store(struct weir_instance *instance);
 /* Every global of the index space, private ones too (state capture). */

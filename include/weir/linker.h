@@ -22,7 +22,8 @@ enum weir_status weir_linker_define_func(struct weir_linker *linker, const char 
                                          const char *name,
                                          const struct weir_host_definition *definition,
                                          struct weir_error *error);
-/* A definition that lives in a store: the linker is then only good for that store. */
+/* A definition that lives in a store: the linker is then only good for that store, and only while
+ * it lives. One thread, the store's. */
 enum weir_status weir_linker_define(struct weir_linker *linker, struct weir_store *store,
                                     const char *module, const char *name,
                                     const struct weir_extern *item, struct weir_error *error);

@@ -8,14 +8,15 @@ enum weir_status weir_global_new(struct weir_store *store, enum weir_type type, 
                                  union weir_value value, struct weir_global **ret_global,
                                  struct weir_error *error)
 {
-    struct weir_global *global = weir__store_alloc(store, sizeof *global, error);
-    union weir_value *home = weir__store_alloc(store, sizeof *home, error);
-    if (global == NULL || home == NULL)
+    struct weir__host_global *host = weir__store_alloc(store, sizeof *host, error);
+    if (host == NULL)
         return weir__refused(error);
-    *global =
-        (struct weir_global){.store = store, .type = type, .is_mutable = is_mutable, .value = home};
-    *home = value;
-    *ret_global = global;
+    host->home = value;
+    host->global = (struct weir_global){
+        .store = store, .type = type, .is_mutable = is_mutable, .value = &host->home};
+    host->next = store->host_globals;
+    store->host_globals = host;
+    *ret_global = &host->global;
     return WEIR_OK;
 }
 

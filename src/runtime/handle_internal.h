@@ -70,7 +70,7 @@ void weir__handle_info(const struct weir_handles *handles, uint32_t index,
 /* Destroys what is left, youngest first, listing it in `receipt` (may be NULL). The table stays
  * usable. NULL is allowed. */
 void weir__handles_destroy(struct weir_handles *handles, struct weir_receipt *receipt);
-/* As above, and the memory goes back. The record is the store's. */
+/* As above, and the table with it. */
 void weir__handles_free(struct weir_handles *handles, struct weir_receipt *receipt);
 
 #endif

@@ -5,15 +5,6 @@
 #include "base/sizes.h"
 #include "runtime/handle_internal.h"
 
-/* Instances are named by their order of creation in the store. */
-static unsigned instance_number(const struct weir_instance *instance)
-{
-    unsigned number = 1;
-    for (const struct weir_instance *at = instance->next; at != NULL; at = at->next)
-        number++;
-    return number;
-}
-
 void weir__handle_where(const struct weir_handles *handles, uint32_t index,
                         char text[WEIR__HANDLE_WHERE_SIZE])
 {
@@ -25,7 +16,7 @@ void weir__handle_where(const struct weir_handles *handles, uint32_t index,
         (void)snprintf(handle, sizeof handle, "handle %u of ", index);
     if (handles->instance != NULL)
         (void)snprintf(instance, sizeof instance, "instance %u of ",
-                       instance_number(handles->instance));
+                       handles->instance->number);
     (void)snprintf(text, WEIR__HANDLE_WHERE_SIZE, "%s%sstore \"%s\"", handle, instance,
                    reading.name);
 }

@@ -11,7 +11,8 @@ static enum weir_status make_table(struct weir_store *store, struct weir_instanc
 {
     if (*slot != NULL)
         return WEIR_OK;
-    struct weir_handles *handles = weir__store_alloc(store, sizeof *handles, error);
+    struct weir_handles *handles =
+        weir_account_alloc(store->account, WEIR_KIND_HANDLE, sizeof *handles, error);
     if (handles == NULL)
         return weir__refused(error);
     handles->store = store;
@@ -387,8 +388,5 @@ void weir__handles_free(struct weir_handles *handles, struct weir_receipt *recei
     weir__handles_destroy(handles, receipt);
     weir_account_free(handles->store->account, WEIR_KIND_HANDLE, handles->entries,
                       handles->capacity * sizeof *handles->entries);
-    handles->entries = NULL;
-    handles->capacity = 0;
-    handles->size = 0;
-    handles->free = 0;
+    weir_account_free(handles->store->account, WEIR_KIND_HANDLE, handles, sizeof *handles);
 }

@@ -1,7 +1,8 @@
 /* Instances: allocation, instantiation in the specification's order (4.5.4), exports.
  *
  * Until the first segment is applied nobody can see the instance, and a failure gives back what it
- * took. From then on others may hold its functions; it stays in its store to the end, reset or not.
+ * took. From then on others may hold its functions; it stays until it is released (release.c) or
+ * its store closed, reset or not.
  */
 #include <string.h>
 
@@ -60,6 +61,7 @@ static struct weir_instance *allocate(struct weir_store *store, struct weir_modu
     struct weir_instance *instance = (struct weir_instance *)(void *)base;
     instance->store = store;
     instance->module = module;
+    instance->region_bytes = layout.bytes;
     instance->vmctx = (struct weir_vmctx *)(void *)(base + layout.vmctx);
     instance->memories = (struct weir_memory **)(void *)(base + layout.memories);
     instance->tables = (struct weir_table **)(void *)(base + layout.tables);
@@ -252,26 +254,39 @@ static void find_main_memory(struct weir_instance *instance)
 
 /* --- instantiation ------------------------------------------------------------------------- */
 
-/* What a failed one takes back: memories and tables made since, and all records. */
-struct marks {
-    struct weir_memory *memories;
-    struct weir_table *tables;
-    struct weir__store_mark records;
-};
-
-static void undo(struct weir_store *store, const struct marks *marks)
+/* In lists, what the instance defines stands at the front while it is being made, anywhere later.
+ */
+static void unlink_memory(struct weir_store *store, struct weir_memory *memory)
 {
-    while (store->memories != marks->memories) {
-        struct weir_memory *memory = store->memories;
-        store->memories = memory->next;
-        weir__memory_free(memory);
+    struct weir_memory **at = &store->memories;
+    while (*at != memory)
+        at = &(*at)->next;
+    *at = memory->next;
+}
+
+static void unlink_table(struct weir_store *store, struct weir_table *table)
+{
+    struct weir_table **at = &store->tables;
+    while (*at != table)
+        at = &(*at)->next;
+    *at = table->next;
+}
+
+void weir__instance_free_parts(struct weir_instance *instance)
+{
+    const struct weir_artifact_head *head = instance->module->artifact.head;
+    for (uint32_t i = head->memory_import_count; i < head->memories.count; i++) {
+        if (instance->memories[i] == NULL)
+            continue; /* not made any more */
+        unlink_memory(instance->store, instance->memories[i]);
+        weir__memory_free(instance->memories[i]);
     }
-    while (store->tables != marks->tables) {
-        struct weir_table *table = store->tables;
-        store->tables = table->next;
-        weir__table_free(table);
+    for (uint32_t i = head->table_import_count; i < head->tables.count; i++) {
+        if (instance->tables[i] == NULL)
+            continue;
+        unlink_table(instance->store, instance->tables[i]);
+        weir__table_free(instance->tables[i]);
     }
-    weir__store_release(store, &marks->records);
 }
 
 static enum weir_status build(struct weir_instance *instance,
@@ -365,19 +380,23 @@ static enum weir_status make(struct weir_store *store, struct weir_module *modul
         status = weir__module_check_file(module, error);
     if (status != WEIR_OK)
         return status;
-    struct marks marks = {store->memories, store->tables, weir__store_mark(store)};
+    struct weir__region region;
+    weir__region_open(store, &region);
     struct weir_instance *instance = allocate(store, module, error);
-    if (instance == NULL)
-        return weir__refused(error);
-    status = build(instance, source, error);
+    status = instance != NULL ? build(instance, source, error) : weir__refused(error);
+    weir__region_close(store);
     if (status != WEIR_OK) {
-        undo(store, &marks);
+        if (instance != NULL)
+            weir__instance_free_parts(instance);
+        weir__region_free(store, &region);
         return status;
     }
+    weir__region_move(store, &instance->region, &region);
     (void)weir_module_ref(module);
     instance->next = store->instances;
     store->instances = instance;
     store->instance_count++;
+    instance->number = ++store->instances_made;
     *ret_instance = instance;
     return WEIR_OK;
 }

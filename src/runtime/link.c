@@ -161,6 +161,8 @@ static void link_by_name(struct linking *linking, const struct weir_linker *link
                                 strings + import->name.start, import->name.size);
     if (definition == NULL)
         complain(linking, import, "unknown import");
+    else if (definition->is_gone)
+        complain(linking, import, "import from a store that is closed");
     else if (!link_one(linking, import, definition))
         complain(linking, import, "incompatible import type");
 }

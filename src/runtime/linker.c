@@ -47,8 +47,40 @@ enum weir_status weir_linker_new(struct weir_engine *engine, struct weir_linker 
     return WEIR_OK;
 }
 
+static void enlist(struct weir__definition *definition)
+{
+    struct weir_store *store = definition->store;
+    if (store == NULL)
+        return;
+    definition->store_next = store->definitions;
+    definition->store_at = &store->definitions;
+    if (store->definitions != NULL)
+        store->definitions->store_at = &definition->store_next;
+    store->definitions = definition;
+}
+
+static void unlist(struct weir__definition *definition)
+{
+    if (definition->store_at == NULL)
+        return;
+    *definition->store_at = definition->store_next;
+    if (definition->store_next != NULL)
+        definition->store_next->store_at = definition->store_at;
+    definition->store_at = NULL;
+}
+
+void weir__linker_forget_store(struct weir_store *store)
+{
+    while (store->definitions != NULL) {
+        struct weir__definition *definition = store->definitions;
+        unlist(definition);
+        definition->is_gone = true;
+    }
+}
+
 static void free_definition(struct weir_engine *engine, struct weir__definition *definition)
 {
+    unlist(definition);
     weir__type_release(definition->type);
     weir_account_free(engine->account, WEIR_KIND_METADATA, definition, definition->bytes);
 }
@@ -164,6 +196,7 @@ static enum weir_status define(struct weir_linker *linker, const struct names *n
     }
     definition->next = before != NULL ? before->next : NULL;
     *at = definition;
+    enlist(definition);
     if (before != NULL)
         free_definition(linker->engine, before);
     else if (++linker->count > linker->bucket_count)

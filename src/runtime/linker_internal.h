@@ -12,6 +12,8 @@ struct weir__definition {
     uint32_t hash;
     uint32_t module_size, name_size;
     struct weir_store *store; /* NULL: a host function, good for every store */
+    bool is_gone;             /* its store is closed */
+    struct weir__definition *store_next, **store_at; /* in the store's list */
     struct weir_extern item;
     const struct weir__type *type; /* host functions */
     weir_host_func *func;
@@ -22,6 +24,8 @@ struct weir__definition {
 const struct weir__definition *weir__linker_find(const struct weir_linker *linker,
                                                  const char *module, size_t module_size,
                                                  const char *name, size_t name_size);
+/* The store closes: its definitions match nothing any more. */
+void weir__linker_forget_store(struct weir_store *store);
 struct weir_engine *weir__linker_engine(const struct weir_linker *linker);
 
 #endif

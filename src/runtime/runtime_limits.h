@@ -32,6 +32,9 @@
 #define WEIR_HANDLES_MAX ((1u << 28) - 1)
 #define WEIR_SCOPE_LENDS_MAX 2048u
 
+/* Pins of an instance that a receipt names, of however many: a table may hold a million. */
+#define WEIR_PINS_NAMED_MAX 64
+
 /* Guest stacks that the process keeps for the next store; what lies deeper than the kept part is
  * given back to the kernel. */
 #define WEIR_STACK_IDLE_MAX 16u
@@ -62,6 +65,8 @@
 
 /* First block of a store, in its own page beside the state; more comes from the arena. */
 #define WEIR_STORE_ARENA_CHUNK (UINT64_C(16) << 10)
+/* Every further instance has an arena of its own, to end without its store: a page at least. */
+#define WEIR_INSTANCE_ARENA_CHUNK (UINT64_C(4) << 10)
 
 /* --- for plans (runtime_bounds.h); tests hold them against running hosts --- */
 

@@ -72,46 +72,6 @@ enum weir_status weir_store_new(struct weir_engine *engine, const struct weir_st
     return WEIR_OK;
 }
 
-void *weir__store_alloc(struct weir_store *store, size_t bytes, struct weir_error *error)
-{
-    size_t size = weir_align_up(bytes, 16);
-    if (size <= (size_t)(store->block_end - store->block)) {
-        void *memory = store->block;
-        store->block += size;
-        return memory;
-    }
-    if (store->arena == NULL) {
-        struct weir_arena_source source = weir_account_arena_source(&store->source);
-        if (weir_arena_new(&source, WEIR_STORE_ARENA_CHUNK, &store->arena, error) != WEIR_OK)
-            return NULL;
-    }
-    void *memory = weir_arena_alloc(store->arena, bytes, 16);
-    if (memory == NULL)
-        (void)weir_error_set(error, WEIR_LIMIT, WEIR_NO_OFFSET,
-                             "%zu bytes for records of the store were refused", bytes);
-    return memory;
-}
-
-struct weir__store_mark weir__store_mark(const struct weir_store *store)
-{
-    struct weir__store_mark mark = {.block = store->block, .had_arena = store->arena != NULL};
-    if (mark.had_arena)
-        mark.arena = weir_arena_mark(store->arena);
-    return mark;
-}
-
-void weir__store_release(struct weir_store *store, const struct weir__store_mark *mark)
-{
-    memset(mark->block, 0, (size_t)(store->block - mark->block));
-    store->block = mark->block;
-    if (mark->had_arena) {
-        weir_arena_release(store->arena, mark->arena);
-        return;
-    }
-    weir_arena_free(store->arena);
-    store->arena = NULL;
-}
-
 void weir__store_rest(struct weir_store *store)
 {
     if (store->stack == NULL || store->active != NULL || store->park != WEIR_PARK_NONE)
@@ -160,16 +120,20 @@ void weir_store_close(struct weir_store *store, struct weir_receipt *receipt)
         weir__memory_free(memory);
     for (struct weir_table *table = store->tables; table != NULL; table = table->next)
         weir__table_free(table);
-    for (struct weir_instance *instance = store->instances; instance != NULL;
-         instance = instance->next) {
+    struct weir_instance *next = NULL;
+    for (struct weir_instance *instance = store->instances; instance != NULL; instance = next) {
+        next = instance->next; /* the record goes with its region */
+        weir__instance_unpin_all(instance);
         weir__handles_free(instance->handles, NULL);
         weir_module_unref(instance->module);
+        weir_arena_free(instance->region.arena);
     }
     weir__handles_free(store->handles, NULL);
     weir__host_funcs_done(store);
     weir_error_done(&store->cause);
     weir_error_done(&store->refusal);
-    weir_arena_free(store->arena);
+    weir_arena_free(store->own.arena);
+    weir__linker_forget_store(store);
     weir__store_rest(store);
     struct weir_account *account = store->account;
     struct weir_engine *engine = store->engine;

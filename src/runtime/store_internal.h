@@ -75,6 +75,27 @@ struct weir__binding {
 };
 static_assert(offsetof(struct weir__binding, has_floats) == WEIR__BINDING_HAS_FLOATS, "assembly");
 
+/* Records that end together: an instance's, or the store's own. They lie in a piece of the store's
+ * block while there is room, else in an arena of their own. */
+struct weir__region {
+    uint8_t *piece, *piece_at, *piece_end; /* NULL: none */
+    struct weir_arena *arena;              /* NULL until needed */
+};
+
+/* A global of the host's, with its home. */
+struct weir__host_global {
+    struct weir_global global;
+    union weir_value home;
+    struct weir__host_global *next;
+};
+
+/* Who keeps an instance from being released (weir_instance_pin). */
+struct weir_instance_pin {
+    struct weir_instance *instance;
+    struct weir_instance_pin *next;
+    char holder[WEIR_PIN_HOLDER_SIZE];
+};
+
 /* A host function that belongs to the store alone (weir_func_new). */
 struct weir__host_func {
     struct weir__binding binding;
@@ -97,8 +118,12 @@ struct weir_instance {
     union weir_value *saved_globals; /* own mutable globals at the reset point, in order */
     uint64_t *saved_data;            /* dropped segments at the reset point */
     uint64_t *saved_elems;
-    struct weir_handles *handles;    /* NULL until somebody asks */
-    bool is_whole; /* instantiation ended well; reset is possible */
+    struct weir_handles *handles; /* NULL until somebody asks */
+    struct weir_instance_pin *pins;
+    uint32_t number;            /* in order of creation in the store, from 1 */
+    struct weir__region region; /* where all these records lie */
+    uint64_t region_bytes;      /* from this record on, arrays included */
+    bool is_whole;              /* instantiation ended well; reset is possible */
 };
 
 struct weir_store {
@@ -112,6 +137,7 @@ struct weir_store {
     _Atomic uint32_t events;
     uint32_t depth;
     uint32_t instance_count;
+    uint32_t instances_made;
     /* Of the outermost call. */
     const struct weir__type *call_type;
     struct weir__host_frame *parked_frame;
@@ -123,9 +149,11 @@ struct weir_store {
     struct weir_error refusal; /* the first growth that was refused since the last reset */
     struct weir__timer timer;
     struct weir_mapping mapping;
-    uint8_t *block, *block_end; /* what is left beside the record */
+    uint8_t *block, *block_end; /* beside the record: one instance's, then the store's own */
+    struct weir__region *block_user;
     struct weir_account_source source;
-    struct weir_arena *arena; /* NULL until the block is full */
+    struct weir__region own;
+    struct weir__region *filling; /* of the instance that is being made; NULL: own */
     struct weir_instance *instances;
     struct weir_memory *memories;
     struct weir_table *tables;
@@ -134,6 +162,8 @@ struct weir_store {
     uint32_t handle_count; /* of all its tables */
     uint32_t handles_max;
     struct weir__host_func *host_funcs;
+    struct weir__host_global *host_globals;
+    struct weir__definition *definitions; /* of linkers, with items of this store */
     uint64_t linear_bytes_max;
     uint64_t table_elements_max;
     uint64_t keep_resident_bytes;
@@ -144,17 +174,18 @@ struct weir_store {
     struct weir_instance *pooled;
 };
 
-/* Zeroed memory that lives as long as the store; 16-byte aligned. NULL: refused, in `error`. */
+/* Zeroed memory, 16-byte aligned, that lives as long as the instance that is being made, or else as
+ * the store. NULL: refused, in `error`. */
 void *weir__store_alloc(struct weir_store *store, size_t bytes, struct weir_error *error)
     WEIR_MUST_USE;
-/* Gives back what was allocated since the mark, when nobody has seen it yet. */
-struct weir__store_mark {
-    uint8_t *block;
-    struct weir_arena_mark arena;
-    bool had_arena;
-};
-struct weir__store_mark weir__store_mark(const struct weir_store *store);
-void weir__store_release(struct weir_store *store, const struct weir__store_mark *mark);
+/* From here to weir__region_close() allocations go to the region. */
+void weir__region_open(struct weir_store *store, struct weir__region *region);
+void weir__region_close(struct weir_store *store);
+/* Moves a region's record; the old place is free then. */
+void weir__region_move(struct weir_store *store, struct weir__region *to,
+                       const struct weir__region *from);
+/* Gives back what lies in it. */
+void weir__region_free(struct weir_store *store, struct weir__region *region);
 /* Asks the store's guest to look up; any thread. */
 void weir__store_raise(struct weir_store *store, uint32_t event);
 /* Gives the stack back; the next call takes one again. */
@@ -204,6 +235,10 @@ enum weir_trap_code weir__instance_fill_tables(struct weir_instance *instance, b
 enum weir_trap_code weir__instance_fill_memories(struct weir_instance *instance);
 /* Active and declarative segments are dropped once they were applied. */
 void weir__instance_drop_segments(struct weir_instance *instance);
+/* Ends the embedder's pins (release.c). */
+void weir__instance_unpin_all(struct weir_instance *instance);
+/* The memories and tables that this instance defines, and their records. */
+void weir__instance_free_parts(struct weir_instance *instance);
 /* host_func.c: drops what host functions hold outside the store. */
 void weir__host_funcs_done(struct weir_store *store);
 /* link.c: fills imports of vmctx, memories, tables, globals, bindings. */

@@ -1,0 +1,15 @@
+;; A plugin: memory, table, globals, functions that others may hold.
+(module
+  (import "host" "open" (func $open (param i32) (result i32)))
+  (type $unary (func (param i32) (result i32)))
+  (memory (export "memory") 2 8)
+  (data (i32.const 64) "plugin")
+  (table (export "table") 10 funcref)
+  (elem (i32.const 0) $double)
+  (global (export "number") (mut i32) (i32.const 5))
+  (func $double (export "double") (param i32) (result i32)
+    (i32.mul (local.get 0) (i32.const 2)))
+  (func (export "host") (param i32) (result i32) (call $open (local.get 0)))
+  (func (export "grow") (result i32) (memory.grow (i32.const 3)))
+  (export "reexport" (func $open))
+)
