@@ -104,6 +104,7 @@ bool weir__areas_add(void *context, const struct weir_vma *vma)
     snapshot->swap_bytes += area.swap;
     snapshot->huge_bytes += area.huge;
     snapshot->area_count++;
+    snapshot->is_go |= strncmp(vma->path, "[anon: Go:", 10) == 0;
     patient->areas[patient->area_count++] = area;
     return true;
 }

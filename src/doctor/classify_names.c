@@ -123,8 +123,8 @@ static uint64_t bss_beside(const struct weir__place *place, bool is_executable)
     struct weir__place last = *place;
     last.at = place->at - 1;
     const struct weir__object *object = object_at(&last);
-    if (object != NULL && object->has_segments)
-        return 0; /* where its data ends is known */
+    if (object == NULL || object->has_segments)
+        return 0; /* no loaded file, or where its data ends is known */
     bool is_small = place->area->end - place->area->start <= BSS_BESIDE_MAX;
     if (before == NULL || before->inode == 0 || !before->writable || before->shared || !is_small ||
         !weir__is_plain(place->area))

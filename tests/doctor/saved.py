@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Makes saved /proc files for the golden tests: processes as other kernels show them.
+
+usage: saved.py FOLDER      writes FOLDER/proc/PID/{stat,status,comm,limits,smaps}
+"""
+import os
+import sys
+
+ANON = "00000000 00:00 0"
+MIB = 1024
+
+
+def area(start, kib, access, name, rss, flags, place=ANON):
+    """An area of `kib` KiB of which `rss` KiB are resident; anonymous unless it has a file."""
+    anonymous = rss if place == ANON else 0
+    return (f"{start:x}-{start + kib * 1024:x} {access} {place} {name}\n"
+            f"Rss: {rss} kB\nPss: {rss} kB\nAnonymous: {anonymous} kB\nSwap: 0 kB\n"
+            f"VmFlags: rd wr mr mw me {flags}\n")
+
+
+def node():
+    """A Nitro-like node on a kernel that names areas: Go, fastcache, arenas, stacks."""
+    text = area(0x400000, 60 * MIB, "r-xp", "/usr/local/bin/nitro", 48 * MIB, "", "00000000 fe:00 7")
+    text += area(0x2a00000000, 200 * MIB, "rw-p", "[heap]", 200 * MIB, "ac")
+    text += area(0xc000000000, 6144 * MIB, "rw-p", "[anon: Go: heap]", 6042 * MIB, "ac")
+    for i in range(61):
+        start = 0x7e0000000000 + i * (64 << 20)
+        text += area(start, 32 * MIB, "rw-p", "[anon: glibc: malloc arena]", 32 * MIB, "nr")
+        text += area(start + (32 << 20), 32 * MIB, "---p", "", 0, "nr")
+    text += area(0x7f0000000000, 64 * 17 * MIB, "rw-p", "", 64 * 17 * MIB, "ac")
+    for i in range(212):
+        start = 0x7f8000000000 + i * (8 << 20)
+        text += area(start, 8 * MIB, "rw-p", f"[anon: glibc: pthread stack: {5000 + i}]", 400, "ac nh")
+    text += area(0x7fa000000000, 90 * MIB, "rw-p", "", 83 * MIB, "nr")
+    return text
+
+
+def guest():
+    """A host with Wasm memories on a kernel without names."""
+    text = area(0x400000, 8 * MIB, "r-xp", "/usr/bin/host", 6 * MIB, "", "00000000 fe:00 7")
+    text += area(0x2a00000000, 20 * MIB, "rw-p", "[heap]", 19 * MIB, "ac")
+    for i in range(3):
+        start = 0x7e0000000000 + i * (6 << 30)
+        text += area(start, 40 * MIB, "rw-p", "", 40 * MIB, "")
+        text += area(start + (40 << 20), 6144 * MIB - 40 * MIB, "---p", "", 0, "")
+    text += area(0x7ffc00000000, 132, "rw-p", "[stack]", 24, "gd ac")
+    return text
+
+
+def write(folder, pid, name, smaps, state="S", flags=4194304, threads=1):
+    path = f"{folder}/proc/{pid}"
+    os.makedirs(path, exist_ok=True)
+    rest = ["1"] * 4 + [str(flags), "1200", "0", "3", "0"] + ["0"] * 9 + ["77"] + ["0"] * 4
+    files = {
+        "stat": f"{pid} ({name}) {state} 1 " + " ".join(rest) + "\n",
+        "status": f"Name:\t{name}\nVmHWM:\t 9999999 kB\nVmPTE:\t 20480 kB\nThreads:\t{threads}\n",
+        "comm": name + "\n",
+        "limits": "Max stack size            8388608              unlimited            bytes\n",
+        "smaps": smaps,
+    }
+    for file, text in files.items():
+        with open(f"{path}/{file}", "w", encoding="ascii") as out:
+            out.write(text)
+
+
+def main():
+    folder = sys.argv[1]
+    write(folder, 4711, "nitro", node(), threads=231)
+    write(folder, 4712, "host", guest(), threads=4)
+    write(folder, 4713, "gone", "", state="Z")
+    write(folder, 4714, "kworker/0:1", "", flags=4194304 | 1 << 21)
+    write(folder, 4715, "ended", "")
+    write(folder, 4716, "broken", "no smaps at all\n")
+    cgroup = folder + "/sys/fs/cgroup/node"
+    os.makedirs(cgroup, exist_ok=True)
+    with open(cgroup + "/cgroup.procs", "w", encoding="ascii") as out:
+        out.write("4711\n4712\n4713\n4799\n")
+
+
+if __name__ == "__main__":
+    main()
