@@ -76,7 +76,7 @@ static void bind_cgroup(const struct doctor_options *options, const struct weir_
                         struct doctor_view *view)
 {
     struct weir_doctor_snapshot *s = &view->snapshot;
-    weir_cgroup_read(options->look.root, cgroup, 0, &view->level);
+    weir_cgroup_equation_read(options->look.root, cgroup, &view->equation);
     s->has_cgroup = weir_cgroup_binding(options->look.root, cgroup, &s->cgroup);
     if (s->has_cgroup)
         (void)snprintf(s->cgroup_folder, sizeof s->cgroup_folder, "%.*s",
@@ -115,6 +115,27 @@ enum weir_status weir__doctor_look_cgroup(const struct doctor_options *options,
     return WEIR_OK;
 }
 
+static void print_equation(const struct weir_cgroup_equation *e)
+{
+    char text[512];
+    if (e->usage_bytes == 0) {
+        weir_cli_wrap("", "", weir_cgroup_equation_state_meaning(e->state));
+        return;
+    }
+    uint64_t gap =
+        (uint64_t)(e->unexplained_bytes < 0 ? -e->unexplained_bytes : e->unexplained_bytes);
+    (void)snprintf(text, sizeof text,
+                   "The cgroup counts %s = anonymous %s + page cache %s + shared %s + kernel %s + "
+                   "unexplained %s%s",
+                   weir_size_format(e->usage_bytes).text, weir_size_format(e->anonymous_bytes).text,
+                   weir_size_format(e->cache_bytes).text, weir_size_format(e->shared_bytes).text,
+                   weir_size_format(e->kernel_bytes).text, e->unexplained_bytes < 0 ? "-" : "",
+                   weir_size_format(gap).text);
+    weir_cli_wrap("", "  ", text);
+    if (e->state != WEIR_CGROUP_EQUATION_HOLDS)
+        printf("  (%s)\n", weir_cgroup_equation_state_meaning(e->state));
+}
+
 void weir__doctor_print_cgroup(const struct doctor_options *options, const struct doctor_view *view)
 {
     const struct weir_doctor_snapshot *s = &view->snapshot;
@@ -125,9 +146,7 @@ void weir__doctor_print_cgroup(const struct doctor_options *options, const struc
     if (view->refused_count != 0)
         printf("%zu more may not be looked at; their memory is missing here\n",
                view->refused_count);
-    if (view->level.usage.state == WEIR_FIGURE_VALUE)
-        printf("the cgroup counts %s: anonymous memory, page cache and the kernel's\n",
-               weir_size_format(view->level.usage.value).text);
+    print_equation(&view->equation);
     (void)putchar('\n');
     struct weir_cli_table table;
     weir_cli_table_init(&table, 3, 1 | 4);

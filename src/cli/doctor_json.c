@@ -102,6 +102,17 @@ static json_t *processes_json(const struct doctor_view *view)
     return list;
 }
 
+static json_t *equation_json(const struct weir_cgroup_equation *e)
+{
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "state",
+                     weir_cgroup_equation_state_name(e->state), "usage_bytes",
+                     (json_int_t)e->usage_bytes, "anonymous_bytes", (json_int_t)e->anonymous_bytes,
+                     "cache_bytes", (json_int_t)e->cache_bytes, "shared_bytes",
+                     (json_int_t)e->shared_bytes, "kernel_bytes", (json_int_t)e->kernel_bytes,
+                     "unexplained_bytes", (json_int_t)e->unexplained_bytes, "tolerance_bytes",
+                     (json_int_t)e->tolerance_bytes);
+}
+
 /* A name need not be UTF-8. */
 static json_t *text_json(const char *text)
 {
@@ -146,8 +157,10 @@ json_t *weir__doctor_json(const struct doctor_view *view)
                                      "headroom_bytes", (json_int_t)s->cgroup.headroom_bytes)
                          : json_null();
     (void)json_object_set_new(json, "cgroup", cgroup);
-    if (view->process_count != 0)
+    if (view->process_count != 0) {
         (void)json_object_set_new(json, "processes", processes_json(view));
+        (void)json_object_set_new(json, "equation", equation_json(&view->equation));
+    }
     (void)json_object_set_new(json, "advice", advice_json(view));
     (void)json_object_set_new(json, "verdict",
                               json_pack("{s:s, s:s, s:[s], s:i, s:i}", "kind", "undecided",

@@ -192,7 +192,7 @@ void weir__doctor_print(const struct doctor_options *options, const struct docto
     bool is_walked =
         s->main_heap.state != WEIR_DOCTOR_WALK_NONE || s->arenas.state != WEIR_DOCTOR_WALK_NONE;
     if (is_walked)
-        printf("\nmalloc, counted chunk by chunk\n");
+        printf("\nmalloc, chunk by chunk\n");
     print_walk(&s->main_heap, "main heap");
     print_walk(&s->arenas, "arenas");
     (void)putchar('\n');

@@ -7,6 +7,7 @@
 #include "cli/cli_text.h"
 #include "doctor/doctor.h"
 #include "doctor/doctor_advice.h"
+#include "ledger/cgroup_equation.h"
 
 #include <jansson.h>
 
@@ -47,8 +48,8 @@ struct doctor_view {
     size_t advice_count;
     struct doctor_process *processes; /* of a cgroup, the largest first */
     size_t process_count;
-    size_t refused_count; /* that may not be looked at */
-    struct weir_cgroup_level level;
+    size_t refused_count;                 /* that may not be looked at */
+    struct weir_cgroup_equation equation; /* of a cgroup */
 };
 
 extern const struct weir_cli_command weir__doctor_command;

@@ -11,7 +11,8 @@
 #define CHUNK_FLAGS 7u
 #define CHUNK_IS_MMAPPED 2u
 #define ARENA_HEADER_MAX 128 /* heap_info, and what may follow it before the arena's record */
-#define RECORD_WINDOW 8192   /* the record and static TLS lie in the last pages of a stack */
+#define ARENA_NAME "[anon: glibc: malloc arena" /* with decorate_maps */
+#define RECORD_WINDOW 8192 /* the record and static TLS lie in the last pages of a stack */
 #define RECORD_MIN 1024
 #define LOADER_BYTES_MAX (UINT64_C(128) << 10)
 #define V8_PAGE_BYTES (UINT64_C(256) << 10)
@@ -60,7 +61,9 @@ uint64_t weir__by_arena_header(const struct weir__place *place)
 {
     struct heap_info info;
     struct weir__patient *patient = place->patient;
-    if (!weir__is_plain(place->area) || place->at % WEIR__ARENA_BYTES != 0 ||
+    bool is_own = weir__is_plain(place->area) || strncmp(weir__area_name(patient, place->area),
+                                                         ARENA_NAME, sizeof ARENA_NAME - 1) == 0;
+    if (!is_own || !place->area->writable || place->at % WEIR__ARENA_BYTES != 0 ||
         !is_heap(&patient->memory, place->at, &info) || info.size > place->area->end - place->at)
         return 0;
     uint64_t end = place->at + info.writable_size;

@@ -16,6 +16,7 @@
 #define V8_PAGE_BYTES (UINT64_C(256) << 10)
 #define GUARD_BYTES_MAX (UINT64_C(64) << 10)
 #define WEIR_RESERVATION (4 * WEIR__GIB + 32 * WEIR__MIB)
+#define WASMER_RESERVATION (6 * WEIR__GIB)
 #define WASMTIME_GUARD (32 * WEIR__MIB)
 
 static bool has_flag(const struct weir__area *area, uint32_t flag)
@@ -96,7 +97,7 @@ uint64_t weir__by_wasmtime_memory(const struct weir__place *place)
 
 uint64_t weir__by_wasmer_memory(const struct weir__place *place)
 {
-    return whole(place, reservation(place) == 6 * WEIR__GIB);
+    return whole(place, reservation(place) == WASMER_RESERVATION);
 }
 
 uint64_t weir__by_wamr_memory(const struct weir__place *place)
@@ -110,7 +111,8 @@ uint64_t weir__by_wamr_memory(const struct weir__place *place)
 uint64_t weir__by_wasm_pool(const struct weir__place *place)
 {
     const struct weir__patient *patient = place->patient;
-    if (reservation(place) < 4 * WEIR__GIB)
+    if (reservation(place) < 4 * WEIR__GIB ||
+        has_flag(place->area, WEIR_VMA_HUGE | WEIR_VMA_NO_HUGE))
         return 0;
     uint64_t starts[5] = {0};
     size_t count = 0;
@@ -123,7 +125,7 @@ uint64_t weir__by_wasm_pool(const struct weir__place *place)
         bool is_here =
             starts[i] == place->at || starts[i + 1] == place->at || starts[i + 2] == place->at;
         if (is_here && step >= 4 * WEIR__GIB && step != WEIR_RESERVATION + WASMTIME_GUARD &&
-            step == starts[i + 2] - starts[i + 1])
+            step != WASMER_RESERVATION && step == starts[i + 2] - starts[i + 1])
             return place->area->end;
     }
     return 0;

@@ -13,7 +13,8 @@
 #define PROBE_BYTES (64 * WEIR__PAGE)
 
 /* smaps needs the right to trace; its error alone would not tell what to do. */
-static enum weir_status explain(const char *pid, struct weir_error *inner, struct weir_error *error)
+static enum weir_status explain(const char *pid, const char *path, struct weir_error *inner,
+                                struct weir_error *error)
 {
     enum weir_status status = inner->status;
     if (status == WEIR_PERMISSION) {
@@ -28,7 +29,8 @@ static enum weir_status explain(const char *pid, struct weir_error *inner, struc
         return weir_error_set(error, status, WEIR_NO_OFFSET,
                               "process %s ended while it was looked at", pid);
     }
-    weir_error_move(error, inner);
+    (void)weir_error_set(error, status, inner->offset, "%s: %s", path, inner->message);
+    weir_error_done(inner);
     return status;
 }
 
@@ -107,7 +109,7 @@ static enum weir_status look(const struct weir_doctor_options *options, const ch
     status = weir__areas_read(patient, path, &inner);
     snapshot->time_ns = weir_clock_ns();
     if (status != WEIR_OK)
-        status = explain(pid, &inner, error);
+        status = explain(pid, path, &inner, error);
     if (status == WEIR_OK) {
         probe(patient);
         status = weir__objects_find(patient, error);

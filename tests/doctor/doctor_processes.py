@@ -193,6 +193,31 @@ def test_glibc(options):
             fail(f"{stacks} stacks of {own['threads']} threads were found")
 
 
+def test_drift(options):
+    """Memory that arenas retain: the doctor says how much, our own trim agrees."""
+    process, own = start([fixture(options, "fixture_drift"), "10", "20", "24"])
+    try:
+        before = look(options, process.pid)
+        check_walk("drift", before, own)
+        arenas = before["malloc"]["arenas"]
+        if arenas["live_bytes"] > arenas["system_bytes"] / 10:
+            fail(f"most of the arenas is free, not live: {arenas}")
+        told = sum(heap.get("free_resident_bytes", 0) for heap in before["malloc"].values())
+        advice = {entry["id"]: entry["bytes"] for entry in before["advice"]}
+        process.stdin.write("trim\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        won = before["rss_bytes"] - look(options, process.pid)["rss_bytes"]
+        print(f"drift: resident {before['rss_bytes'] >> 10} KiB, free in whole pages "
+              f"{told >> 10} KiB, a trim won {won >> 10} KiB; advice {advice}")
+        if not is_close(told, won):
+            fail("a trim won something else than was told")
+        if not {"malloc-trim", "arena-max"} <= set(advice):
+            fail("no advice about the arenas")
+    finally:
+        stop(process)
+
+
 def test_refused(options):
     """Without a look into the memory the shapes still tell, and what is free is not observable."""
     program = fixture(options, "fixture_glibc")

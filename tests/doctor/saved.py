@@ -31,7 +31,7 @@ def node():
     for i in range(212):
         start = 0x7f8000000000 + i * (8 << 20)
         text += area(start, 8 * MIB, "rw-p", f"[anon: glibc: pthread stack: {5000 + i}]", 400, "ac nh")
-    text += area(0x7fa000000000, 90 * MIB, "rw-p", "", 83 * MIB, "nr")
+    text += area(0x7fa000000000, 90 * MIB, "r--p", "", 83 * MIB, "nr")
     return text
 
 
@@ -47,7 +47,7 @@ def guest():
     return text
 
 
-def write(folder, pid, name, smaps, state="S", flags=4194304, threads=1):
+def write(folder, pid, name, smaps, program="", environment="", state="S", flags=4194304, threads=1):
     path = f"{folder}/proc/{pid}"
     os.makedirs(path, exist_ok=True)
     rest = ["1"] * 4 + [str(flags), "1200", "0", "3", "0"] + ["0"] * 9 + ["77"] + ["0"] * 4
@@ -57,7 +57,10 @@ def write(folder, pid, name, smaps, state="S", flags=4194304, threads=1):
         "comm": name + "\n",
         "limits": "Max stack size            8388608              unlimited            bytes\n",
         "smaps": smaps,
+        "environ": environment,
     }
+    if program and not os.path.lexists(path + "/exe"):
+        os.symlink(program, path + "/exe")
     for file, text in files.items():
         with open(f"{path}/{file}", "w", encoding="ascii") as out:
             out.write(text)
@@ -65,16 +68,26 @@ def write(folder, pid, name, smaps, state="S", flags=4194304, threads=1):
 
 def main():
     folder = sys.argv[1]
-    write(folder, 4711, "nitro", node(), threads=231)
-    write(folder, 4712, "host", guest(), threads=4)
+    write(folder, 4711, "nitro", node(), "/usr/local/bin/nitro", "PATH=/bin\0MALLOC_ARENA_MAX=4\0", threads=231)
+    write(folder, 4712, "host", guest(), "/usr/bin/host", threads=4)
     write(folder, 4713, "gone", "", state="Z")
     write(folder, 4714, "kworker/0:1", "", flags=4194304 | 1 << 21)
     write(folder, 4715, "ended", "")
     write(folder, 4716, "broken", "no smaps at all\n")
+    os.makedirs(folder + "/proc/self", exist_ok=True)
+    with open(folder + "/proc/self/mountinfo", "w", encoding="ascii") as out:
+        out.write("30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n")
     cgroup = folder + "/sys/fs/cgroup/node"
     os.makedirs(cgroup, exist_ok=True)
-    with open(cgroup + "/cgroup.procs", "w", encoding="ascii") as out:
-        out.write("4711\n4712\n4713\n4799\n")
+    for file, text in {
+            "cgroup.procs": "4711\n4712\n4713\n4799\n",
+            "cgroup.controllers": "memory\n",
+            "memory.max": f"{16 << 30}\n",
+            "memory.current": f"{10 << 30}\n",
+            "memory.stat": f"file {400 << 20}\nshmem 0\nkernel {60 << 20}\nsock 0\n"
+                           f"active_file {100 << 20}\ninactive_file {300 << 20}\n"}.items():
+        with open(f"{cgroup}/{file}", "w", encoding="ascii") as out:
+            out.write(text)
 
 
 if __name__ == "__main__":
