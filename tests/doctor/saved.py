@@ -7,6 +7,7 @@ import os
 import sys
 
 ANON = "00000000 00:00 0"
+FILE = "00000000 fe:00 7"
 MIB = 1024
 
 
@@ -20,7 +21,7 @@ def area(start, kib, access, name, rss, flags, place=ANON):
 
 def node():
     """A Nitro-like node on a kernel that names areas: Go, fastcache, arenas, stacks."""
-    text = area(0x400000, 60 * MIB, "r-xp", "/usr/local/bin/nitro", 48 * MIB, "", "00000000 fe:00 7")
+    text = area(0x400000, 60 * MIB, "r-xp", "/usr/local/bin/nitro", 48 * MIB, "", FILE)
     text += area(0x2a00000000, 200 * MIB, "rw-p", "[heap]", 200 * MIB, "ac")
     text += area(0xc000000000, 6144 * MIB, "rw-p", "[anon: Go: heap]", 6042 * MIB, "ac")
     for i in range(61):
@@ -30,14 +31,15 @@ def node():
     text += area(0x7f0000000000, 64 * 17 * MIB, "rw-p", "", 64 * 17 * MIB, "ac")
     for i in range(212):
         start = 0x7f8000000000 + i * (8 << 20)
-        text += area(start, 8 * MIB, "rw-p", f"[anon: glibc: pthread stack: {5000 + i}]", 400, "ac nh")
+        name = f"[anon: glibc: pthread stack: {5000 + i}]"
+        text += area(start, 8 * MIB, "rw-p", name, 400, "ac nh")
     text += area(0x7fa000000000, 90 * MIB, "r--p", "", 83 * MIB, "nr")
     return text
 
 
 def guest():
     """A host with Wasm memories on a kernel without names."""
-    text = area(0x400000, 8 * MIB, "r-xp", "/usr/bin/host", 6 * MIB, "", "00000000 fe:00 7")
+    text = area(0x400000, 8 * MIB, "r-xp", "/usr/bin/host", 6 * MIB, "", FILE)
     text += area(0x2a00000000, 20 * MIB, "rw-p", "[heap]", 19 * MIB, "ac")
     for i in range(3):
         start = 0x7e0000000000 + i * (6 << 30)
@@ -47,7 +49,8 @@ def guest():
     return text
 
 
-def write(folder, pid, name, smaps, program="", environment="", state="S", flags=4194304, threads=1):
+def write(folder, pid, name, smaps, program="", environment="", state="S", flags=1 << 22,
+          threads=1):
     path = f"{folder}/proc/{pid}"
     os.makedirs(path, exist_ok=True)
     rest = ["1"] * 4 + [str(flags), "1200", "0", "3", "0"] + ["0"] * 9 + ["77"] + ["0"] * 4
@@ -68,7 +71,8 @@ def write(folder, pid, name, smaps, program="", environment="", state="S", flags
 
 def main():
     folder = sys.argv[1]
-    write(folder, 4711, "nitro", node(), "/usr/local/bin/nitro", "PATH=/bin\0MALLOC_ARENA_MAX=4\0", threads=231)
+    write(folder, 4711, "nitro", node(), "/usr/local/bin/nitro",
+          "PATH=/bin\0MALLOC_ARENA_MAX=4\0", threads=231)
     write(folder, 4712, "host", guest(), "/usr/bin/host", threads=4)
     write(folder, 4713, "gone", "", state="Z")
     write(folder, 4714, "kworker/0:1", "", flags=4194304 | 1 << 21)
