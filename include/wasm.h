@@ -320,7 +320,8 @@ WASM_API_EXTERN size_t wasm_frame_module_offset(const wasm_frame_t *);
 typedef wasm_name_t wasm_message_t; /* with a terminating zero */
 
 WASM_DECLARE_REF(trap)
-/* A message without its terminating zero gets one. */
+/* A message without its terminating zero gets one. Never NULL, which a callback's caller would
+ * take for success: without memory for it the trap says so instead. */
 WASM_API_EXTERN own wasm_trap_t *wasm_trap_new(wasm_store_t *store, const wasm_message_t *);
 WASM_API_EXTERN void wasm_trap_message(const wasm_trap_t *, own wasm_message_t *out);
 /* The innermost frame; NULL when no guest was running. */

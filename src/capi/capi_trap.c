@@ -55,9 +55,7 @@ wasm_trap_t *wasm_trap_new(wasm_store_t *store, const wasm_message_t *message)
     if (size > 0 && message->data[size - 1] == '\0')
         size--;
     wasm_trap_t *trap = new_trap(store, size > 0 ? message->data : "", size);
-    if (trap == NULL)
-        (void)weir__capi_refuse(WEIR_LIMIT, "no memory for a trap of %zu bytes", size);
-    return trap;
+    return trap != NULL ? trap : reserve_of(store);
 }
 
 /* A trap without frames says less, but it is one. */

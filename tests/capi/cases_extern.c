@@ -89,8 +89,10 @@ static int32_t call_at(const struct exports *exports, int32_t arg, int32_t index
 static bool is_set(wasm_table_t *table, wasm_table_size_t index)
 {
     wasm_ref_t *ref = wasm_table_get(table, index);
+    if (ref == NULL)
+        return false;
     wasm_ref_delete(ref);
-    return ref != NULL;
+    return true;
 }
 
 static void tables(void)
@@ -172,12 +174,9 @@ static wasm_table_t *new_table(wasm_store_t *store, wasm_valkind_t kind, wasm_li
 static void tables_of_the_host(void)
 {
     struct world world;
-    struct exports exports;
     world_open(&world);
-    exports_open(&exports, &world, "plain", NULL);
-    wasm_table_t *table = new_table(world.store, WASM_FUNCREF, (wasm_limits_t){5, 5},
-                                    wasm_func_as_ref(func_of(&exports, "f")));
-    CHECK(wasm_table_size(table) == 5 && is_set(table, 0) && is_set(table, 4));
+    wasm_table_t *table = new_table(world.store, WASM_FUNCREF, (wasm_limits_t){5, 5}, NULL);
+    CHECK(wasm_table_size(table) == 5 && !is_set(table, 0) && !is_set(table, 4));
     CHECK(!wasm_table_grow(table, 1, NULL) && wasm_table_grow(table, 0, NULL));
     wasm_tabletype_t *type = wasm_table_type(table);
     CHECK(wasm_valtype_kind(wasm_tabletype_element(type)) == WASM_FUNCREF);
@@ -187,8 +186,32 @@ static void tables_of_the_host(void)
     table = new_table(world.store, WASM_FUNCREF, (wasm_limits_t){0, wasm_limits_max_default}, NULL);
     CHECK(wasm_table_size(table) == 0 && wasm_table_grow(table, 100, NULL) && !is_set(table, 99));
     wasm_table_delete(table);
-    CHECK(new_table(world.store, WASM_FUNCREF, (wasm_limits_t){6, 5}, NULL) == NULL);
+    world_close(&world);
+}
+
+static void tables_begin_with(void)
+{
+    struct world world;
+    struct exports exports;
+    world_open(&world);
+    exports_open(&exports, &world, "plain", NULL);
+    wasm_table_t *table = new_table(world.store, WASM_FUNCREF, (wasm_limits_t){5, 6},
+                                    wasm_func_as_ref(func_of(&exports, "f")));
+    CHECK(wasm_table_size(table) == 5 && is_set(table, 0) && is_set(table, 4));
+    wasm_table_delete(table);
     exports_close(&exports);
+    world_close(&world);
+}
+
+static void limits_that_contradict(void)
+{
+    struct world world;
+    world_open(&world);
+    CHECK(new_table(world.store, WASM_FUNCREF, (wasm_limits_t){6, 5}, NULL) == NULL);
+    wasm_limits_t limits = {3, 2};
+    wasm_memorytype_t *type = wasm_memorytype_new(&limits);
+    CHECK(wasm_memory_new(world.store, type) == NULL);
+    wasm_memorytype_delete(type);
     world_close(&world);
 }
 
@@ -277,7 +300,6 @@ static void memories_of_the_host(void)
     CHECK(wasm_memory_size(memory) == 0 && wasm_memory_data_size(memory) == 0);
     CHECK(wasm_memory_grow(memory, 3) && wasm_memory_size(memory) == 3);
     wasm_memory_delete(memory);
-    CHECK(new_memory(world.store, (wasm_limits_t){3, 2}) == NULL);
     world_close(&world);
 }
 
@@ -289,7 +311,9 @@ const struct capi_case capi_extern_cases[] = {
     {"tables_hold_host_functions", tables_hold_host_functions},
     {"tables_give_what_they_hold", tables_give_what_they_hold},
     {"tables_of_the_host", tables_of_the_host},
+    {"tables_begin_with", tables_begin_with},
     {"tables_refuse", tables_refuse},
+    {"limits_that_contradict", limits_that_contradict},
     {"memories", memories},
     {"memories_stay", memories_stay},
     {"memories_of_the_host", memories_of_the_host},

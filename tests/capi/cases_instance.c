@@ -136,7 +136,8 @@ static void refuses_wrong_imports(void)
         items[i] = imports.items[(i + 1) % 6];
         wasm_trap_t *trap = NULL;
         CHECK(try_imports(&world, 6, items, &trap) == NULL);
-        wasm_trap_delete(trap);
+        if (trap != NULL)
+            wasm_trap_delete(trap);
         CHECK(try_imports(&world, 6, items, NULL) == NULL);
     }
     wasm_instance_t *instance = try_imports(&world, 6, imports.items, NULL);
@@ -266,8 +267,9 @@ static void finalizes_instances(void)
     struct world world;
     world_open(&world);
     wasm_module_t *module = world_module(&world, "finalize");
+    wasm_extern_vec_t none = WASM_EMPTY_VEC;
     for (int i = 0; i < 3000; i++) {
-        wasm_instance_t *instance = wasm_instance_new(world.store, module, NULL, NULL);
+        wasm_instance_t *instance = wasm_instance_new(world.store, module, &none, NULL);
         CHECK(instance != NULL);
         wasm_instance_set_host_info_with_finalizer(instance, &world, count);
         wasm_instance_delete(instance);
@@ -293,6 +295,21 @@ static void keeps_stores_apart(void)
         items[i] = there.items[i];
         CHECK(try_imports(&world, 6, items, NULL) == NULL);
     }
+    close_imports(&here);
+    close_imports(&there);
+    wasm_store_delete(other.store);
+    world_close(&world);
+}
+
+static void tables_keep_stores_apart(void)
+{
+    struct world world;
+    world_open(&world);
+    struct world other = {world.engine, wasm_store_new(world.engine)};
+    struct imports here;
+    struct imports there;
+    open_imports(&here, world.store);
+    open_imports(&there, other.store);
     CHECK(!wasm_table_set(here.table, 0, wasm_func_as_ref(there.plain)));
     CHECK(wasm_table_set(here.table, 0, wasm_func_as_ref(here.plain)));
     close_imports(&here);
@@ -312,5 +329,6 @@ const struct capi_case capi_instance_cases[] = {
     {"deletes_in_any_order", deletes_in_any_order},
     {"finalizes_instances", finalizes_instances},
     {"keeps_stores_apart", keeps_stores_apart},
+    {"tables_keep_stores_apart", tables_keep_stores_apart},
     {NULL, NULL},
 };
