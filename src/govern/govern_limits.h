@@ -56,8 +56,9 @@
 /* Ladders of five rungs are planned; services of a host and guards of a node are few. */
 #define WEIR_GOVERNOR_ACTIONS_MAX 8u
 #define WEIR_GOVERNOR_TASKS_MAX 16u
-/* A task that cannot be paused or resumed is asked again so often. */
-#define WEIR_TASK_RETRY_NS UINT64_C(1000000000)
+/* A task that cannot be paused or resumed is asked again so often: a command that fails is started
+ * 12 times a minute. */
+#define WEIR_TASK_RETRY_NS UINT64_C(5000000000)
 
 /* Second signals. PSI: a tenth of the last 10 s in which no task could go on is far above what
  * reading a working set from disk makes and far below oomd's 60 % for 30 s. Swap: oomd's 90 %. */

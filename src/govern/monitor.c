@@ -65,19 +65,23 @@ void weir_monitor_free(struct weir_monitor *monitor)
 void weir_monitor_describe(const struct weir_monitor *monitor, char *text, size_t size)
 {
     const struct weir_monitor_config *config = &monitor->config;
+    const struct weir_cgroup *cgroup = &monitor->cgroup;
+    char process[32] = "this process";
+    if (strcmp(config->pid, "self") != 0)
+        (void)snprintf(process, sizeof process, "process %.12s", config->pid);
     if (config->pressure_file != NULL)
         (void)snprintf(text, size, "injected figures in %s", config->pressure_file);
+    else if (config->cgroup != NULL && !monitor->has_cgroup)
+        (void)snprintf(text, size, "cgroup %s", config->cgroup);
     else if (!monitor->has_cgroup)
-        (void)snprintf(text, size, "%s%s", config->cgroup != NULL ? "cgroup " : "process ",
-                       config->cgroup != NULL ? config->cgroup : config->pid);
-    else if (monitor->cgroup.version == WEIR_CGROUP_NONE)
-        (void)snprintf(text, size, "process %s, in no memory cgroup", config->pid);
+        (void)snprintf(text, size, "%s", process);
+    else if (cgroup->version == WEIR_CGROUP_NONE)
+        (void)snprintf(text, size, "%s, in no memory cgroup", process);
     else
-        (void)snprintf(
-            text, size, "%s%s%s%s (cgroup %s)%s", config->cgroup == NULL ? "process " : "",
-            config->cgroup == NULL ? config->pid : "", config->cgroup == NULL ? ", " : "",
-            monitor->cgroup.folder, weir_cgroup_version_name(monitor->cgroup.version),
-            monitor->cgroup.approximate ? ", the top of what can be seen" : "");
+        (void)snprintf(text, size, "%s%s%s (cgroup %s)%s", config->cgroup == NULL ? process : "",
+                       config->cgroup == NULL ? ", " : "", cgroup->folder,
+                       weir_cgroup_version_name(cgroup->version),
+                       cgroup->approximate ? ", the top of what can be seen" : "");
 }
 
 void weir__monitor_path(const struct weir_monitor *monitor, size_t level, const char *file,
@@ -99,11 +103,9 @@ void weir__room_words(const struct weir_monitor *monitor, size_t level, char *te
     const struct weir_room *room = &monitor->rooms[level];
     const bool is_top = level + 1 == monitor->cgroup.level_count;
     const char *what = "";
-    if (room->state == WEIR_ROOM_UNLIMITED && room->why == WEIR_FIGURE_MAX)
-        what = ": no limit at this level";
-    else if (room->state == WEIR_ROOM_UNLIMITED && room->why == WEIR_FIGURE_VALUE)
+    if (room->state == WEIR_ROOM_UNLIMITED && room->why == WEIR_FIGURE_VALUE)
         what = ": limits nothing below";
-    else if (room->state == WEIR_ROOM_UNLIMITED)
+    else if (room->state == WEIR_ROOM_UNLIMITED && room->why == WEIR_FIGURE_MISSING)
         what = is_top ? ": the root of the hierarchy has no limit"
                       : ": the memory controller is not enabled here";
     if (room->state == WEIR_ROOM_UNKNOWN && *room->file == '\0')
@@ -258,8 +260,9 @@ static void conclude(const struct weir_monitor *monitor, struct weir_reading *re
         return;
     }
     weir__room_words(monitor, 0, words, sizeof words);
-    (void)snprintf(reading->why, sizeof reading->why, "no limit at any of %zu levels; here, %.180s",
-                   monitor->cgroup.level_count, words);
+    (void)snprintf(reading->why, sizeof reading->why, "no limit at any of %zu %s (%.180s)",
+                   monitor->cgroup.level_count,
+                   monitor->cgroup.level_count == 1 ? "level" : "levels", words);
 }
 
 /* --- second signals ------------------------------------------------------------------------- */

@@ -93,17 +93,20 @@ static void say_signals(struct explain *explain, const struct weir_monitor *moni
     const struct weir_cgroup_events *events = &monitor->events;
     say(explain, "second signals, which count only near the free limit");
     if (reading->pressure.state == WEIR_FIGURE_VALUE && full->is_given)
-        say(explain, "  psi     full avg10 %u.%02u %% of %s, signals from %u %% on",
+        say(explain, "  psi     full avg10 %u.%02u %% %s, signals from %u %% on",
             full->avg10_bp / 100, full->avg10_bp % 100,
-            reading->is_machine_pressure ? "the machine" : "the cgroup",
+            reading->is_machine_pressure ? "on the machine" : "in the cgroup",
             WEIR_SIGNAL_PSI_FULL_BP / 100);
     else
         say(explain, "  psi     %s", weir_figure_state_name(reading->pressure.state));
     say(explain, "  high    %s%s", size_of(reading->high).text,
         (reading->signals & WEIR_SIGNAL_HIGH) != 0 ? ", reached" : "");
-    say(explain, "  swap    used %s of %s, signals from %u %% on",
-        size_of(reading->swap_usage).text, size_of(reading->swap_limit).text,
-        WEIR_SIGNAL_SWAP_PERCENT);
+    if (reading->swap_usage.state == WEIR_FIGURE_MISSING)
+        say(explain, "  swap    missing");
+    else
+        say(explain, "  swap    used %s of %s, signals from %u %% on",
+            size_of(reading->swap_usage).text, size_of(reading->swap_limit).text,
+            WEIR_SIGNAL_SWAP_PERCENT);
     if (monitor->has_events)
         say(explain,
             "  events  high %" PRIu64 ", max %" PRIu64 ", oom %" PRIu64 ", oom_kill %" PRIu64

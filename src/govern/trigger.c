@@ -95,10 +95,11 @@ static bool begin(struct weir_trigger *trigger, enum weir_trigger_state state,
     trigger->reason = reason;
     if (trigger->has_begun && !is_change)
         return false;
-    if (is_change)
+    if (is_change) {
         trigger->changes_ns[trigger->change_count++ % trigger->config.transitions_max] = now_ns;
+        trigger->entered[state]++;
+    }
     trigger->state = state;
-    trigger->entered[state]++;
     trigger->since_ns = now_ns;
     trigger->is_calm = false;
     trigger->has_begun = true;

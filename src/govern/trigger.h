@@ -63,7 +63,7 @@ struct weir_trigger {
     bool has_good; /* a reading that was not UNKNOWN, at good_ns */
     uint64_t good_ns;
     uint64_t changes_ns[WEIR_TRIGGER_TRANSITIONS_MAX]; /* a ring of the last changes */
-    uint64_t entered[WEIR_TRIGGER_STATE_COUNT];        /* how often each state was entered */
+    uint64_t entered[WEIR_TRIGGER_STATE_COUNT];        /* changes to each state */
     uint64_t change_count;
 };
 

@@ -210,6 +210,22 @@ START_TEST(a_folder_can_be_opened)
     ck_assert_int_eq(weir_cgroup_open(root, "/sys/fs/cgroup", &found, &error), WEIR_OK);
     ck_assert_uint_eq(found.level_count, 1);
     ck_assert_int_eq(weir_cgroup_open(root, "/sys/fs/cgroups", &found, &error), WEIR_NOT_FOUND);
+    ck_assert_int_eq(weir_cgroup_open(root, "a/b", &found, NULL), WEIR_NOT_FOUND);
+    /* The kernel's own name. */
+    ck_assert_int_eq(weir_cgroup_open(root, "/a.slice/b/", &found, NULL), WEIR_OK);
+    ck_assert_str_eq(found.path, "/a.slice/b");
+    ck_assert_str_eq(found.folder, "/sys/fs/cgroup/a.slice/b");
+    ck_assert_uint_eq(found.level_count, 3);
+    ck_assert(level_of(0).is_gone);
+    ck_assert_int_eq(
+        weir_cgroup_room(&found, 0, &(struct weir_cgroup_level){.is_gone = true}).state,
+        WEIR_ROOM_UNKNOWN);
+    put("/proc/self/mountinfo", "1 0 0:1 /docker/x /cg rw - cgroup2 c rw\n");
+    ck_assert_int_eq(weir_cgroup_open(root, "/docker/x/y", &found, NULL), WEIR_OK);
+    ck_assert_str_eq(found.folder, "/cg/y");
+    ck_assert_int_eq(weir_cgroup_open(root, "/docker/z", &found, NULL), WEIR_NOT_FOUND);
+    put("/proc/self/mountinfo", OTHER_MOUNTS);
+    ck_assert_int_eq(weir_cgroup_open(root, "/a", &found, NULL), WEIR_NOT_FOUND);
 }
 END_TEST
 

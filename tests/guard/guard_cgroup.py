@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""The guard on a real memory cgroup (v1 or v2, needs root), behind nginx: a process fills it with
+anonymous memory and is refused for, page cache is not, the pressure ends and admission is open
+again; a smaller limit and a removed cgroup are seen. Nothing is killed by the kernel."""
+import contextlib
+import os
+import subprocess
+import sys
+import time
+
+import stand_in_node
+from gateway import Client, find_program
+from weir_guard import MIB, PATIENCE, equal, guarding, holds, main, parse_options, skip, until
+
+LIMIT, FREE_LIMIT, FILL, CACHE = 192 * MIB, 64 * MIB, 140 * MIB, 150 * MIB
+
+# Fills, drops, and writes page cache on command; answers each with a line.
+FILLER = """
+import sys, os
+held = None
+for line in sys.stdin:
+    what, size = line.split()
+    held = None
+    if what == "fill":
+        held = bytearray(int(size))
+        held[::4096] = b"x" * len(held[::4096])
+    elif what == "cache":
+        with open(sys.argv[1], "wb") as file:
+            for _ in range(int(size) >> 20):
+                file.write(b"y" * (1 << 20))
+            os.fsync(file.fileno())
+    print("done", flush=True)
+"""
+
+
+class Cgroup:
+    """One below the cgroup of this process's hierarchy root."""
+
+    def __init__(self):
+        name = f"weir-guard-test-{os.getpid()}"
+        self.is_v1 = os.path.isdir("/sys/fs/cgroup/memory")
+        self.path = f"/sys/fs/cgroup/{'memory/' if self.is_v1 else ''}{name}"
+        self.limit_file = "memory.limit_in_bytes" if self.is_v1 else "memory.max"
+        try:
+            os.mkdir(self.path)
+            self.write(self.limit_file, LIMIT)
+        except OSError as error:
+            self.remove()
+            skip(f"no memory cgroup can be made here: {error}")
+
+    def write(self, name, value):
+        with open(f"{self.path}/{name}", "w", encoding="ascii") as file:
+            file.write(str(value))
+
+    def oom_kills(self):
+        name = "memory.oom_control" if self.is_v1 else "memory.events"
+        with open(f"{self.path}/{name}", encoding="ascii") as file:
+            return int(dict(line.split() for line in file)["oom_kill"])
+
+    def remove(self):
+        end = time.monotonic() + PATIENCE
+        while os.path.isdir(self.path) and time.monotonic() < end:
+            try:
+                os.rmdir(self.path)
+            except OSError:
+                time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def filler(cgroup, file):
+    program = subprocess.Popen(
+        ["sh", "-c", f'echo $$ >{cgroup.path}/cgroup.procs && exec "$@"', "sh", sys.executable,
+         "-c", FILLER, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def do(what, size=0):
+        program.stdin.write(f"{what} {size}\n")
+        program.stdin.flush()
+        equal(program.stdout.readline(), "done\n", what)
+
+    try:
+        yield do, program
+    finally:
+        program.kill()
+        program.wait()
+        program.stdin.close()
+        program.stdout.close()
+
+
+def check_pressure(guard, client, do, cgroup):
+    """Cache does not count, anonymous memory does, and its end is seen."""
+    do("cache", CACHE)
+    reading = until(lambda: (lambda r: r["reclaimable_bytes"] > CACHE // 2 and r)(
+        guard.pressure()["reading"]), "page cache is seen")
+    holds(reading["usage_bytes"] > LIMIT - FREE_LIMIT, reading)
+    equal(client.status(), 200, "page cache")
+    do("fill", FILL)
+    refusal = until(guard.refusal, "the guard refuses")
+    equal(refusal["binding"], f"{cgroup.path}/{cgroup.limit_file}")
+    equal(refusal["limit_bytes"], LIMIT)
+    holds(refusal["used_bytes"] >= LIMIT - FREE_LIMIT, refusal)
+    equal(client.status(), 429, "filled")
+    do("drop")
+    until(lambda: client.status() == 200, "the memory was given back")
+
+
+def test_a_real_cgroup():
+    import guard_nginx
+    cgroup = Cgroup()
+    file = os.path.join("/var/tmp", f"weir-guard-test-{os.getpid()}")
+    _, node_port = stand_in_node.start()
+    arguments = ("--mem-free-limit", "64MiB", "--leave-free", "72MiB", "--transitions", "60")
+    try:
+        with filler(cgroup, file) as (do, program), \
+                guarding("--pid", str(program.pid), *arguments) as guard, \
+                guard_nginx.gateway(node_port, guard.port) as (client, _):
+            until(lambda: client.status() == 200, "nginx answers")
+            equal(guard.pressure()["reading"]["binding"], f"{cgroup.path}/{cgroup.limit_file}")
+            check_pressure(guard, client, do, cgroup)
+            cgroup.write(cgroup.limit_file, FREE_LIMIT)  # resized while it runs
+            refusal = until(guard.refusal, "the smaller limit is seen")
+            equal(refusal["reason"], "mem_free_limit is not below the limit")
+            cgroup.write(cgroup.limit_file, LIMIT)
+            until(lambda: client.status() == 200, "the old limit is seen")
+            equal(cgroup.oom_kills(), 0)
+            program.kill()
+            program.wait()
+            cgroup.remove()
+            guard.until_log(f"process {program.pid} is gone")
+            guard.until_state("unknown")
+            equal(client.status(), 200, "open")
+    finally:
+        cgroup.remove()
+        if os.path.exists(file):
+            os.remove(file)
+
+
+if __name__ == "__main__":
+    parse_options()
+    if os.geteuid() != 0:
+        skip("a memory cgroup needs root")
+    if find_program("nginx") is None:
+        skip("nginx is missing")
+    sys.exit(main(dict(globals())))
