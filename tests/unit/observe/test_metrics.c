@@ -73,7 +73,8 @@ static void write_one_of_each(struct weir_metrics *metrics)
     "weir_request_seconds_sum{route=\"/a\"} 12.25\n"                                               \
     "weir_request_seconds_count{route=\"/a\"} 7\n"
 #define SUMMARY                                                                                    \
-    "# HELP arb_rpc_limitcheck_duration Alias: nanoseconds that a check took.\n"                   \
+    "# HELP arb_rpc_limitcheck_duration Alias: nanoseconds that a check took; here without "       \
+    "reading files.\n"                                                                             \
     "# TYPE arb_rpc_limitcheck_duration summary\n"                                                 \
     "arb_rpc_limitcheck_duration{quantile=\"0.5\"} 1500\n"                                         \
     "arb_rpc_limitcheck_duration{quantile=\"1.0\"} 2000000000\n"                                   \
