@@ -141,11 +141,15 @@ uint64_t weir__by_thread_record(const struct weir__place *place)
         return 0;
     uint64_t left = area->end - place->at;
     uint64_t size = place->patient->stack_bytes;
-    const uint64_t sizes[] = {size, size > WEIR__PAGE ? size - WEIR__PAGE : 0, left};
+    /* Other memory may be merged behind it; threads of one program tend to have one size. */
+    const uint64_t sizes[] = {size, size > WEIR__PAGE ? size - WEIR__PAGE : 0, left,
+                              place->patient->seen_stack_bytes};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         if (sizes[i] >= 4 * WEIR__PAGE && sizes[i] <= left &&
-            has_thread_record(&place->patient->memory, place->at, place->at + sizes[i]))
+            has_thread_record(&place->patient->memory, place->at, place->at + sizes[i])) {
+            place->patient->seen_stack_bytes = sizes[i];
             return place->at + sizes[i];
+        }
     return 0;
 }
 

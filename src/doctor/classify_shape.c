@@ -16,6 +16,7 @@
 #define V8_PAGE_BYTES (UINT64_C(256) << 10)
 #define GUARD_BYTES_MAX (UINT64_C(64) << 10)
 #define WEIR_RESERVATION (4 * WEIR__GIB + 32 * WEIR__MIB)
+#define WEIR_PARTS_MAX 16
 #define WASMER_RESERVATION (6 * WEIR__GIB)
 #define WASMTIME_GUARD (32 * WEIR__MIB)
 
@@ -60,31 +61,45 @@ uint64_t weir__by_v8_wasm(const struct weir__place *place)
                  reservation(place) >= 4 * WEIR__GIB && has_flag(place->area, WEIR_VMA_DONTCOPY));
 }
 
-/* The initial image of one of Weir's memories is a private mapping of the artifact; memory that the
- * guest grew follows it. */
-uint64_t weir__by_weir_memory(const struct weir__place *place)
+/* One of Weir's memories: accessible memory, within it perhaps private mappings of the artifact
+ * (its initial image), then what is inaccessible, together exactly one reservation without huge
+ * pages. */
+static bool is_weir_part(const struct weir__area *area)
 {
-    uint64_t size = reservation(place);
-    const struct weir__area *before = weir__area_before(place);
-    if (before != NULL && before->inode != 0 && before->writable && !before->shared && size != 0)
-        size += before->end - before->start;
-    return whole(place, size == WEIR_RESERVATION && has_flag(place->area, WEIR_VMA_NO_HUGE));
+    return weir__is_plain(area)
+               ? has_flag(area, WEIR_VMA_NO_HUGE)
+               : area->inode != 0 && area->writable && !area->shared && !area->executable;
 }
 
-uint64_t weir__by_weir_image(const struct weir__place *place)
+static bool is_in_weir_memory(const struct weir__place *place)
 {
-    const struct weir__area *area = place->area;
-    if (area->inode == 0 || !area->writable || area->shared || area->executable)
-        return 0;
-    uint64_t size = area->end - area->start;
-    const struct weir__area *at = weir__area_after(place);
-    const struct weir__area *end = place->patient->areas + place->patient->area_count;
-    for (int i = 0; i < 2 && at != NULL && at < end && at->inode == 0; i++, at++) {
-        size += at->end - at->start;
-        if (size == WEIR_RESERVATION && !at->readable && has_flag(at, WEIR_VMA_NO_HUGE))
-            return area->end;
-    }
-    return 0;
+    const struct weir__area *first = place->patient->areas;
+    const struct weir__area *last = first + place->patient->area_count - 1;
+    const struct weir__area *at = place->area;
+    for (int i = 0; i < WEIR_PARTS_MAX && is_weir_part(at) && at < last && at->end == at[1].start;
+         i++)
+        at++;
+    if (at->readable || !has_flag(at, WEIR_VMA_NO_HUGE) || at->inode != 0)
+        return false;
+    uint64_t start = at->end - WEIR_RESERVATION;
+    for (at = place->area; at > first && at->start > start && at[-1].end == at->start; at--)
+        if (!is_weir_part(&at[-1]))
+            break;
+    return at->start == start;
+}
+
+uint64_t weir__by_weir_memory(const struct weir__place *place)
+{
+    return whole(place, place->at == place->area->start && is_weir_part(place->area) &&
+                            is_in_weir_memory(place));
+}
+
+/* Stacks, arenas and tables of the host itself, which are mapped without huge pages. */
+uint64_t weir__by_weir_own(const struct weir__place *place)
+{
+    const char *slash = strrchr(place->patient->snapshot->program, '/');
+    return whole(place, slash != NULL && strncmp(slash, "/weir-", 6) == 0 &&
+                            weir__is_plain(place->area) && has_flag(place->area, WEIR_VMA_NO_HUGE));
 }
 
 uint64_t weir__by_wasmtime_memory(const struct weir__place *place)

@@ -100,6 +100,7 @@ struct weir__patient {
     struct weir__heap *heaps;
     size_t heap_count;
     uint64_t stack_bytes;       /* RLIMIT_STACK: the size of a thread's stack; 0: not known */
+    uint64_t seen_stack_bytes;  /* of the last stack that a record confirmed; 0: none */
     uint64_t search_pages;      /* left of WEIR__SEARCH_PAGES_MAX */
     size_t run_first, run_last; /* areas of the run that was asked for last; run_last 0: none */
     uint32_t executable_name;   /* of the areas that map the program; 0: not known */

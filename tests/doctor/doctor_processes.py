@@ -17,11 +17,13 @@ import os
 import re
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXPLAINED_MIN = 0.95
@@ -348,6 +350,64 @@ def test_nginx(options):
         finally:
             process.terminate()
             process.wait(DEADLINE_S)
+
+
+def merge(seen, name, parts):
+    """Makes one class of several, where the process's own figure does not tell them apart."""
+    own = [entry for entry in seen["classes"] if entry["class"] in parts]
+    seen["classes"] = [entry for entry in seen["classes"] if entry not in own]
+    if own:
+        seen["classes"].append({"class": name, "bytes": sum(entry["bytes"] for entry in own),
+                                "rule": own[0]["rule"]})
+
+
+def test_serve(options):
+    """Our own host, whose ledger knows its mappings; equation (a) gives the figures."""
+    guests = os.path.join(os.path.dirname(os.path.dirname(options.program)), "guests")
+    if not os.path.exists(guests + "/hello.wasm"):
+        skip("the example guests are not built")
+    with tempfile.TemporaryDirectory() as folder:
+        with open(folder + "/w.yaml", "w", encoding="ascii") as file:
+            file.write("cache: none\nroutes:\n"
+                       "  - { path: /hello, module: hello.wasm, warm: 4 }\n"
+                       "  - { path: /echo, module: echo.wasm, warm: 4 }\n")
+        process = subprocess.Popen([options.program, "serve", "--quiet", "--config",
+                                    folder + "/w.yaml", "--modules", guests, "--listen",
+                                    f"127.0.0.1:{free_port()}"], stdin=subprocess.DEVNULL)
+        try:
+            url = f"http://127.0.0.1:{process.args[-1].split(':')[1]}"
+            wait_for("the host", lambda: process.poll() is not None or fetch(url + "/hello"))
+            if process.poll() is not None:
+                fail(f"the host ended with {process.returncode}")
+            for _ in range(20):
+                fetch(url + "/hello")
+            seen = look(options, process.pid)
+            own = json.loads(fetch(url + "/v1/memory"))["classes"]
+        finally:
+            process.terminate()
+            process.wait(DEADLINE_S)
+    files = own.pop("binary_and_libraries") + own.pop("code_mapped", 0)
+    classes = {"wasm_memory": own.pop("linear_memory", 0), "malloc": own.pop("malloc"),
+               "stacks": own.pop("thread_stacks"), "kernel": own.pop("kernel", 0)}
+    classes["weir_own"] = sum(own.values())
+    merge(seen, "malloc", ("malloc_main", "malloc_arena", "malloc_mapped"))
+    merge(seen, "stacks", ("stack_thread", "stack_main"))
+    check("serve", seen, {"classes": classes},
+          {"files": files, "stack_main": 0, "kernel": 0, "shared": 0})
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def fetch(url):
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.read()
+    except OSError:
+        return None
 
 
 def read_or_empty(path):

@@ -96,7 +96,7 @@ static const struct {
                {"7f0000110000-7f0200000000 ---p" ANON, 0, "hg", NOTHING}}},
     {.name = "Weir, with an image in front and without",
      .lines = {{"7f0000000000-7f0000010000 rw-p 00001000 fe:00 9 /cache/x.weir", 64, "ac nh",
-                WEIR_DOCTOR_BY_WEIR_IMAGE},
+                WEIR_DOCTOR_BY_WEIR_MEMORY},
                {"7f0000010000-7f0000110000 rw-p" ANON, 1024, "nr nh", WEIR_DOCTOR_BY_WEIR_MEMORY},
                {"7f0000110000-7f0102000000 ---p" ANON, 0, "nr nh", NOTHING},
                {"7f0200000000-7f0200110000 rw-p" ANON, 1088, "nr nh", WEIR_DOCTOR_BY_WEIR_MEMORY},
