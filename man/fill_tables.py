@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Puts the tables of the source into a man page: @EXIT_CODES@ from include/weir/status.def and
-@REFUSALS@ from src/server/refusals.def. So a page cannot tell other codes than the program.
+"""Puts the tables of the source into a man page: @EXIT_CODES@ from include/weir/status.def,
+@REFUSALS@ from src/server/refusals.def and @DOCTOR_RULES@ from src/doctor/doctor_rules.def. So a
+page cannot tell others than the program.
 
 usage: fill_tables.py SOURCE_DIR PAGE.scd >FILLED.scd
 """
@@ -32,11 +33,24 @@ def refusals(source):
                        for status, names in sorted(by_status.items()))
 
 
+def doctor_rules(source):
+    classes = {row[0]: row[2] for row in
+               read_table(f"{source}/src/doctor/doctor_classes.def", "WEIR_DOCTOR_CLASS", 3)}
+    rows = read_table(f"{source}/src/doctor/doctor_rules.def", "WEIR_DOCTOR_RULE", 6)
+    assert classes and rows, "the doctor's tables have no rows"
+    words = {"UNKNOWN": "unknown", "GEOMETRY": "geometry", "FLAGS": "flags+geometry",
+             "NAMED": "named", "CONFIRMED": "confirmed"}
+    return "\n\n".join(f"*{name}*\n\t{classes[kind]} ({words[confidence]}): {text}"
+                       for _, name, kind, confidence, _, _, text in rows
+                       if kind in classes)  # the comment that explains the table has none
+
+
 def main():
     source, page = sys.argv[1:]
     with open(page, encoding="utf-8") as file:
         text = file.read()
-    for mark, table in (("@EXIT_CODES@", exit_codes), ("@REFUSALS@", refusals)):
+    for mark, table in (("@EXIT_CODES@", exit_codes), ("@REFUSALS@", refusals),
+                        ("@DOCTOR_RULES@", doctor_rules)):
         if mark in text:
             text = text.replace(mark, table(source))
     sys.stdout.write(text)

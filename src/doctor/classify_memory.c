@@ -92,8 +92,7 @@ uint64_t weir__chunk_end(const struct weir__memory *memory, uint64_t at, uint64_
 uint64_t weir__by_chunk_header(const struct weir__place *place)
 {
     const struct weir_doctor_snapshot *snapshot = place->patient->snapshot;
-    if (!weir__is_plain(place->area) || snapshot->has_jemalloc || snapshot->has_mimalloc ||
-        snapshot->has_tcmalloc || (snapshot->is_go && !snapshot->has_glibc))
+    if (!weir__is_plain(place->area) || (snapshot->is_go && !snapshot->has_glibc))
         return 0;
     return weir__chunk_end(&place->patient->memory, place->at, place->area->end);
 }

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Above a twentieth of unknown memory it is worth it to read the program's file. */
+#define UNKNOWN_SHARE 20
 #define PROBE_BYTES (64 * WEIR__PAGE)
 
 /* smaps needs the right to trace; its error alone would not tell what to do. */
@@ -88,6 +90,24 @@ static enum weir_status check_same(struct weir__patient *patient, const char *fo
                           "process %s ended while it was looked at", pid);
 }
 
+/* Classifies; once more when the program turns out to bring an allocator of its own. */
+static void classify(struct weir__patient *patient, const char *folder)
+{
+    struct weir_doctor_snapshot *snapshot = patient->snapshot;
+    char path[512];
+    weir__classify(patient);
+    if (snapshot->unknown_bytes < snapshot->rss_bytes / UNKNOWN_SHARE)
+        return;
+    (void)snprintf(path, sizeof path, "%s/exe", folder);
+    if (!weir__file_allocators(path, snapshot))
+        return;
+    memset(snapshot->sums, 0, sizeof snapshot->sums);
+    snapshot->unknown_bytes = 0;
+    patient->heap_count = 0;
+    patient->search_pages = WEIR__SEARCH_PAGES_MAX;
+    weir__classify(patient);
+}
+
 static enum weir_status look(const struct weir_doctor_options *options, const char *pid,
                              struct weir__patient *patient, struct weir_error *error)
 {
@@ -115,7 +135,7 @@ static enum weir_status look(const struct weir_doctor_options *options, const ch
         status = weir__objects_find(patient, error);
     }
     if (status == WEIR_OK) {
-        weir__classify(patient);
+        classify(patient, folder);
         weir__malloc_walk(patient);
         find_cgroup(root, pid, snapshot);
         status = check_same(patient, folder, pid, error);

@@ -129,6 +129,8 @@ enum weir_status weir__objects_find(struct weir__patient *patient, struct weir_e
     WEIR_MUST_USE;
 /* True when the ELF file is a Go program, by its notes. */
 bool weir__file_is_go(const char *path);
+/* Marks the allocators that are linked into the ELF file; true when one is new. */
+bool weir__file_allocators(const char *path, struct weir_doctor_snapshot *snapshot);
 
 /* --- rules --------------------------------------------------------------------------------- */
 
@@ -180,7 +182,7 @@ uint64_t weir__v8_page_end(const struct weir__memory *memory, uint64_t at, uint6
 bool weir__heap_first_chunk(const struct weir__memory *memory, uint64_t start, uint64_t end,
                             uint64_t *ret_first);
 /* Walks the chunks of one heap; adds what it found to `sum`. False: lost, nothing was added.
- * `budget` bytes at most are copied, and taken off it. */
+ * `budget` bytes at most are copied, and taken off it; what lies behind counts as lost_bytes. */
 bool weir__heap_walk(const struct weir__memory *memory, const struct weir__heap *heap,
                      uint64_t *budget, struct weir_doctor_malloc *sum);
 /* Main heap and arenas of the patient into its snapshot. */

@@ -24,6 +24,9 @@
 /* Pages of unknown areas that are searched for the header of a mapped chunk: 4 GiB, 0.9 s of CPU.
  */
 #define WEIR__SEARCH_PAGES_MAX (UINT64_C(1) << 20)
+/* Of each read-only section of a program that is searched for the messages of an allocator; the
+ * largest programs (Chromium, Nitro) have 60 to 100 MiB of them. */
+#define WEIR__SECTION_BYTES_MAX (UINT64_C(128) << 20)
 /* Of /proc/PID/environ; a longer one is cut. */
 #define WEIR__ENVIRON_BYTES_MAX (256u << 10)
 

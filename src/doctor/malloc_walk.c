@@ -41,6 +41,8 @@ struct walker {
     const struct weir__heap *heap;
     uint64_t *budget;
     struct weir_doctor_malloc found;
+    uint64_t spent_at; /* the chunk at which the budget ended; 0: it did not */
+    bool is_spent;
     uint64_t window; /* address of what `bytes` holds; 0: nothing */
     uint64_t window_size;
     uint8_t states[WINDOW_PAGES];
@@ -57,8 +59,8 @@ static bool load(struct walker *w, uint64_t at)
     struct weir__span spans[WINDOW_PAGES];
     size_t count = 0;
     w->window = 0;
-    if (pages == 0 || *w->budget < pages * WEIR__PAGE ||
-        !w->memory->pages(w->memory->context, start, pages, w->states))
+    w->is_spent |= *w->budget < pages * WEIR__PAGE;
+    if (pages == 0 || w->is_spent || !w->memory->pages(w->memory->context, start, pages, w->states))
         return false;
     *w->budget -= pages * WEIR__PAGE;
     for (size_t i = 0; i < pages; i++) {
@@ -208,8 +210,10 @@ static bool walk_chunks(struct walker *w, uint64_t first)
         if (is_top(w, &chunk))
             return count_free(w, &chunk, true);
         struct chunk next;
-        if (!read_chunk(w, next_at, &next))
-            return false;
+        if (!read_chunk(w, next_at, &next)) {
+            w->spent_at = w->is_spent ? chunk.at : 0;
+            return w->is_spent;
+        }
         if ((next.flags & PREV_INUSE) != 0) {
             w->found.live_bytes += chunk.size;
             w->found.chunk_count++;
@@ -321,6 +325,9 @@ bool weir__heap_walk(const struct weir__memory *memory, const struct weir__heap 
         is_done = (heap->arena == 0 || first_of_arena(w, &first)) && walk_chunks(w, first);
         if (is_done)
             add_found(sum, &w->found);
+        if (is_done && w->spent_at != 0)
+            sum->lost_bytes += (uint64_t)((double)heap->rss * (double)(heap->end - w->spent_at) /
+                                          (double)(heap->end - heap->start));
         free(w);
     }
     return is_done;
@@ -366,11 +373,11 @@ void weir__malloc_walk(struct weir__patient *patient)
         bool is_main = heap->arena == 0;
         struct weir_doctor_malloc *sum = is_main ? &snapshot->main_heap : &snapshot->arenas;
         bool is_left_out = !is_main && i % step != 0;
-        if (!is_left_out &&
-            weir__heap_walk(&patient->memory, heap, is_main ? &main_budget : &budget, sum))
-            continue;
-        lost[is_main ? 0 : 1]++;
-        sum->lost_bytes += heap->rss;
+        uint64_t lost_before = sum->lost_bytes;
+        if (is_left_out ||
+            !weir__heap_walk(&patient->memory, heap, is_main ? &main_budget : &budget, sum))
+            sum->lost_bytes += heap->rss;
+        lost[is_main ? 0 : 1] += sum->lost_bytes != lost_before;
     }
     /* Heaps that only their shape or name tells were not listed. */
     const struct weir_doctor_sum *sums = snapshot->sums;

@@ -220,6 +220,21 @@ def test_drift(options):
         stop(process)
 
 
+def refuse_others(options, pid):
+    """Another user's process: an error that says what would help. Needs root to become nobody."""
+    if os.geteuid() != 0:
+        return
+    program = os.path.join(os.path.dirname(options.program), "..", "libexec", "weir", "weir-doctor")
+    try:
+        done = subprocess.run([program, str(pid)], user=65534, group=65534, extra_groups=[],
+                              capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    except PermissionError:
+        print("  nobody may not start what was built here")
+        return
+    if done.returncode != 24 or "CAP_SYS_PTRACE" not in done.stderr:
+        fail(f"another user's process: {done.returncode} {done.stderr}")
+
+
 def test_refused(options):
     """Without a look into the memory the shapes still tell, and what is free is not observable."""
     program = fixture(options, "fixture_glibc")
@@ -227,6 +242,7 @@ def test_refused(options):
     try:
         seen = look(options, process.pid, "--no-memory")
         check("glibc, memory unread", seen, own, named_by_kernel(process.pid))
+        refuse_others(options, process.pid)
         states = {seen["malloc"][key]["state"] for key in ("main_heap", "arenas")}
         if states != {"refused"} or seen["memory_was_read"]:
             fail(f"free or live without reading: {seen['malloc']}")
@@ -261,9 +277,10 @@ def test_node(options):
 
 
 def test_jemalloc(options):
-    program = fixture(options, "fixture_jemalloc")
-    for values in ("41 70", "42 240"):
-        run_plain(options, f"jemalloc {values}", [program, *values.split()])
+    fixture(options, "fixture_jemalloc")
+    for name, values in (("fixture_jemalloc", "41 70"), ("fixture_jemalloc", "42 240"),
+                         ("fixture_jemalloc_static", "43 130")):
+        run_plain(options, f"{name} {values}", [fixture(options, name), *values.split()])
 
 
 def test_mimalloc(options):

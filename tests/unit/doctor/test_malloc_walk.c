@@ -172,12 +172,21 @@ END_TEST
 START_TEST(stays_within_its_budget)
 {
     struct weir_doctor_malloc sum = {0};
-    struct fake_memory fake = {.blocks = {{BASE, SIZE, bytes, 0}}, .count = 1};
+    struct fake_memory fake = {.count = 1};
     struct weir__memory view = fake_view(&fake);
-    uint64_t budget = SIZE / 2;
+    static uint8_t heap[2 * SIZE];
+    struct weir__heap large = {.start = BASE, .end = BASE + sizeof heap, .rss = sizeof heap};
+    uint64_t budget = SIZE + SIZE / 2;
     make_main();
-    ck_assert(!weir__heap_walk(&view, &MAIN, &budget, &sum));
+    put(at + 8, (SIZE - at) | previous); /* a chunk in use up to the second half */
+    memcpy(heap, bytes, SIZE);
+    weir_store_u64(heap + SIZE + 8, 64 | IN_USE);
+    weir_store_u64(heap + SIZE + 64 + 8, (SIZE - 64) | IN_USE);
+    fake.blocks[0] = (struct fake_block){BASE, sizeof heap, heap, 0};
+    ck_assert(weir__heap_walk(&view, &large, &budget, &sum));
     ck_assert_uint_le(budget, SIZE / 2);
+    ck_assert_uint_eq(sum.live_bytes + sum.free_bytes, at); /* the chunk before it is not settled */
+    ck_assert_uint_eq(sum.lost_bytes, sizeof heap - at);
 }
 END_TEST
 
