@@ -14,6 +14,7 @@
 
 struct guard_http {
     struct weir_governor *governor;
+    const struct guard_options *options;
     struct weir_account *account;
     struct MHD_Daemon *daemon;
     struct MHD_Response *yes; /* empty: 204 for /admit, 200 below it */
@@ -111,7 +112,7 @@ static enum MHD_Result show_metrics(struct guard_http *http, struct MHD_Connecti
         MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
     struct weir_metrics page;
     weir_metrics_init(&page, http->account, weir_metrics_accepted(accept));
-    guard__metrics_write(&page, http->governor, &http->times,
+    guard__metrics_write(&page, http->governor, http->options, &http->times,
                          info != NULL ? info->num_connections : 0);
     struct MHD_Response *response = NULL;
     if (page.status == WEIR_OK)
@@ -224,8 +225,10 @@ static struct MHD_Daemon *start_daemon(struct guard_http *http, int listen_fd)
                             MHD_OPTION_END);
 }
 
-enum weir_status guard__http_start(struct weir_governor *governor, const struct weir_listen *listen,
-                                   struct guard_http **ret_http, struct weir_error *error)
+enum weir_status guard__http_start(struct weir_governor *governor,
+                                   const struct guard_options *options,
+                                   const struct weir_listen *listen, struct guard_http **ret_http,
+                                   struct weir_error *error)
 {
     static char ok[] = "ok\n";
     struct weir_account *account = weir_account_host();
@@ -233,6 +236,7 @@ enum weir_status guard__http_start(struct weir_governor *governor, const struct 
     if (http == NULL)
         return WEIR_LIMIT;
     http->governor = governor;
+    http->options = options;
     http->account = account;
     http->yes = MHD_create_response_from_buffer(0, ok, MHD_RESPMEM_PERSISTENT);
     http->healthy = MHD_create_response_from_buffer(strlen(ok), ok, MHD_RESPMEM_PERSISTENT);

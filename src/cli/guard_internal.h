@@ -79,12 +79,15 @@ struct guard_times {
 };
 
 struct guard_http;
-enum weir_status guard__http_start(struct weir_governor *governor, const struct weir_listen *listen,
-                                   struct guard_http **ret_http, struct weir_error *error);
+enum weir_status guard__http_start(struct weir_governor *governor,
+                                   const struct guard_options *options,
+                                   const struct weir_listen *listen, struct guard_http **ret_http,
+                                   struct weir_error *error);
 void guard__http_stop(struct guard_http *http);
 
 /* The page of /metrics; LIMIT when memory is refused. */
 void guard__metrics_write(struct weir_metrics *metrics, struct weir_governor *governor,
-                          const struct guard_times *times, unsigned connections);
+                          const struct guard_options *options, const struct guard_times *times,
+                          unsigned connections);
 
 #endif

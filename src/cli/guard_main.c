@@ -397,7 +397,7 @@ static int serve(struct guard_log *log, struct weir_governor *governor,
     block_signals(&signals);
     weir_governor_poll(governor, weir_clock_ns());
     guard__log_start(log, governor);
-    status = guard__http_start(governor, &listen, &http, &error);
+    status = guard__http_start(governor, options, &listen, &http, &error);
     if (status != WEIR_OK)
         return weir_cli_fail(guard__command.name, &error);
     printf(options->is_quiet ? "%s\n" : "Guarding at %s\n", listen.url);

@@ -5,10 +5,10 @@ requests are answered 200 with the right body. Version 1 and version 2 of cgroup
 import http.client
 import os
 import sys
-import tempfile
 import threading
 import time
 
+from memory_cgroup import Cgroup
 from weir_http import equal, parse_options, serving, skip
 
 LIMIT = 256 << 20
@@ -29,53 +29,6 @@ routes:
   - {{ path: /misbehave, module: misbehave.wasm, memory_max: 64MiB,
       limits: {{ memory: 64MiB, time: 300ms, concurrency: 32, output: 16MiB }} }}
 """
-
-
-class Cgroup:
-    """A child of the cgroup this process is in, or of the root."""
-
-    def __init__(self):
-        name = f"weir-test-{os.getpid()}"
-        if os.path.isdir("/sys/fs/cgroup/memory"):
-            self.path = f"/sys/fs/cgroup/memory/{name}"
-            self.limit_file, self.version = "memory.limit_in_bytes", 1
-        else:
-            self.path = f"/sys/fs/cgroup/{name}"
-            self.limit_file, self.version = "memory.max", 2
-        try:
-            os.mkdir(self.path)
-            self.write(self.limit_file, LIMIT)
-        except OSError as error:
-            self.remove()
-            skip(f"no memory cgroup can be made here: {error}")
-
-    def write(self, name, value):
-        with open(f"{self.path}/{name}", "w", encoding="ascii") as file:
-            file.write(str(value))
-
-    def read(self, name, key=None):
-        with open(f"{self.path}/{name}", encoding="ascii") as file:
-            if key is None:
-                return int(file.read())
-            return dict(line.split() for line in file)[key]
-
-    def oom_kills(self):
-        name = "memory.oom_control" if self.version == 1 else "memory.events"
-        return int(self.read(name, "oom_kill"))
-
-    def peak(self):
-        name = "memory.max_usage_in_bytes" if self.version == 1 else "memory.peak"
-        return self.read(name) if os.path.exists(f"{self.path}/{name}") else 0
-
-    def remove(self):
-        for _ in range(50):
-            try:
-                os.rmdir(self.path)
-                return
-            except FileNotFoundError:
-                return
-            except OSError:
-                time.sleep(0.1)
 
 
 def misbehave(server, act, stop):
@@ -114,14 +67,14 @@ def main():
     parse_options()
     if os.geteuid() != 0:
         skip("a memory cgroup needs root")
-    cgroup = Cgroup()
-    with tempfile.NamedTemporaryFile("w", suffix=".sh") as wrap:
-        wrap.write(f'echo $$ >{cgroup.path}/cgroup.procs && exec "$@"\n')
-        wrap.flush()
-        try:
-            run(cgroup, ("sh", wrap.name))
-        finally:
-            cgroup.remove()
+    try:
+        cgroup = Cgroup("serve", LIMIT)
+    except OSError as error:
+        skip(f"no memory cgroup can be made here: {error}")
+    try:
+        run(cgroup, cgroup.enter())
+    finally:
+        cgroup.remove()
 
 
 def run(cgroup, wrap):

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""GET /metrics of a running host in both forms, read by parsers that are not ours (the Prometheus
-client library's, promtool's linter): the pages agree with each other and with the table."""
+"""GET /metrics of a running host and guard in both forms, read by parsers that are not ours (the
+Prometheus client library's, promtool's linter): the pages agree with each other and with the table.
+"""
 import os
 import subprocess
 import sys
 
-from weir_http import CONFIG, equal, main, skip
+from weir_http import CONFIG, Options, equal, main, skip
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 sys.path.append("/usr/lib/python3/dist-packages")  # for a python3 that is not Debian's own
+sys.path.append(os.path.join(ROOT, "tests", "guard"))
 import metric_table  # noqa: E402
+import weir_guard  # noqa: E402
 
 try:
     from prometheus_client.openmetrics import parser as openmetrics
@@ -57,9 +60,8 @@ def test_the_form_follows_accept(server):
     equal(server.get("/metrics")[1]["Content-Type"], TEXT, "no Accept")
 
 
-def test_openmetrics_is_what_the_table_says(server):
+def check_openmetrics(server, where):
     """The strict parser: names, types, units, buckets, order, the end mark."""
-    use_every_route(server)
     kind, found = families(server, OPENMETRICS)
     equal(kind, OPENMETRICS)
     for family in found:
@@ -69,11 +71,12 @@ def test_openmetrics_is_what_the_table_says(server):
         for sample in family.samples:
             labels = metric.samples()[sample.name]
             equal(sorted(sample.labels), sorted(labels), sample.name)
-    wanted = sorted(name for name, metric in METRICS.items() if metric.is_on("HOST"))
-    equal(sorted(family.name for family in found), wanted, "the host's metrics")
+    wanted = sorted(name for name, metric in METRICS.items() if metric.is_on(where))
+    equal(sorted(family.name for family in found), wanted, where)
 
 
-def test_both_forms_have_the_same_samples(server):
+def check_forms(server):
+    """Both have the same samples, each once."""
     names = []
     for form in (TEXT, OPENMETRICS):
         _, found = families(server, form)
@@ -81,6 +84,34 @@ def test_both_forms_have_the_same_samples(server):
                             for family in found for sample in family.samples))
     equal(names[0], names[1])
     equal(len(set(names[0])), len(names[0]), "every sample once")
+
+
+def check_lint(server):
+    _, text = fetch(server, "text/plain")
+    try:
+        lint = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
+                              text=True)
+    except FileNotFoundError:
+        print("skip: promtool is not installed (package prometheus)")
+        return
+    equal((lint.returncode, lint.stdout + lint.stderr), (0, ""), "promtool check metrics")
+
+
+def test_the_hosts_page(server):
+    use_every_route(server)
+    check_openmetrics(server, "HOST")
+    check_forms(server)
+    check_lint(server)
+
+
+def test_a_guards_page(_):
+    weir_guard.Options.program = Options.program
+    with weir_guard.injected("--mem-free-limit", "100MiB", "--on-pause", "true") as (guard, _):
+        guard.get("/admit")
+        guard.until_state("normal")
+        check_openmetrics(guard, "GUARD")
+        check_forms(guard)
+        check_lint(guard)
 
 
 def test_figures_arrive(server):
@@ -118,18 +149,6 @@ def test_odd_names_come_back(server):
                     if sample.name == "weir_account_used_bytes"]
         cut = "host//" + "\u20ac" * 20
         equal([name for name in accounts if "\u20ac" in name], [cut])
-
-
-def test_promtool_likes_the_page(server):
-    use_every_route(server)
-    _, text = fetch(server, "text/plain")
-    try:
-        lint = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
-                              text=True)
-    except FileNotFoundError:
-        print("skip: promtool is not installed (package prometheus)")
-        return
-    equal((lint.returncode, lint.stdout + lint.stderr), (0, ""), "promtool check metrics")
 
 
 if __name__ == "__main__":

@@ -49,11 +49,20 @@ class Table(unittest.TestCase):
             self.assertRegex(metric.help, r"^[A-Z0-9][^\n\\]*\.$", metric.name)
 
 
-class Documents(unittest.TestCase):
+class Uses(unittest.TestCase):
     def test_the_page_is_current(self):
         made = subprocess.run([os.path.join(ROOT, "tools", "metrics_page"), "--check"],
                               capture_output=True, text=True)
         self.assertEqual(made.returncode, 0, made.stdout + made.stderr)
+
+    def test_every_row_is_written_by_something(self):
+        words = set()
+        for folder, _, names in os.walk(os.path.join(ROOT, "src")):
+            for name in names:
+                if name.endswith((".c", ".h")):
+                    with open(os.path.join(folder, name), encoding="utf-8") as file:
+                        words |= set(re.findall(r"WEIR_METRIC_(\w+)", file.read()))
+        self.assertEqual([metric.id for metric in METRICS if metric.id not in words], [])
 
 
 if __name__ == "__main__":
