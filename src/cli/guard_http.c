@@ -14,7 +14,7 @@
 
 struct guard_http {
     struct weir_governor *governor;
-    const struct guard_options *options;
+    struct guard_equation *equation;
     struct weir_account *account;
     struct MHD_Daemon *daemon;
     struct MHD_Response *yes; /* empty: 204 for /admit, 200 below it */
@@ -112,7 +112,7 @@ static enum MHD_Result show_metrics(struct guard_http *http, struct MHD_Connecti
         MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
     struct weir_metrics page;
     weir_metrics_init(&page, http->account, weir_metrics_accepted(accept));
-    guard__metrics_write(&page, http->governor, http->options, &http->times,
+    guard__metrics_write(&page, http->governor, http->equation, &http->times,
                          info != NULL ? info->num_connections : 0);
     struct MHD_Response *response = NULL;
     if (page.status == WEIR_OK)
@@ -225,8 +225,7 @@ static struct MHD_Daemon *start_daemon(struct guard_http *http, int listen_fd)
                             MHD_OPTION_END);
 }
 
-enum weir_status guard__http_start(struct weir_governor *governor,
-                                   const struct guard_options *options,
+enum weir_status guard__http_start(struct weir_governor *governor, struct guard_equation *equation,
                                    const struct weir_listen *listen, struct guard_http **ret_http,
                                    struct weir_error *error)
 {
@@ -236,7 +235,7 @@ enum weir_status guard__http_start(struct weir_governor *governor,
     if (http == NULL)
         return WEIR_LIMIT;
     http->governor = governor;
-    http->options = options;
+    http->equation = equation;
     http->account = account;
     http->yes = MHD_create_response_from_buffer(0, ok, MHD_RESPMEM_PERSISTENT);
     http->healthy = MHD_create_response_from_buffer(strlen(ok), ok, MHD_RESPMEM_PERSISTENT);

@@ -69,6 +69,17 @@ enum weir_status guard__commands_set(void *context, bool is_paused,
 /* Lets what runs come to its end, within its bounds. */
 void guard__commands_wait(struct guard_commands *commands);
 
+/* --- equation (b) --------------------------------------------------------------------------- */
+
+struct guard_equation;
+/* NULL, with OK, where no cgroup is watched. */
+enum weir_status guard__equation_start(const struct guard_options *options,
+                                       struct guard_equation **ret_equation,
+                                       struct weir_error *error);
+void guard__equation_stop(struct guard_equation *equation);
+/* The latest reading, and asks for another; takes no time. `equation` may be NULL. */
+void guard__equation_get(struct guard_equation *equation, struct weir_cgroup_equation *ret);
+
 /* --- HTTP ----------------------------------------------------------------------------------- */
 
 /* Times of decisions by powers of two: bucket i counts those below 2^i ns. */
@@ -79,15 +90,14 @@ struct guard_times {
 };
 
 struct guard_http;
-enum weir_status guard__http_start(struct weir_governor *governor,
-                                   const struct guard_options *options,
+enum weir_status guard__http_start(struct weir_governor *governor, struct guard_equation *equation,
                                    const struct weir_listen *listen, struct guard_http **ret_http,
                                    struct weir_error *error);
 void guard__http_stop(struct guard_http *http);
 
 /* The page of /metrics; LIMIT when memory is refused. */
 void guard__metrics_write(struct weir_metrics *metrics, struct weir_governor *governor,
-                          const struct guard_options *options, const struct guard_times *times,
+                          struct guard_equation *equation, const struct guard_times *times,
                           unsigned connections);
 
 #endif

@@ -390,6 +390,7 @@ static int serve(struct guard_log *log, struct weir_governor *governor,
     struct weir_error error = {0};
     struct weir_listen listen = {.fd = -1};
     struct guard_http *http = NULL;
+    struct guard_equation *equation = NULL;
     sigset_t signals;
     enum weir_status status = weir_listen_open(options->listen, &listen, &error);
     if (status != WEIR_OK)
@@ -397,7 +398,9 @@ static int serve(struct guard_log *log, struct weir_governor *governor,
     block_signals(&signals);
     weir_governor_poll(governor, weir_clock_ns());
     guard__log_start(log, governor);
-    status = guard__http_start(governor, options, &listen, &http, &error);
+    status = guard__equation_start(options, &equation, &error);
+    if (status == WEIR_OK)
+        status = guard__http_start(governor, equation, &listen, &http, &error);
     if (status != WEIR_OK)
         return weir_cli_fail(guard__command.name, &error);
     printf(options->is_quiet ? "%s\n" : "Guarding at %s\n", listen.url);
@@ -407,6 +410,7 @@ static int serve(struct guard_log *log, struct weir_governor *governor,
     watch(options, governor, &signals);
     guard__http_stop(http);
     leave_running(governor, commands);
+    guard__equation_stop(equation);
     return 0;
 }
 

@@ -76,28 +76,19 @@ static void add_aliases(struct weir_metrics *metrics, const struct weir_governor
                                 status->tasks[0].state == WEIR_TASK_PAUSING);
 }
 
-/* Of the cgroup that is watched; injected figures have none. */
-static void add_equation(struct weir_metrics *metrics, const struct guard_options *options)
-{
-    struct weir_cgroup_equation equation = {.state = WEIR_CGROUP_EQUATION_NO_CGROUP};
-    if (options->pressure_file == NULL)
-        weir_cgroup_equation_find(options->cgroup_root != NULL ? options->cgroup_root : "",
-                                  options->pid != NULL ? options->pid : "self", options->cgroup,
-                                  &equation);
-    weir_metrics_cgroup_equation(metrics, &equation);
-}
-
 void guard__metrics_write(struct weir_metrics *metrics, struct weir_governor *governor,
-                          const struct guard_options *options, const struct guard_times *from,
+                          struct guard_equation *equation, const struct guard_times *from,
                           unsigned connections)
 {
     struct weir_governor_status status;
+    struct weir_cgroup_equation cgroup;
     uint64_t now_ns = weir_clock_ns();
     weir_governor_status(governor, now_ns, &status);
+    guard__equation_get(equation, &cgroup);
     const struct times times = sum_up(from);
     weir_metrics_process(metrics);
     weir_metrics_single(metrics, WEIR_METRIC_CONNECTIONS, connections);
-    add_equation(metrics, options);
+    weir_metrics_cgroup_equation(metrics, &cgroup);
     weir_metrics_governor(metrics, &status, now_ns);
     add_times(metrics, WEIR_METRIC_ADMISSION_SECONDS, &times, 1e9);
     add_aliases(metrics, &status, &times);

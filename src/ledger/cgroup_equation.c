@@ -6,14 +6,13 @@
  */
 #include "ledger/cgroup_equation.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/proc_cgroup_members.h"
 #include "base/proc_smaps.h"
 #include "ledger/ledger_limits.h"
@@ -231,6 +230,7 @@ void weir_cgroup_equation_read(const char *root, const struct weir_cgroup *cgrou
 void weir_cgroup_equation_find(const char *root, const char *pid, const char *folder,
                                struct weir_cgroup_equation *ret)
 {
+    uint64_t begin_ns = weir_clock_ns();
     *ret = (struct weir_cgroup_equation){.state = WEIR_CGROUP_EQUATION_NO_CGROUP};
     AUTO_FREE struct weir_cgroup *cgroup = malloc(sizeof *cgroup);
     if (cgroup == NULL)
@@ -239,4 +239,15 @@ void weir_cgroup_equation_find(const char *root, const char *pid, const char *fo
                                              : weir_cgroup_find(root, pid, cgroup, NULL);
     if (status == WEIR_OK)
         weir_cgroup_equation_read(root, cgroup, ret);
+    ret->read_ns = weir_clock_ns();
+    ret->cost_ns = ret->read_ns - begin_ns;
+}
+
+void weir_cgroup_equation_renew(struct weir_cgroup_equation *equation, const char *root,
+                                const char *pid, const char *folder)
+{
+    bool is_read = equation->state != WEIR_CGROUP_EQUATION_NOT_READ;
+    uint64_t age_ns = weir_clock_ns() - equation->read_ns;
+    if (!is_read || age_ns / WEIR__CGROUP_READ_SHARE >= equation->cost_ns)
+        weir_cgroup_equation_find(root, pid, folder, equation);
 }

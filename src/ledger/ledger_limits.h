@@ -41,6 +41,9 @@
 /* Pages that each CPU may have charged ahead (MEMCG_CHARGE_BATCH of the kernel). */
 #define WEIR__CGROUP_STOCK_PAGES 64
 
+/* A reading that took a second is not taken again for 100. */
+#define WEIR__CGROUP_READ_SHARE 100
+
 /* Folders that register a reclaimer. */
 #define WEIR__RECLAIMERS_MAX 32
 

@@ -1,6 +1,8 @@
 /* Equation (b) as metrics: each term is a label value, as with equation (a). */
 #include "observe/metrics.h"
 
+#include "base/clock.h"
+
 static void part(struct weir_metrics *metrics, const char *name, double bytes)
 {
     const struct weir_metrics_label labels[] = {{"part", name}, {NULL, NULL}};
@@ -16,6 +18,9 @@ static void add_sides(struct weir_metrics *metrics, const struct weir_cgroup_equ
     part(metrics, "shared_memory", (double)equation->shared_bytes);
     part(metrics, "kernel", (double)equation->kernel_bytes);
     part(metrics, "unexplained", (double)equation->unexplained_bytes);
+    weir_metrics_family(metrics, WEIR_METRIC_CGROUP_EQUATION_AGE);
+    weir_metrics_real(metrics, WEIR_METRIC_CGROUP_EQUATION_AGE, NULL,
+                      (double)(weir_clock_ns() - equation->read_ns) / 1e9);
     weir_metrics_single(metrics, WEIR_METRIC_CGROUP_TOLERANCE, equation->tolerance_bytes);
     weir_metrics_single(metrics, WEIR_METRIC_CGROUP_FILE_RESIDENT, equation->file_resident_bytes);
     weir_metrics_single(metrics, WEIR_METRIC_CGROUP_PROCESSES, equation->process_count);
@@ -26,8 +31,9 @@ static void add_sides(struct weir_metrics *metrics, const struct weir_cgroup_equ
 static void add_no_sides(struct weir_metrics *metrics)
 {
     static const enum weir_metric METRICS[] = {
-        WEIR_METRIC_CGROUP_USAGE, WEIR_METRIC_CGROUP_PART, WEIR_METRIC_CGROUP_TOLERANCE,
-        WEIR_METRIC_CGROUP_FILE_RESIDENT, WEIR_METRIC_CGROUP_PROCESSES};
+        WEIR_METRIC_CGROUP_USAGE,     WEIR_METRIC_CGROUP_PART,
+        WEIR_METRIC_CGROUP_TOLERANCE, WEIR_METRIC_CGROUP_FILE_RESIDENT,
+        WEIR_METRIC_CGROUP_PROCESSES, WEIR_METRIC_CGROUP_EQUATION_AGE};
     for (size_t i = 0; i < sizeof METRICS / sizeof METRICS[0]; i++)
         weir_metrics_family(metrics, METRICS[i]);
 }

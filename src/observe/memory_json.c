@@ -139,6 +139,7 @@ json_t *weir_memory_json_cgroup(const struct weir_cgroup_equation *equation)
     set_number(object, "tolerance_bytes", equation->tolerance_bytes);
     set_number(object, "file_resident_bytes", equation->file_resident_bytes);
     set_number(object, "processes", equation->process_count);
+    set_number(object, "age_ms", (weir_clock_ns() - equation->read_ns) / 1000000);
     return object;
 }
 

@@ -46,9 +46,8 @@ static char *write_memory(struct weir_server *server, struct weir_error *error)
     uint64_t growth = 0;
     if (weir_growth_read(&growth, NULL) == WEIR_OK)
         set_number(object, "growth_bytes", growth);
-    struct weir_cgroup_equation cgroup;
-    weir_cgroup_equation_find("", "self", NULL, &cgroup);
-    (void)json_object_set_new(object, "cgroup", weir_memory_json_cgroup(&cgroup));
+    weir_cgroup_equation_renew(&server->cgroup, "", "self", NULL);
+    (void)json_object_set_new(object, "cgroup", weir_memory_json_cgroup(&server->cgroup));
     (void)json_object_set_new(object, "memories", weir_memory_json_memories(MEMORIES_MAX));
     (void)json_object_set_new(object, "pools", pools_json(server));
     char *text = json_dumps(object, JSON_COMPACT);

@@ -142,8 +142,8 @@ static void add_memory(struct weir_metrics *metrics, struct weir_server *server)
     (void)pthread_mutex_lock(&server->report_lock);
     bool has_equation = weir_equation_read(&equation, NULL) == WEIR_OK;
     bool has_growth = weir_growth_read(&growth, NULL) == WEIR_OK;
-    struct weir_cgroup_equation cgroup;
-    weir_cgroup_equation_find("", "self", NULL, &cgroup);
+    weir_cgroup_equation_renew(&server->cgroup, "", "self", NULL);
+    struct weir_cgroup_equation cgroup = server->cgroup;
     (void)pthread_mutex_unlock(&server->report_lock);
     if (has_equation)
         weir_metrics_equation(metrics, &equation);

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+#include "ledger/cgroup_equation.h"
 #include "server/cgi.h"
 #include "server/server.h"
 
@@ -226,8 +227,9 @@ struct weir_server {
     _Atomic uint32_t reports; /* pages being made or sent that are as long as the ledger */
     struct weir__workers workers;
     struct weir__watch watch;
-    struct weir__route_figures own; /* Weir's own pages and requests without a route */
-    pthread_mutex_t report_lock;    /* one reader of smaps at a time */
+    struct weir__route_figures own;     /* Weir's own pages and requests without a route */
+    pthread_mutex_t report_lock;        /* one reader of smaps at a time */
+    struct weir_cgroup_equation cgroup; /* under it */
     pthread_mutex_t log_lock;
     uint64_t log_second;
     uint32_t log_lines;

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/poison.h"
 #include "base/proc_cgroup_members.h"
 #include "ledger/cgroup_equation.h"
@@ -143,6 +144,34 @@ START_TEST(the_tolerance_has_an_edge_on_both_sides)
 }
 END_TEST
 
+static uint64_t now_ns;
+
+/* A reading takes two looks at the clock, so it costs a second. */
+static uint64_t step_a_second(void *context)
+{
+    (void)context;
+    return now_ns += 1000000000u;
+}
+
+START_TEST(renewing_takes_one_percent_of_the_time)
+{
+    struct weir_cgroup_equation equation = {0};
+    ck_assert_int_eq(equation.state, WEIR_CGROUP_EQUATION_NOT_READ);
+    weir_clock_replace(step_a_second, NULL);
+    put_v2(V2_SUM);
+    weir_cgroup_equation_renew(&equation, root, "self", NULL);
+    ck_assert_int_eq(equation.state, WEIR_CGROUP_EQUATION_HOLDS);
+    ck_assert_uint_eq(equation.cost_ns, 1000000000u);
+    put_number(V2 "/memory.current", V2_SUM + 4096);
+    now_ns = equation.read_ns + UINT64_C(98000000000);
+    weir_cgroup_equation_renew(&equation, root, "self", NULL);
+    ck_assert_uint_eq(equation.usage_bytes, V2_SUM);
+    now_ns = equation.read_ns + UINT64_C(99000000000);
+    weir_cgroup_equation_renew(&equation, root, "self", NULL);
+    ck_assert_uint_eq(equation.usage_bytes, V2_SUM + 4096);
+}
+END_TEST
+
 START_TEST(processes_that_ended_have_no_memory)
 {
     put_v2(V2_SUM);
@@ -277,6 +306,7 @@ int main(void)
     tcase_add_test(tests, v1_adds_up);
     tcase_add_test(tests, older_kernels_do_not_sum_up_kernel_memory);
     tcase_add_test(tests, the_tolerance_has_an_edge_on_both_sides);
+    tcase_add_test(tests, renewing_takes_one_percent_of_the_time);
     tcase_add_test(tests, processes_that_ended_have_no_memory);
     tcase_add_loop_test(tests, what_is_not_known_is_said, 0, (int)(sizeof cases / sizeof cases[0]));
     tcase_add_test(tests, missing_files);
