@@ -108,8 +108,11 @@ static enum MHD_Result show_metrics(struct guard_http *http, struct MHD_Connecti
 {
     const char *accept =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+    /* http->daemon is not known before the first request may be here. */
+    struct MHD_Daemon *daemon =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_DAEMON)->daemon;
     const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+        MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
     struct weir_metrics page;
     weir_metrics_init(&page, http->account, weir_metrics_accepted(accept));
     guard__metrics_write(&page, http->governor, http->equation, &http->times,
