@@ -146,17 +146,27 @@ void native_bursts(unsigned threads, size_t bytes)
 
 /* --- the rest ------------------------------------------------------------------------------- */
 
+/* What wasmer reserves for a memory of 32 bits: 4 GiB and a guard of 2. */
+#define WASM_RESERVATION ((size_t)6 << 30)
+
 void *native_hold(size_t bytes)
 {
-    void *memory = malloc(bytes);
-    if (memory != NULL)
-        memset(memory, 1, bytes);
+    void *memory =
+        mmap(NULL, WASM_RESERVATION, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    if (mprotect(memory, bytes, PROT_READ | PROT_WRITE) != 0) {
+        native_release(memory);
+        return NULL;
+    }
+    memset(memory, 1, bytes);
     return memory;
 }
 
 void native_release(void *memory)
 {
-    free(memory);
+    if (memory != NULL)
+        (void)munmap(memory, WASM_RESERVATION);
 }
 
 struct native_heap native_heap(void)

@@ -19,7 +19,8 @@ unsigned native_threads_start(unsigned count, size_t stack_bytes);
  * pieces and frees all of it but one last piece of 64 bytes. What is left is what arenas keep. */
 void native_bursts(unsigned threads, size_t bytes);
 
-/* Touched memory that a request or a validation holds. */
+/* The memory of a running Wasm program, `bytes` of it touched: a reservation of its own, as engines
+ * make it. NULL when memory is refused. */
 void *native_hold(size_t bytes);
 void native_release(void *memory);
 

@@ -24,16 +24,19 @@ struct pairing {
     const char *prefixes[PREFIXES_MAX];          /* of names of lines, up to NULL */
 };
 
+/* Pebble's blocks are small: malloc serves them from the same heaps as everything else. */
+static const struct pairing NITRO_MALLOC = {"malloc: Pebble, Stylus, arenas",
+                                            {WEIR_DOCTOR_MALLOC_MAPPED, WEIR_DOCTOR_MALLOC_MAIN,
+                                             WEIR_DOCTOR_MALLOC_ARENA, WEIR_DOCTOR_CODE_JIT, END},
+                                            {"pebble_", "wasm_block_cache", "wasm_memtables",
+                                             "arbitrumdata", "classic_msg", "stylus_cache",
+                                             "malloc_arenas", NULL}};
+static const char *const NITRO_ARENAS[] = {"malloc_arenas", NULL};
+
 static const struct pairing NITRO[] = {
-    {"Pebble caches, memtables",
-     {WEIR_DOCTOR_MALLOC_MAPPED, END},
-     {"pebble_", "wasm_block_cache", "wasm_memtables", "arbitrumdata", "classic_msg", NULL}},
     {"fastcache: trie-clean, snapshot",
      {WEIR_DOCTOR_MMAP_64M, END},
-     {"trie_clean_cache", "snapshot_cache", NULL}},
-    {"malloc arenas, Stylus cache",
-     {WEIR_DOCTOR_MALLOC_MAIN, WEIR_DOCTOR_MALLOC_ARENA, WEIR_DOCTOR_CODE_JIT, END},
-     {"malloc_arenas", "stylus_cache", NULL}},
+     {"trie_clean_cache", "snapshot_cache", "fastcache_rounding", NULL}},
     {"thread stacks",
      {WEIR_DOCTOR_STACK_THREAD, WEIR_DOCTOR_STACK_MAIN, END},
      {"thread_stacks", NULL}},
@@ -156,6 +159,42 @@ static void add_go(struct rows *rows, const struct weir_doctor_snapshot *s,
         row->why = "GOMEMLIMIT is not set; say --memory";
 }
 
+static struct row *add_pairing(struct rows *rows, const struct weir_doctor_snapshot *s,
+                               const struct weir_nitro_plan *plan, const struct pairing *pairing)
+{
+    struct row *row = add_row(rows, pairing->what);
+    row->measured = take(rows, s, pairing->classes);
+    row->bound = bound_of(plan->documented, pairing->prefixes, &row->has_bound);
+    row->bound_code = bound_of(plan->code, pairing->prefixes, &row->has_code);
+    if (!row->has_bound)
+        row->why = "no line bounds them";
+    return row;
+}
+
+static bool is_walked(const struct weir_doctor_malloc *heap)
+{
+    return heap->state == WEIR_DOCTOR_WALK_WHOLE || heap->state == WEIR_DOCTOR_WALK_NONE;
+}
+
+/* What malloc serves to the caches, and, where its heaps could be walked, what it keeps free in
+ * them: that is what the plan's line of arenas stands for. */
+static void add_nitro_malloc(struct rows *rows, const struct weir_doctor_snapshot *s,
+                             const struct weir_nitro_plan *plan)
+{
+    struct row *used = add_pairing(rows, s, plan, &NITRO_MALLOC);
+    if (!is_walked(&s->main_heap) || !is_walked(&s->arenas))
+        return;
+    uint64_t free_bytes = s->main_heap.free_resident_bytes + s->arenas.free_resident_bytes;
+    struct row *arenas = add_row(rows, "malloc, free: arenas");
+    arenas->measured = free_bytes < used->measured ? free_bytes : used->measured;
+    arenas->bound = bound_of(plan->documented, NITRO_ARENAS, &arenas->has_bound);
+    arenas->bound_code = bound_of(plan->code, NITRO_ARENAS, &arenas->has_code);
+    used->what = "malloc, in use: Pebble, Stylus";
+    used->measured -= arenas->measured;
+    used->bound -= arenas->bound;
+    used->bound_code -= arenas->bound_code;
+}
+
 static enum weir_status fill_nitro(const struct doctor_options *options,
                                    const struct weir_doctor_snapshot *s, struct rows *rows,
                                    struct weir_error *error)
@@ -182,14 +221,9 @@ static enum weir_status fill_nitro(const struct doctor_options *options,
     status = weir_nitro_plan_make(&config, &run, &plan, error);
     if (status != WEIR_OK)
         return status;
-    for (size_t i = 0; i < sizeof NITRO / sizeof NITRO[0]; i++) {
-        struct row *row = add_row(rows, NITRO[i].what);
-        row->measured = take(rows, s, NITRO[i].classes);
-        row->bound = bound_of(plan.documented, NITRO[i].prefixes, &row->has_bound);
-        row->bound_code = bound_of(plan.code, NITRO[i].prefixes, &row->has_code);
-        if (!row->has_bound)
-            row->why = "no line bounds them";
-    }
+    add_nitro_malloc(rows, s, &plan);
+    for (size_t i = 0; i < sizeof NITRO / sizeof NITRO[0]; i++)
+        (void)add_pairing(rows, s, &plan, &NITRO[i]);
     add_go(rows, s, &plan);
     if (memory == 0 && !s->has_gomemlimit) {
         rows->list[rows->count - 1].has_bound = rows->list[rows->count - 1].has_code = false;

@@ -32,6 +32,9 @@ DATABASES = {"l2chaindata": ("pebble_block_cache", "pebble_memtables", "pebble_m
              "wasm": ("wasm_block_cache", "wasm_memtables"),
              "arbitrumdata": ("arbitrumdata",), "classic-msg": ("classic_msg",)}
 GO_CACHES = ("trie_dirty_cache", "contract_code_cache", "activated_wasm_cache")
+# Two caches of Go are hard-coded, 320 MB in every plan: these plans fill them, for the others the
+# first is enough.
+WHOLE = ("even", "uneven", "no_fastcache", "does_not_fit")
 # What no line has: Pebble's own structures, malloc's heads, what Go's threads use of their stacks.
 UNPLANNED_MAX = 32 * MIB
 # What the rest of the process may take while one line is filled.
@@ -126,9 +129,12 @@ class Case:
                        self.lines.get("fastcache_rounding", 0))
             index = node.get("/stats")["go"]["heap_alloc"] - start
             self.check("fastcache_index", index, self.lines["fastcache_index"], LEAST_INDEX)
-        stats = node.fill(*GO_CACHES, "collect")
-        for line in GO_CACHES:
+        caches = GO_CACHES if self.name in WHOLE else GO_CACHES[:1]
+        stats = node.fill(*caches, "collect")
+        for line in caches:
             self.check(line, stats["lines"][line], self.lines[line])
+        if self.name not in WHOLE:
+            return
         floor = self.plan["go"]["floor_mb"] * MIB
         self.check("floor of Go", stats["go"]["heap_alloc"] - start, floor, 0.7)
 
