@@ -131,6 +131,17 @@ def compare(name, program, expected):
     return findings if ended else [f"{name}: no case was run\n{done.stderr[:2000]}"]
 
 
+def compile_examples(name, folder, args):
+    """examples/capi with the peer's header."""
+    examples = sorted(glob.glob(os.path.join(args.sources, "../../examples/capi/*.c")))
+    command = [args.cc, "-std=gnu17", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+               *PEERS[name]["defines"], f"-I{os.path.join(folder, PEERS[name]['include'])}",
+               *examples]
+    done = subprocess.run(command, capture_output=True, text=True)
+    print(f"{name}: {len(examples)} examples compiled with its header")
+    return [] if done.returncode == 0 and examples else [f"{name}: examples:\n{done.stderr[:2000]}"]
+
+
 def compare_header(folder, args):
     script = os.path.join(args.sources, "capi_declarations.py")
     tests = glob.glob(os.path.join(args.sources, "*.c"))
@@ -162,6 +173,7 @@ def main():
             continue
         if name == "wasmtime":
             findings += compare_header(folder, args)
+        findings += compile_examples(name, folder, args)
         findings += compare(name, build(name, folder, args), expected.get(name, {}))
     print("\n".join(findings + absent))
     if findings:
