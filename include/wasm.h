@@ -16,8 +16,11 @@
  * store, and then its finalizer runs.
  *
  * Lifetimes: a handle keeps its store, a store its engine, so they may be deleted in any order. The
- * store is closed, and everything in it released, with the last handle of anything in it. Modules
- * keep the engine only; types, names and vectors keep nothing.
+ * store is closed, and everything in it released, with the last handle of anything in it. Before
+ * that, an instance is released with the last handle of itself and of its exports, as soon as no
+ * table, global or other instance holds something of it; functions, globals, tables and memories
+ * that the host made stay to the end. Modules keep the engine only; types, names and vectors keep
+ * nothing.
  *
  * Threads: engines and shared modules may be used by any thread at once; everything else by one
  * thread at a time per store. Modules may be copied, deleted, shared and instantiated by any

@@ -1,7 +1,7 @@
 /* Host info: data of the host that lives as long as a guest's object, in two stores at once. */
 #include "example.h"
 
-#define INSTANCES 5000
+#define INSTANCES 20000
 
 static long live;
 

@@ -121,8 +121,10 @@ wasm_trap_t *wasm_func_call(const wasm_func_t *func, const wasm_val_vec_t *args,
     struct weir_trap trap; /* 12 KiB, written only by a guest that traps */
     trap.cause = (struct weir_error){0};
     struct weir_error error = {0};
+    weir__capi_store_ref(store); /* a callback may delete all handles */
     enum weir_status status = run(&call, args, results, &trap, &error);
-    if (status == WEIR_OK)
-        return NULL;
-    return weir__capi_trap_of(store, status, &trap, &error);
+    wasm_trap_t *result =
+        status != WEIR_OK ? weir__capi_trap_of(store, status, &trap, &error) : NULL;
+    weir__capi_store_unref(store);
+    return result;
 }

@@ -63,7 +63,7 @@ enum weir_status weir__capi_hold(struct wasm_store_t *store, struct wasm_ref_t *
         return WEIR_OK;
     *at = ref;
     store->hold_count++;
-    atomic_fetch_add_explicit(&ref->refs, 1, memory_order_relaxed);
+    weir__capi_hold_object(ref);
     return WEIR_OK;
 }
 
@@ -75,18 +75,14 @@ static void mark(void *context, void *externref)
 }
 
 /* Globals of the host, which the store's instances may not know. */
-static void mark_host_globals(struct wasm_store_t *store)
+static void mark_host_global(void *context, struct wasm_ref_t *ref)
 {
-    for (size_t i = 0; i < store->bucket_count; i++) {
-        for (struct wasm_ref_t *ref = store->buckets[i]; ref != NULL; ref = ref->next) {
-            if (ref->kind != WEIR__CAPI_GLOBAL ||
-                weir_global_type(ref->item.global, NULL) != WEIR_TYPE_EXTERNREF)
-                continue;
-            void *held = weir_global_get(ref->item.global).externref;
-            if (held != NULL)
-                mark(store, held);
-        }
-    }
+    if (ref->kind != WEIR__CAPI_GLOBAL || ref->owner != NULL ||
+        weir_global_type(ref->item.global, NULL) != WEIR_TYPE_EXTERNREF)
+        return;
+    void *held = weir_global_get(ref->item.global).externref;
+    if (held != NULL)
+        mark(context, held);
 }
 
 /* Finalizers may hand references to the store again, so they run when the set is whole. */
@@ -125,12 +121,13 @@ static void sweep(struct wasm_store_t *store)
 
 void weir__capi_collect(struct wasm_store_t *store)
 {
+    weir__capi_orphans_retry(store);
     if (store->hold_count < store->collect_at || !weir_store_is_idle(store->store))
         return;
     for (size_t i = 0; i < store->hold_room; i++)
         store->holds[i] = without_mark(store->holds[i]);
     weir_store_visit_externrefs(store->store, mark, store);
-    mark_host_globals(store);
+    weir__capi_each(store, mark_host_global, store);
     sweep(store);
 }
 

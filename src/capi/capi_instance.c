@@ -65,6 +65,7 @@ wasm_instance_t *wasm_instance_new(wasm_store_t *store, const wasm_module_t *mod
     struct weir_error error = {0};
     struct wasm_ref_t *ref = NULL;
     wasm_trap_t *reason = NULL;
+    weir__capi_store_ref(store); /* a callback may delete all handles */
     enum weir_status status = instantiate(store, module, imports, &ref, &trap, &error);
     if (status != WEIR_OK)
         reason = weir__capi_trap_of(store, status, &trap, &error);
@@ -72,6 +73,7 @@ wasm_instance_t *wasm_instance_new(wasm_store_t *store, const wasm_module_t *mod
         *ret_trap = reason;
     else
         wasm_trap_delete(reason);
+    weir__capi_store_unref(store);
     return (wasm_instance_t *)(void *)ref;
 }
 

@@ -1,10 +1,12 @@
 /* The objects behind the handles of <wasm.h>.
  *
  * An object is what host info belongs to: one per function, global, table, memory and instance of
- * a store, found again by its identity. All references have the layout of struct wasm_ref_t, so
- * conversions are casts. A handle is a pointer to its object, counted in the object and, for
- * objects of a store, in the store: that keeps the store open. What a guest holds (externref)
- * counts in the object only, see capi_hold.c.
+ * a store, found again by its identity. An object without handles is freed, or sleeps when it has
+ * host info; the object of an instance sleeps until the instance can be released, for which there
+ * must be no handle of anything in it either (capi_orphan.c). All references have the layout of
+ * struct wasm_ref_t, so conversions are casts. A handle is a pointer to its object, counted in the
+ * object and, for objects of a store, in the store: that keeps the store open. What a guest holds
+ * (externref) counts in the object only, see capi_hold.c.
  *
  * Types and vectors are the embedder's (malloc). Everything else is charged: objects to their store
  * as handles, modules and stores to their engine.
@@ -38,10 +40,16 @@ struct wasm_ref_t {
     struct wasm_store_t *store; /* NULL: a module */
     void *info;
     void (*finalize)(void *info);
-    struct wasm_ref_t *next; /* in the bucket of its identity */
+    /* FUNC to INSTANCE, which are found again by identity. */
+    struct weir_identity identity;
+    struct wasm_ref_t *next;  /* in the bucket of its identity */
+    struct wasm_ref_t *owner; /* the instance whose records hold the item; kept while refs > 0 */
     union {
-        struct weir_extern item;        /* FUNC to MEMORY */
-        struct weir_instance *instance; /* INSTANCE */
+        struct weir_extern item; /* FUNC to MEMORY */
+        struct {
+            struct weir_instance *instance; /* INSTANCE */
+            size_t dormant_count; /* objects that it owns, with host info and without handles */
+        };
     };
 };
 
@@ -77,7 +85,7 @@ struct wasm_trap_t {
 
 /* Where a guest was; what frames are made from. */
 struct weir__capi_place {
-    const struct weir_module *code;
+    struct weir_module *code; /* counted */
     uint32_t func_index, func_offset, module_offset;
 };
 
@@ -109,7 +117,10 @@ struct wasm_store_t {
     size_t bucket_count, object_count;
     struct wasm_ref_t **holds; /* open addressing by address; a power of two */
     size_t hold_room, hold_count;
-    size_t collect_at; /* so many holds */
+    size_t collect_at;   /* so many holds */
+    size_t orphan_count; /* instances without handles that something else holds */
+    size_t orphans_at;   /* so many are looked at again */
+    bool is_looking;     /* at them */
     struct weir__capi_host_func *host_funcs;
     struct wasm_trap_t *pending; /* a callback's, on its way through the guest */
     struct wasm_trap_t reserve;  /* handed out when there is no memory for another */
@@ -126,6 +137,7 @@ enum weir_status weir__capi_refuse(enum weir_status status, const char *format, 
 
 void weir__capi_engine_ref(struct wasm_engine_t *engine);
 void weir__capi_engine_unref(struct wasm_engine_t *engine);
+void weir__capi_store_ref(struct wasm_store_t *store);
 void weir__capi_store_unref(struct wasm_store_t *store);
 
 /* --- objects (capi_ref.c) ------------------------------------------------------------------ */
@@ -141,13 +153,28 @@ void weir__capi_begin(struct wasm_ref_t *ref, enum weir__capi_kind kind,
                       struct wasm_store_t *store);
 struct wasm_ref_t *weir__capi_ref(struct wasm_ref_t *ref);
 void weir__capi_unref(struct wasm_ref_t *ref);
+/* One more count of the object, without a handle. */
+void weir__capi_hold_object(struct wasm_ref_t *ref);
 /* One count of the object goes away, of a handle or a hold. */
 void weir__capi_drop(struct wasm_ref_t *ref);
+/* The end of a sleeping object: out of the table of identities; then finalized and freed. */
+void weir__capi_unlist(struct wasm_ref_t *ref);
+void weir__capi_free(struct wasm_ref_t *ref);
+/* Calls visit for every object of the table; it must not end any. */
+void weir__capi_each(struct wasm_store_t *store,
+                     void (*visit)(void *context, struct wasm_ref_t *ref), void *context);
 /* Finalizes and frees what nobody has a handle of any more; the store is about to close. */
 void weir__capi_objects_done(struct wasm_store_t *store);
 /* Of its own kind; the record itself is freed with them. */
 void weir__capi_trap_free(struct wasm_trap_t *trap);
 void weir__capi_module_free(struct wasm_module_t *module);
+
+/* --- instances without handles (capi_orphan.c) --------------------------------------------- */
+
+/* The last handle of the instance and of everything in it is gone: releases it when it can. */
+void weir__capi_orphan(struct wasm_ref_t *instance);
+/* Looks again at those that were held then, if there may be many. */
+void weir__capi_orphans_retry(struct wasm_store_t *store);
 
 /* --- what guests hold (capi_hold.c) -------------------------------------------------------- */
 

@@ -13,6 +13,10 @@
  * last time left alive, and at least so many: the cost per reference is constant. */
 #define WEIR_CAPI_COLLECT_MIN 256u
 
+/* Instances without handles that something held are looked at again when there are twice as many
+ * as the last time, and at least so many: each may have a memory. */
+#define WEIR_CAPI_ORPHANS_MIN 16u
+
 /* First size of a store's two hash tables: most stores hand out a few exports. */
 #define WEIR_CAPI_BUCKETS_FIRST 16u
 

@@ -26,13 +26,6 @@ static bool is_lasting(const struct wasm_ref_t *ref)
     return ref->kind <= WEIR__CAPI_INSTANCE;
 }
 
-static struct weir_identity identity_of(const struct wasm_ref_t *ref)
-{
-    if (ref->kind == WEIR__CAPI_INSTANCE)
-        return (struct weir_identity){.home = ref->instance};
-    return weir_extern_identity(&ref->item);
-}
-
 static bool is_equal(const struct weir_identity *a, const struct weir_identity *b)
 {
     return a->code == b->code && a->home == b->home;
@@ -46,13 +39,20 @@ static struct wasm_ref_t **bucket_of(struct wasm_store_t *store,
     return &store->buckets[bits >> 32 & (store->bucket_count - 1)];
 }
 
-static struct wasm_ref_t **place_of(struct wasm_store_t *store, const struct wasm_ref_t *ref)
+static void enlist(struct wasm_store_t *store, struct wasm_ref_t *ref)
 {
-    struct weir_identity identity = identity_of(ref);
-    struct wasm_ref_t **at = bucket_of(store, &identity);
+    struct wasm_ref_t **at = bucket_of(store, &ref->identity);
+    ref->next = *at;
+    *at = ref;
+}
+
+void weir__capi_unlist(struct wasm_ref_t *ref)
+{
+    struct wasm_ref_t **at = bucket_of(ref->store, &ref->identity);
     while (*at != ref)
         at = &(*at)->next;
-    return at;
+    *at = ref->next;
+    ref->store->object_count--;
 }
 
 /* Room for one object more. */
@@ -73,27 +73,21 @@ static enum weir_status grow(struct wasm_store_t *store, struct weir_error *erro
         while (old[i] != NULL) {
             struct wasm_ref_t *ref = old[i];
             old[i] = ref->next;
-            struct weir_identity identity = identity_of(ref);
-            struct wasm_ref_t **at = bucket_of(store, &identity);
-            ref->next = *at;
-            *at = ref;
+            enlist(store, ref);
         }
     }
     weir_account_free(store->account, WEIR_KIND_HANDLE, old, old_count * sizeof(void *));
     return WEIR_OK;
 }
 
-/* A handle of the object like `key`, found or made. */
+/* The object like `key`, found or made; not counted yet. */
 static struct wasm_ref_t *find_or_make(struct wasm_store_t *store, const struct wasm_ref_t *key,
                                        struct weir_error *error)
 {
-    struct weir_identity identity = identity_of(key);
-    struct wasm_ref_t *found = store->bucket_count != 0 ? *bucket_of(store, &identity) : NULL;
-    for (; found != NULL; found = found->next) {
-        struct weir_identity other = identity_of(found);
-        if (found->kind == key->kind && is_equal(&other, &identity))
-            return weir__capi_ref(found);
-    }
+    struct wasm_ref_t *found = store->bucket_count != 0 ? *bucket_of(store, &key->identity) : NULL;
+    for (; found != NULL; found = found->next)
+        if (found->kind == key->kind && is_equal(&found->identity, &key->identity))
+            return found;
     if (grow(store, error) != WEIR_OK)
         return NULL;
     struct wasm_ref_t *ref =
@@ -101,12 +95,20 @@ static struct wasm_ref_t *find_or_make(struct wasm_store_t *store, const struct 
     if (ref == NULL)
         return NULL;
     *ref = *key;
-    weir__capi_begin(ref, key->kind, store);
-    struct wasm_ref_t **at = bucket_of(store, &identity);
-    ref->next = *at;
-    *at = ref;
+    ref->store = store;
+    enlist(store, ref);
     store->object_count++;
+    if (ref->kind == WEIR__CAPI_INSTANCE)
+        store->orphan_count++; /* as all that nobody has a handle of */
     return ref;
+}
+
+static struct wasm_ref_t *instance_object(struct wasm_store_t *store,
+                                          struct weir_instance *instance, struct weir_error *error)
+{
+    const struct wasm_ref_t key = {
+        .kind = WEIR__CAPI_INSTANCE, .identity = {.home = instance}, .instance = instance};
+    return find_or_make(store, &key, error);
 }
 
 struct wasm_ref_t *weir__capi_extern(struct wasm_store_t *store, const struct weir_extern *item,
@@ -116,20 +118,33 @@ struct wasm_ref_t *weir__capi_extern(struct wasm_store_t *store, const struct we
                                                  [WEIR_EXTERN_TABLE] = WEIR__CAPI_TABLE,
                                                  [WEIR_EXTERN_MEMORY] = WEIR__CAPI_MEMORY,
                                                  [WEIR_EXTERN_GLOBAL] = WEIR__CAPI_GLOBAL};
-    struct wasm_ref_t key = {.kind = kinds[item->kind], .item = *item};
-    return find_or_make(store, &key, error);
+    const struct wasm_ref_t key = {
+        .kind = kinds[item->kind], .identity = weir_extern_identity(item), .item = *item};
+    struct wasm_ref_t *ref = find_or_make(store, &key, error);
+    if (ref == NULL || ref->refs != 0 || has_info(ref))
+        return ref != NULL ? weir__capi_ref(ref) : NULL;
+    struct weir_instance *owner = weir_extern_owner(store->store, item);
+    if (owner != NULL) {
+        ref->owner = instance_object(store, owner, error);
+        if (ref->owner == NULL) {
+            weir__capi_unlist(ref);
+            weir__capi_free(ref);
+            return NULL;
+        }
+    }
+    return weir__capi_ref(ref);
 }
 
 struct wasm_ref_t *weir__capi_instance(struct wasm_store_t *store, struct weir_instance *instance,
                                        struct weir_error *error)
 {
-    struct wasm_ref_t key = {.kind = WEIR__CAPI_INSTANCE, .instance = instance};
-    return find_or_make(store, &key, error);
+    struct wasm_ref_t *ref = instance_object(store, instance, error);
+    return ref != NULL ? weir__capi_ref(ref) : NULL;
 }
 
 /* --- ends ---------------------------------------------------------------------------------- */
 
-static void free_object(struct wasm_ref_t *ref)
+void weir__capi_free(struct wasm_ref_t *ref)
 {
     set_info(ref, NULL, NULL);
     struct wasm_store_t *store = ref->store;
@@ -146,17 +161,55 @@ static void free_object(struct wasm_ref_t *ref)
     }
 }
 
+/* Of a function, global, table or memory. */
+static void fall_asleep(struct wasm_ref_t *ref)
+{
+    struct wasm_ref_t *owner = ref->owner;
+    if (!has_info(ref)) {
+        weir__capi_unlist(ref);
+        weir__capi_free(ref);
+    } else if (owner != NULL) {
+        owner->dormant_count++;
+    }
+    if (owner != NULL)
+        weir__capi_drop(owner);
+}
+
 void weir__capi_drop(struct wasm_ref_t *ref)
 {
     if (atomic_fetch_sub_explicit(&ref->refs, 1, memory_order_acq_rel) != 1)
         return;
-    if (is_lasting(ref)) {
-        if (has_info(ref))
-            return; /* kept for the next handle, or for the store's end */
-        *place_of(ref->store, ref) = ref->next;
-        ref->store->object_count--;
-    }
-    free_object(ref);
+    if (!is_lasting(ref))
+        weir__capi_free(ref);
+    else if (ref->kind == WEIR__CAPI_INSTANCE)
+        weir__capi_orphan(ref);
+    else
+        fall_asleep(ref);
+}
+
+static void wake(struct wasm_ref_t *ref)
+{
+    if (ref->kind == WEIR__CAPI_INSTANCE)
+        ref->store->orphan_count--;
+    if (ref->owner == NULL)
+        return;
+    if (has_info(ref))
+        ref->owner->dormant_count--;
+    weir__capi_hold_object(ref->owner);
+}
+
+void weir__capi_hold_object(struct wasm_ref_t *ref)
+{
+    if (atomic_fetch_add_explicit(&ref->refs, 1, memory_order_relaxed) == 0)
+        wake(ref);
+}
+
+void weir__capi_each(struct wasm_store_t *store,
+                     void (*visit)(void *context, struct wasm_ref_t *ref), void *context)
+{
+    for (size_t i = 0; i < store->bucket_count; i++)
+        for (struct wasm_ref_t *ref = store->buckets[i]; ref != NULL; ref = ref->next)
+            visit(context, ref);
 }
 
 void weir__capi_objects_done(struct wasm_store_t *store)
@@ -165,7 +218,7 @@ void weir__capi_objects_done(struct wasm_store_t *store)
         while (store->buckets[i] != NULL) {
             struct wasm_ref_t *ref = store->buckets[i];
             store->buckets[i] = ref->next;
-            free_object(ref);
+            weir__capi_free(ref);
         }
     }
     weir_account_free(store->account, WEIR_KIND_HANDLE, store->buckets,
@@ -181,14 +234,14 @@ void weir__capi_begin(struct wasm_ref_t *ref, enum weir__capi_kind kind, struct 
     ref->kind = kind;
     ref->store = store;
     if (store != NULL)
-        atomic_fetch_add_explicit(&store->refs, 1, memory_order_relaxed);
+        weir__capi_store_ref(store);
 }
 
 struct wasm_ref_t *weir__capi_ref(struct wasm_ref_t *ref)
 {
-    atomic_fetch_add_explicit(&ref->refs, 1, memory_order_relaxed);
+    weir__capi_hold_object(ref);
     if (ref->store != NULL)
-        atomic_fetch_add_explicit(&ref->store->refs, 1, memory_order_relaxed);
+        weir__capi_store_ref(ref->store);
     return ref;
 }
 

@@ -34,6 +34,7 @@ wasm_store_t *weir_wasm_store_new(wasm_engine_t *engine, const struct weir_store
     weir__capi_engine_ref(engine);
     store->refs = 1;
     store->collect_at = WEIR_CAPI_COLLECT_MIN;
+    store->orphans_at = WEIR_CAPI_ORPHANS_MIN;
     /* Its own count keeps it from ever being freed; handles of it count in the store. */
     store->reserve.ref = (struct wasm_ref_t){.refs = 1, .kind = WEIR__CAPI_TRAP, .store = store};
     store->reserve.message = no_memory;
@@ -57,6 +58,11 @@ static void close_store(struct wasm_store_t *store)
     struct wasm_engine_t *engine = store->engine;
     weir_account_free(weir__capi_account(engine), WEIR_KIND_METADATA, store, sizeof *store);
     weir__capi_engine_unref(engine);
+}
+
+void weir__capi_store_ref(struct wasm_store_t *store)
+{
+    atomic_fetch_add_explicit(&store->refs, 1, memory_order_relaxed);
 }
 
 void weir__capi_store_unref(struct wasm_store_t *store)

@@ -18,6 +18,8 @@ static wasm_trap_t *reserve_of(struct wasm_store_t *store)
 void weir__capi_trap_free(struct wasm_trap_t *trap)
 {
     struct weir_account *account = trap->ref.store->account;
+    for (size_t i = 0; i < trap->place_count; i++)
+        weir_module_unref(trap->places[i].code);
     weir_account_free(account, WEIR_KIND_HANDLE, trap->message, trap->message_size);
     weir_account_free(account, WEIR_KIND_HANDLE, trap->places,
                       trap->place_count * sizeof *trap->places);
@@ -58,6 +60,12 @@ wasm_trap_t *wasm_trap_new(wasm_store_t *store, const wasm_message_t *message)
     return trap != NULL ? trap : reserve_of(store);
 }
 
+/* The instance whose code it is may be released before the trap is deleted. */
+static struct weir_module *module_of(const struct weir_trap_frame *frame)
+{
+    return weir_module_ref((struct weir_module *)(uintptr_t)frame->code);
+}
+
 /* A trap without frames says less, but it is one. */
 static void add_places(wasm_trap_t *trap, const struct weir_trap *from)
 {
@@ -70,7 +78,7 @@ static void add_places(wasm_trap_t *trap, const struct weir_trap *from)
     trap->place_count = from->frame_count;
     for (size_t i = 0; i < from->frame_count; i++)
         trap->places[i] = (struct weir__capi_place){
-            .code = from->frames[i].code,
+            .code = module_of(&from->frames[i]),
             .func_index = from->frames[i].func_index,
             .func_offset = from->frames[i].func_offset,
             .module_offset = from->frames[i].module_offset,
@@ -103,7 +111,7 @@ static wasm_trap_t *take_pending(struct wasm_store_t *store)
     wasm_trap_t *trap = store->pending;
     store->pending = NULL;
     if (trap != NULL)
-        atomic_fetch_add_explicit(&store->refs, 1, memory_order_relaxed);
+        weir__capi_store_ref(store);
     return trap;
 }
 
@@ -140,7 +148,8 @@ static wasm_frame_t *new_frame(struct wasm_store_t *store, const struct weir__ca
     }
     frame->store = store;
     frame->place = *place;
-    atomic_fetch_add_explicit(&store->refs, 1, memory_order_relaxed);
+    (void)weir_module_ref(place->code);
+    weir__capi_store_ref(store);
     return frame;
 }
 
@@ -172,6 +181,7 @@ void wasm_frame_delete(wasm_frame_t *frame)
         return;
     struct wasm_store_t *store = frame->store;
     wasm_instance_delete(frame->instance);
+    weir_module_unref(frame->place.code);
     weir_account_free(store->account, WEIR_KIND_HANDLE, frame, sizeof *frame);
     weir__capi_store_unref(store);
 }

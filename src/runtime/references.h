@@ -13,6 +13,11 @@ struct weir_identity {
 };
 struct weir_identity weir_extern_identity(const struct weir_extern *item);
 
+/* The instance in whose records the item lies (which may have imported it), and which therefore
+ * must not be released while somebody has it; NULL for what is the host's own. */
+struct weir_instance *weir_extern_owner(const struct weir_store *store,
+                                        const struct weir_extern *item);
+
 /* No call is active or parked, so that no reference is in a guest's frames. */
 bool weir_store_is_idle(const struct weir_store *store);
 /* Calls visit for every external reference that is not null in tables and in globals of instances,

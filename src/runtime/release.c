@@ -94,6 +94,30 @@ static bool is_own_table(const struct weir_instance *instance, const struct weir
     return false;
 }
 
+static bool is_of(const struct weir_instance *instance, const struct weir_extern *item)
+{
+    switch (item->kind) {
+    case WEIR_EXTERN_FUNC:
+        return is_inside(instance, item->func);
+    case WEIR_EXTERN_TABLE:
+        return is_own_table(instance, item->table);
+    case WEIR_EXTERN_MEMORY:
+        return is_own_memory(instance, item->memory);
+    case WEIR_EXTERN_GLOBAL:
+        return is_inside(instance, item->global);
+    }
+    return false;
+}
+
+struct weir_instance *weir_extern_owner(const struct weir_store *store,
+                                        const struct weir_extern *item)
+{
+    struct weir_instance *at = store->instances;
+    while (at != NULL && !is_of(at, item))
+        at = at->next;
+    return at;
+}
+
 static void search_imports(struct search *search, const struct weir_instance *other)
 {
     const struct weir_instance *instance = search->instance;
@@ -193,12 +217,7 @@ static void search_linkers(struct search *search)
     const struct weir_instance *instance = search->instance;
     for (const struct weir__definition *at = instance->store->definitions; at != NULL;
          at = at->store_next) {
-        const struct weir_extern *item = &at->item;
-        bool holds = item->kind == WEIR_EXTERN_MEMORY  ? is_own_memory(instance, item->memory)
-                     : item->kind == WEIR_EXTERN_TABLE ? is_own_table(instance, item->table)
-                     : item->kind == WEIR_EXTERN_FUNC  ? is_inside(instance, item->func)
-                                                       : is_inside(instance, item->global);
-        if (holds)
+        if (is_of(instance, &at->item))
             found(search, WEIR_KIND_METADATA, "a linker defines it as \"%.*s\" \"%.*s\"",
                   (int)at->module_size, at->names, (int)at->name_size, at->names + at->module_size);
     }

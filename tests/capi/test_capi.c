@@ -307,6 +307,122 @@ START_TEST(collects_dead_references)
 }
 END_TEST
 
+/* --- instances ----------------------------------------------------------------------------- */
+
+static uint64_t linear_bytes(void)
+{
+    struct weir_account_reading reading;
+    weir_account_read(weir_store_account(weir_wasm_store(store)), &reading);
+    return reading.kinds[WEIR_KIND_LINEAR_MEMORY];
+}
+
+#define PLAIN_BYTES (UINT64_C(2) << 16)
+
+/* The instance goes with the last handle of itself and of what is in it; host info with it. */
+START_TEST(releases_instances)
+{
+    finalized = 0;
+    wasm_instance_t *instance = new_plain();
+    wasm_instance_set_host_info_with_finalizer(instance, &finalized, count);
+    wasm_extern_vec_t exports;
+    wasm_instance_exports(instance, &exports);
+    for (size_t i = 0; i < exports.size; i++)
+        wasm_extern_set_host_info_with_finalizer(exports.data[i], &finalized, count);
+    wasm_instance_delete(instance);
+    wasm_func_t *add = wasm_func_copy(wasm_extern_as_func(exports.data[4]));
+    wasm_extern_vec_delete(&exports);
+    ck_assert_uint_eq(linear_bytes(), PLAIN_BYTES);
+    ck_assert_int_eq(finalized, 0);
+    wasm_func_delete(add);
+    ck_assert_uint_eq(linear_bytes(), 0);
+    ck_assert_int_eq(finalized, 19);
+}
+END_TEST
+
+/* As long as a table of the host has one of its functions, it stays, and is found again. */
+START_TEST(keeps_instances_that_are_held)
+{
+    wasm_limits_t limits = {1, 1};
+    wasm_tabletype_t *type = wasm_tabletype_new(wasm_valtype_new_funcref(), &limits);
+    wasm_table_t *table = wasm_table_new(store, type, NULL);
+    wasm_tabletype_delete(type);
+    for (int i = 0; i < 100; i++) {
+        wasm_instance_t *instance = new_plain();
+        wasm_extern_vec_t exports;
+        wasm_instance_exports(instance, &exports);
+        ck_assert(wasm_table_set(table, 0, wasm_extern_as_ref(exports.data[4])));
+        wasm_extern_vec_delete(&exports);
+        wasm_instance_delete(instance);
+    }
+    ck_assert_uint_ge(linear_bytes(), PLAIN_BYTES);
+    ck_assert_uint_le(linear_bytes(), 20 * PLAIN_BYTES); /* looked at again, now and then */
+    wasm_ref_t *ref = wasm_table_get(table, 0);
+    wasm_val_t args[] = {WASM_I32_VAL(40), WASM_I32_VAL(2)};
+    wasm_val_t result = WASM_INIT_VAL;
+    wasm_val_vec_t arg_vec = WASM_ARRAY_VEC(args);
+    wasm_val_vec_t result_vec = {1, &result};
+    ck_assert_ptr_null(wasm_func_call(wasm_ref_as_func(ref), &arg_vec, &result_vec));
+    ck_assert_int_eq(result.of.i32, 42);
+    ck_assert(wasm_table_set(table, 0, NULL));
+    wasm_ref_delete(ref);
+    wasm_table_delete(table);
+}
+END_TEST
+
+static wasm_instance_t *doomed;
+
+static wasm_trap_t *delete_it(const wasm_val_vec_t *args, wasm_val_vec_t *results)
+{
+    wasm_instance_delete(doomed);
+    wasm_val_copy(&results->data[0], &args->data[0]);
+    return NULL;
+}
+
+/* Handles that a callback deletes: the instance goes when the call has come back. */
+START_TEST(releases_after_the_call)
+{
+    wasm_valtype_t *ps[] = {wasm_valtype_new_externref()};
+    wasm_valtype_t *rs[] = {wasm_valtype_new_externref()};
+    wasm_valtype_vec_t params;
+    wasm_valtype_vec_t results;
+    wasm_valtype_vec_new(&params, 1, ps);
+    wasm_valtype_vec_new(&results, 1, rs);
+    wasm_functype_t *type = wasm_functype_new(&params, &results);
+    wasm_func_t *func = wasm_func_new(store, type, delete_it);
+    wasm_functype_delete(type);
+    wasm_val_t args[] = {WASM_INIT_VAL};
+    wasm_val_t vals[] = {WASM_INIT_VAL};
+    wasm_val_vec_t arg_vec = WASM_ARRAY_VEC(args);
+    wasm_val_vec_t result_vec = WASM_ARRAY_VEC(vals);
+    doomed = new_plain();
+    ck_assert_uint_eq(linear_bytes(), PLAIN_BYTES);
+    ck_assert_ptr_null(wasm_func_call(func, &arg_vec, &result_vec));
+    ck_assert_uint_eq(linear_bytes(), PLAIN_BYTES);
+    doomed = NULL;
+    ck_assert_ptr_null(wasm_func_call(func, &arg_vec, &result_vec));
+    ck_assert_uint_eq(linear_bytes(), 0);
+    wasm_func_delete(func);
+}
+END_TEST
+
+/* A trap tells its frames when the instance is long gone. */
+START_TEST(traps_outlive_instances)
+{
+    wasm_instance_t *instance = new_plain();
+    wasm_extern_vec_t exports;
+    wasm_instance_exports(instance, &exports);
+    wasm_trap_t *trap = wasm_func_call(wasm_extern_as_func(exports.data[7]), NULL, NULL);
+    wasm_extern_vec_delete(&exports);
+    wasm_instance_delete(instance);
+    ck_assert_uint_eq(linear_bytes(), 0);
+    wasm_frame_t *origin = wasm_trap_origin(trap);
+    ck_assert_uint_eq(wasm_frame_func_index(origin), 3);
+    ck_assert_ptr_null(wasm_frame_instance(origin));
+    wasm_trap_delete(trap);
+    wasm_frame_delete(origin);
+}
+END_TEST
+
 /* --- modules ------------------------------------------------------------------------------- */
 
 START_TEST(refuses_damaged_forms)
@@ -439,6 +555,10 @@ int main(void)
     tcase_add_test(tests, charges_everything);
     tcase_add_test(tests, closes_with_the_last_handle);
     tcase_add_test(tests, collects_dead_references);
+    tcase_add_test(tests, releases_instances);
+    tcase_add_test(tests, keeps_instances_that_are_held);
+    tcase_add_test(tests, releases_after_the_call);
+    tcase_add_test(tests, traps_outlive_instances);
     tcase_add_test(tests, refuses_damaged_forms);
     tcase_add_test(tests, keeps_engines_apart);
     tcase_add_test(tests, takes_configurations);
