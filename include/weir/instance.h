@@ -41,8 +41,8 @@ enum weir_status weir_instance_export_at(struct weir_instance *instance, size_t 
  * reference to it in a frame), for the instance of a pool's slot, and while something else holds
  * it: the receipt's pins then name all of it, the message the first. What pins: an import of
  * another instance, a function reference in a table or global, a definition in a linker, a handle
- * that is lent, weir_instance_pin(). Nothing is released then. Afterwards no pointer to the
- * instance, or got from it, is valid. */
+ * that is lent, a task for it, weir_instance_pin(). Nothing is released then. Afterwards no pointer
+ * to the instance, or got from it, is valid. */
 enum weir_status weir_instance_release(struct weir_instance *instance, struct weir_receipt *receipt,
                                        struct weir_error *error);
 

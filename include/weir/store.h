@@ -23,6 +23,7 @@ struct weir_store_config {
     uint64_t linear_bytes_max;     /* a single linear memory: 4 GiB */
     uint64_t table_elements_max;   /* a single table: 1,000,000 */
     uint32_t instances_max;        /* 1,000 */
+    uint32_t tasks_max;            /* not reaped yet (weir/task.h): 64 */
     uint32_t handles_max;          /* of all its tables (weir/handle.h): 16,384 */
     uint64_t keep_resident_bytes;  /* privatised memory that a reset keeps: 1 MiB */
     void *data;                    /* the embedder's */

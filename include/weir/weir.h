@@ -15,6 +15,7 @@
 #include <weir/pool.h>
 #include <weir/receipt.h>
 #include <weir/store.h>
+#include <weir/task.h>
 #include <weir/trap.h>
 #include <weir/value.h>
 

@@ -92,6 +92,10 @@ typedef void weir_bound_report(void *context, const struct weir_bound *bound);
 void weir_receipt_add(struct weir_receipt *receipt, enum weir_kind kind, uint64_t amount);
 void weir_receipt_pin(struct weir_receipt *receipt, enum weir_kind kind, uint64_t amount,
                       const char *format, ...) WEIR_PRINTF(4, 5);
+/* A one-time event that a receipt may wait for, held by the receipt and by who ends it. NULL when
+ * `receipt` is, or memory is refused; ending NULL does nothing. */
+struct weir_drain *weir_drain_new(struct weir_receipt *receipt);
+void weir_drain_end(struct weir_drain *drain);
 /* One handle more that was never dropped. */
 void weir_receipt_undropped(struct weir_receipt *receipt, const char *format, ...)
     WEIR_PRINTF(2, 3);

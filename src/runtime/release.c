@@ -11,6 +11,7 @@
 #include "runtime/handle_internal.h"
 #include "runtime/linker_internal.h"
 #include "runtime/references.h"
+#include "runtime/task_internal.h"
 
 /* --- pins of the embedder ------------------------------------------------------------------- */
 
@@ -234,6 +235,11 @@ static void search_handles(struct search *search)
                   handles->entries[i].use->type->name);
 }
 
+static void found_task(void *context, const char *label)
+{
+    found(context, WEIR_KIND_HOST_BUFFER, "task \"%s\" works for it", label);
+}
+
 static enum weir_status check_free(struct weir_instance *instance, struct weir_receipt *receipt,
                                    struct weir_error *error)
 {
@@ -251,6 +257,7 @@ static enum weir_status check_free(struct weir_instance *instance, struct weir_r
     search_host_globals(&search);
     search_linkers(&search);
     search_handles(&search);
+    weir__tasks_visit(instance->store, instance, found_task, &search);
     if (search.count == 0)
         return WEIR_OK;
     return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
@@ -292,6 +299,7 @@ enum weir_status weir_instance_release(struct weir_instance *instance, struct we
     if (store->pooled == instance)
         return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
                               "the instance belongs to a pool; give or drop its slot instead");
+    (void)weir_store_reap(store);
     enum weir_status status = check_free(instance, receipt, error);
     if (status != WEIR_OK)
         return status;

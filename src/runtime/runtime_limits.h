@@ -20,6 +20,7 @@
 #define WEIR_TABLE_ELEMENTS_DEFAULT UINT64_C(1000000)
 #define WEIR_TABLE_ELEMENTS_MAX UINT64_C(10000000) /* JS API */
 #define WEIR_INSTANCES_DEFAULT 1000u
+#define WEIR_TASKS_DEFAULT 64u
 #define WEIR_HANDLES_DEFAULT 16384u /* 1.2 MiB of entries */
 #define WEIR_KEEP_RESIDENT_DEFAULT (UINT64_C(1) << 20) /* 256 pages: a reset of about 20 µs */
 
@@ -34,6 +35,14 @@
 
 /* Pins of an instance that a receipt names, of however many: a table may hold a million. */
 #define WEIR_PINS_NAMED_MAX 64
+
+/* Executors: host work mostly waits for the system, so a few threads serve many guests; a queue of
+ * the maximum is 10 MiB of records. The stack is what libraries such as resolvers need. */
+#define WEIR_EXECUTOR_THREADS_DEFAULT 2u
+#define WEIR_EXECUTOR_THREADS_MAX 256u
+#define WEIR_EXECUTOR_QUEUE_DEFAULT 64u
+#define WEIR_EXECUTOR_QUEUE_MAX 65536u
+#define WEIR_EXECUTOR_STACK_DEFAULT (UINT64_C(256) << 10)
 
 /* Guest stacks that the process keeps for the next store; what lies deeper than the kept part is
  * given back to the kernel. */

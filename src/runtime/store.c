@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "runtime/handle_internal.h"
+#include "runtime/task_internal.h"
 
 /* Record and block, then the state: its fixed words and first argument slots share their page. */
 #define STATE_OFFSET (4096u - 256u)
@@ -30,6 +31,7 @@ static void configure(struct weir_store *store, const struct weir_store_config *
     store->handles_max = (uint32_t)or_default(config->handles_max, WEIR_HANDLES_DEFAULT);
     if (store->handles_max > WEIR_HANDLES_MAX)
         store->handles_max = WEIR_HANDLES_MAX;
+    store->tasks_max = (uint32_t)or_default(config->tasks_max, WEIR_TASKS_DEFAULT);
     store->keep_resident_bytes =
         or_default(config->keep_resident_bytes, WEIR_KEEP_RESIDENT_DEFAULT);
     store->data = config->data;
@@ -86,15 +88,14 @@ void weir_store_rest(struct weir_store *store)
     weir__store_rest(store);
 }
 
-static void fill_receipt(const struct weir_store *store, struct weir_receipt *receipt)
+/* What came back is what was there before, less what tasks still hold. */
+static void fill_receipt(const struct weir_account_reading *before, struct weir_account *account,
+                         struct weir_receipt *receipt)
 {
-    if (receipt == NULL)
-        return;
-    struct weir_account_reading reading;
-    weir_account_read(store->account, &reading);
+    weir_account_pending(account, receipt);
     for (int kind = 0; kind < WEIR_KIND_COUNT; kind++)
-        weir_receipt_add(receipt, (enum weir_kind)kind, reading.kinds[kind]);
-    receipt->drained = true;
+        weir_receipt_add(receipt, (enum weir_kind)kind,
+                         before->kinds[kind] - receipt->pending[kind]);
 }
 
 /* Resources end while the embedder's data is still there. */
@@ -106,16 +107,8 @@ static void destroy_handles(struct weir_store *store, struct weir_receipt *recei
     weir__handles_destroy(store->handles, receipt);
 }
 
-void weir_store_close(struct weir_store *store, struct weir_receipt *receipt)
+static void free_contents(struct weir_store *store)
 {
-    if (store == NULL)
-        return;
-    WEIR_ASSERT(store->active == NULL); /* not from inside a call into the store */
-    destroy_handles(store, receipt);
-    if (store->data_free != NULL)
-        store->data_free(store->data);
-    weir_store_unpark(store);
-    fill_receipt(store, receipt);
     for (struct weir_memory *memory = store->memories; memory != NULL; memory = memory->next)
         weir__memory_free(memory);
     for (struct weir_table *table = store->tables; table != NULL; table = table->next)
@@ -135,12 +128,31 @@ void weir_store_close(struct weir_store *store, struct weir_receipt *receipt)
     weir_arena_free(store->own.arena);
     weir__linker_forget_store(store);
     weir__store_rest(store);
+}
+
+void weir_store_close(struct weir_store *store, struct weir_receipt *receipt)
+{
+    if (store == NULL)
+        return;
+    WEIR_ASSERT(store->active == NULL); /* not from inside a call into the store */
     struct weir_account *account = store->account;
     struct weir_engine *engine = store->engine;
+    struct weir_account_reading before;
+    if (receipt != NULL)
+        weir_account_read(account, &before);
+    struct weir__task_group *group = weir__tasks_close(store, receipt);
+    destroy_handles(store, receipt);
+    if (store->data_free != NULL)
+        store->data_free(store->data);
+    weir_store_unpark(store);
+    free_contents(store);
     struct weir_mapping mapping = store->mapping; /* the record goes with it */
     weir_mapping_free(&mapping);
+    if (receipt != NULL)
+        fill_receipt(&before, account, receipt);
     weir_account_close(account);
     weir_engine_unref(engine);
+    weir__tasks_leave(group);
 }
 
 void *weir_store_data(const struct weir_store *store)

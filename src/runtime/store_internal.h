@@ -162,6 +162,8 @@ struct weir_store {
     uint32_t handle_count; /* of all its tables */
     uint32_t handles_max;
     struct weir__host_func *host_funcs;
+    struct weir__task_group *tasks; /* NULL until the first one */
+    uint32_t tasks_max;
     struct weir__host_global *host_globals;
     struct weir__definition *definitions; /* of linkers, with items of this store */
     uint64_t linear_bytes_max;
