@@ -64,8 +64,9 @@ uint64_t weir__by_arena_header(const struct weir__place *place)
     bool is_own = weir__is_plain(place->area) || strncmp(weir__area_name(patient, place->area),
                                                          ARENA_NAME, sizeof ARENA_NAME - 1) == 0;
     if (!is_own || !place->area->writable || place->at % WEIR__ARENA_BYTES != 0 ||
-        !is_heap(&patient->memory, place->at, &info) || info.size > place->area->end - place->at)
+        !is_heap(&patient->memory, place->at, &info))
         return 0;
+    /* It may have grown since its area was read. */
     uint64_t end = place->at + info.writable_size;
     end = end < place->area->end ? end : place->area->end;
     struct weir__heap heap = {

@@ -21,6 +21,8 @@
 #define WEIR__WALK_BYTES_MAX (UINT64_C(4) << 30)
 /* How often a heap that changes under the walk is begun again before it counts as lost. */
 #define WEIR__WALK_TRIES 3
+/* ... and how often one place of it is read again before that. */
+#define WEIR__STEP_TRIES 16
 /* Pages of unknown areas that are searched for the header of a mapped chunk: 4 GiB, 0.9 s of CPU.
  */
 #define WEIR__SEARCH_PAGES_MAX (UINT64_C(1) << 20)

@@ -27,6 +27,8 @@
 #define FENCE_BYTES_MAX 64u
 #define WINDOW_PAGES 64u
 #define WINDOW_BYTES (WINDOW_PAGES * WEIR__PAGE)
+#define WINDOW_PAGES_SMALL 4u /* where the process is at work */
+#define CHECKPOINT_CHUNKS 64
 #define FIRST_CHUNKS 4 /* that must be in order for a heap to be one */
 #define BRK_SEARCH_BYTES (UINT64_C(64) << 10)
 #define ARENA_RECORD_MIN 2048u /* struct malloc_state is 2,200 bytes in 2.27 to 2.41 */
@@ -43,7 +45,8 @@ struct walker {
     struct weir_doctor_malloc found;
     uint64_t spent_at; /* the chunk at which the budget ended; 0: it did not */
     bool is_spent;
-    uint64_t window; /* address of what `bytes` holds; 0: nothing */
+    size_t pages_max; /* of the next window */
+    uint64_t window;  /* address of what `bytes` holds; 0: nothing */
     uint64_t window_size;
     uint8_t states[WINDOW_PAGES];
     uint8_t bytes[WINDOW_BYTES];
@@ -55,7 +58,8 @@ static bool load(struct walker *w, uint64_t at)
 {
     uint64_t start = weir_align_down(at, WEIR__PAGE);
     uint64_t left = weir_align_up(w->heap->end, WEIR__PAGE) - start;
-    size_t pages = left / WEIR__PAGE < WINDOW_PAGES ? (size_t)(left / WEIR__PAGE) : WINDOW_PAGES;
+    size_t pages = left / WEIR__PAGE < w->pages_max ? (size_t)(left / WEIR__PAGE) : w->pages_max;
+    w->pages_max = 2 * w->pages_max < WINDOW_PAGES ? 2 * w->pages_max : WINDOW_PAGES;
     struct weir__span spans[WINDOW_PAGES];
     size_t count = 0;
     w->window = 0;
@@ -134,19 +138,29 @@ static bool is_possible(const struct walker *w, const struct chunk *chunk)
     bool is_main = w->heap->arena == 0;
     return chunk->size >= CHUNK_MIN && chunk->size % 16 == 0 && (chunk->flags & IS_MMAPPED) == 0 &&
            !(is_main && (chunk->flags & NON_MAIN_ARENA) != 0) &&
-           chunk->size <= (is_main ? MAIN_BYTES_MAX : w->heap->end - chunk->at);
+           chunk->size <= (is_main ? MAIN_BYTES_MAX : WEIR__ARENA_BYTES);
 }
 
-/* The last chunk: it ends where the heap ended when the areas were read, or where the main heap's
- * end has moved to since. */
+/* Where an arena's heap ends now: the third word of its head. */
+static uint64_t current_end(const struct walker *w)
+{
+    uint64_t size = 0;
+    bool is_read = weir__memory_read(w->memory, w->heap->start + 16, &size, sizeof size);
+    return is_read && size <= WEIR__ARENA_BYTES ? w->heap->start + size : 0;
+}
+
+/* The last chunk: it ends where the heap ended when it was looked at, or where that end has moved
+ * to since. */
 static bool is_top(const struct walker *w, const struct chunk *chunk)
 {
     uint64_t end = chunk->at + chunk->size;
     uint8_t state = 0;
     if (end == w->heap->end)
         return true;
-    if (w->heap->arena != 0 || end % WEIR__PAGE != 0 || (chunk->flags & PREV_INUSE) == 0)
+    if (end % WEIR__PAGE != 0 || (chunk->flags & PREV_INUSE) == 0)
         return false;
+    if (w->heap->arena != 0)
+        return end == current_end(w);
     return end > w->heap->end || (w->memory->pages(w->memory->context, end, 1, &state) &&
                                   (state & (WEIR__PAGE_PRESENT | WEIR__PAGE_SWAPPED)) == 0);
 }
@@ -195,34 +209,77 @@ static void count_cached(struct walker *w, const struct chunk *chunk)
     w->found.cached_bytes += sum;
 }
 
-/* From the first chunk to the end. */
+enum step {
+    STEP_ON,
+    STEP_END,
+    STEP_WRONG /* nothing was counted */
+};
+
+/* Counts one chunk and goes on to the next. */
+static enum step pass(struct walker *w, struct chunk *chunk)
+{
+    struct chunk next;
+    if (is_fence(w, chunk))
+        return STEP_END;
+    if (!is_possible(w, chunk))
+        return STEP_WRONG;
+    if (is_top(w, chunk))
+        return count_free(w, chunk, true) ? STEP_END : STEP_WRONG;
+    if (!read_chunk(w, chunk->at + chunk->size, &next)) {
+        w->spent_at = w->is_spent ? chunk->at : 0;
+        return w->is_spent ? STEP_END : STEP_WRONG;
+    }
+    if ((next.flags & PREV_INUSE) != 0) {
+        w->found.live_bytes += chunk->size;
+        w->found.chunk_count++;
+        if (chunk->size == TCACHE_CHUNK)
+            count_cached(w, chunk);
+    } else if (next.previous_size != chunk->size || !count_free(w, chunk, false)) {
+        return STEP_WRONG;
+    }
+    *chunk = next;
+    return STEP_ON;
+}
+
+/* A place that a walk can go back to. */
+struct checkpoint {
+    uint64_t at;
+    struct weir_doctor_malloc found;
+};
+
+static bool go_back(struct walker *w, const struct checkpoint *to, struct chunk *chunk)
+{
+    w->found = to->found;
+    w->pages_max = WINDOW_PAGES_SMALL;
+    return load(w, to->at) && read_chunk(w, to->at, chunk);
+}
+
+/* From the first chunk to the end. What the process changes meanwhile does not fit the window that
+ * was copied before: then the place is read once more, as it is now, in a smaller window; and when
+ * the chunk itself is gone (merged with the one before), the walk goes back a little. */
 static bool walk_chunks(struct walker *w, uint64_t first)
 {
     struct chunk chunk;
     if (!read_chunk(w, first, &chunk) || (chunk.flags & PREV_INUSE) == 0)
         return false;
-    for (;;) {
-        if (is_fence(w, &chunk))
+    struct checkpoint back = {.at = first};
+    struct checkpoint recent = back;
+    int tries = 0;
+    for (unsigned passed = 1;; passed++) {
+        struct checkpoint here = {chunk.at, w->found};
+        enum step step = pass(w, &chunk);
+        if (step == STEP_END)
             return true;
-        if (!is_possible(w, &chunk))
-            return false;
-        uint64_t next_at = chunk.at + chunk.size;
-        if (is_top(w, &chunk))
-            return count_free(w, &chunk, true);
-        struct chunk next;
-        if (!read_chunk(w, next_at, &next)) {
-            w->spent_at = w->is_spent ? chunk.at : 0;
-            return w->is_spent;
+        if (step == STEP_ON && passed % CHECKPOINT_CHUNKS == 0) {
+            back = recent;
+            recent = here;
+            tries = 0;
         }
-        if ((next.flags & PREV_INUSE) != 0) {
-            w->found.live_bytes += chunk.size;
-            w->found.chunk_count++;
-            if (chunk.size == TCACHE_CHUNK)
-                count_cached(w, &chunk);
-        } else if (next.previous_size != chunk.size || !count_free(w, &chunk, false)) {
+        if (step == STEP_ON)
+            continue;
+        const struct checkpoint *to = ++tries % 2 == 1 ? &here : &back;
+        if (tries > WEIR__STEP_TRIES || w->is_spent || !go_back(w, to, &chunk))
             return false;
-        }
-        chunk = next;
     }
 }
 
@@ -257,6 +314,7 @@ static struct walker *new_walker(const struct weir__memory *memory, const struct
     w->memory = memory;
     w->heap = heap;
     w->budget = budget;
+    w->pages_max = WINDOW_PAGES;
     return w;
 }
 
@@ -317,19 +375,22 @@ bool weir__heap_walk(const struct weir__memory *memory, const struct weir__heap 
                      uint64_t *budget, struct weir_doctor_malloc *sum)
 {
     bool is_done = false;
-    for (int i = 0; i < WEIR__WALK_TRIES && !is_done; i++) {
-        uint64_t first = heap->start;
-        struct walker *w = new_walker(memory, heap, budget);
-        if (w == NULL)
-            return false;
-        is_done = (heap->arena == 0 || first_of_arena(w, &first)) && walk_chunks(w, first);
-        if (is_done)
-            add_found(sum, &w->found);
-        if (is_done && w->spent_at != 0)
-            sum->lost_bytes += (uint64_t)((double)heap->rss * (double)(heap->end - w->spent_at) /
-                                          (double)(heap->end - heap->start));
-        free(w);
+    struct weir__heap now = *heap;
+    struct walker *w = new_walker(memory, &now, budget);
+    for (int i = 0; w != NULL && i < WEIR__WALK_TRIES && !is_done; i++) {
+        uint64_t first = now.start;
+        uint64_t end = now.arena != 0 ? current_end(w) : now.end;
+        now.end = end != 0 ? end : now.end;
+        w->window = 0;
+        w->found = (struct weir_doctor_malloc){0};
+        is_done = (now.arena == 0 || first_of_arena(w, &first)) && walk_chunks(w, first);
     }
+    if (is_done)
+        add_found(sum, &w->found);
+    if (is_done && w->spent_at != 0)
+        sum->lost_bytes += (uint64_t)((double)heap->rss * (double)(now.end - w->spent_at) /
+                                      (double)(now.end - now.start));
+    free(w);
     return is_done;
 }
 
@@ -356,6 +417,11 @@ static uint64_t count_arenas(const struct weir__patient *patient)
     return count;
 }
 
+static bool main_is_listed(const struct weir__patient *patient)
+{
+    return patient->heap_count != 0 && patient->heaps[0].arena == 0;
+}
+
 void weir__malloc_walk(struct weir__patient *patient)
 {
     struct weir_doctor_snapshot *snapshot = patient->snapshot;
@@ -380,14 +446,16 @@ void weir__malloc_walk(struct weir__patient *patient)
         lost[is_main ? 0 : 1] += sum->lost_bytes != lost_before;
     }
     /* Heaps that only their shape or name tells were not listed. */
+    uint64_t arena_heaps = patient->heap_count - (main_is_listed(patient) ? 1 : 0);
     const struct weir_doctor_sum *sums = snapshot->sums;
-    if (patient->heap_count == 0 || patient->heaps[0].arena != 0) {
+    if (!main_is_listed(patient)) {
         lost[0] += sums[WEIR_DOCTOR_MALLOC_MAIN].rss_bytes != 0;
         snapshot->main_heap.lost_bytes = sums[WEIR_DOCTOR_MALLOC_MAIN].rss_bytes;
     }
-    if (arenas_rss == 0 && sums[WEIR_DOCTOR_MALLOC_ARENA].rss_bytes != 0) {
+    if (sums[WEIR_DOCTOR_MALLOC_ARENA].count > arena_heaps) {
+        uint64_t rss = sums[WEIR_DOCTOR_MALLOC_ARENA].rss_bytes;
         lost[1]++;
-        snapshot->arenas.lost_bytes = sums[WEIR_DOCTOR_MALLOC_ARENA].rss_bytes;
+        snapshot->arenas.lost_bytes += rss > arenas_rss ? rss - arenas_rss : 0;
     }
     conclude(&snapshot->main_heap, lost[0], can_read);
     conclude(&snapshot->arenas, lost[1], can_read);

@@ -220,6 +220,26 @@ def test_drift(options):
         stop(process)
 
 
+def test_churn(options):
+    """Heaps that change under the walk: a figure that is given is right, else it says it is not."""
+    process, own = start([fixture(options, "fixture_churn"), "71", "3", "6000"])
+    whole = 0
+    try:
+        for _ in range(12):
+            arenas = look(options, process.pid)["malloc"]["arenas"]
+            print(f"  churn: {arenas['state']}, live {arenas.get('live_bytes', 0) >> 10} KiB, own "
+                  f"{own['live'] >> 10} KiB, lost {arenas.get('lost_bytes', 0) >> 10} KiB")
+            if arenas["state"] == "whole":
+                whole += 1
+                if not is_close(arenas["live_bytes"], own["live"]):
+                    fail("a walk that calls itself whole is wrong")
+            elif arenas["state"] == "part" and arenas["live_bytes"] > 1.1 * own["live"]:
+                fail("a part has more than the whole")
+    finally:
+        stop(process)
+    print(f"churn: {whole} of 12 walks were whole")
+
+
 def refuse_others(options, pid):
     """Another user's process: an error that says what would help. Needs root to become nobody."""
     if os.geteuid() != 0:
