@@ -161,7 +161,7 @@ static void print_advice(const struct doctor_view *view)
     for (size_t i = 0; i < view->advice_count; i++) {
         const struct weir_doctor_advice *advice = &view->advice[i];
         char text[2 * WEIR_DOCTOR_ADVICE_SIZE];
-        char number[16];
+        char number[24];
         (void)snprintf(number, sizeof number, "%zu. ", i + 1);
         if (advice->bytes != 0)
             (void)snprintf(text, sizeof text, "up to %s: %s", weir_size_format(advice->bytes).text,
