@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SAMPLES_NEEDED 60
 
 static json_t *bytes_json(uint64_t bytes)
 {
@@ -166,7 +165,7 @@ json_t *weir__doctor_json(const struct doctor_view *view)
                               json_pack("{s:s, s:s, s:[s], s:i, s:i}", "kind", "undecided",
                                         "confidence", "none", "evidence",
                                         "one look says nothing about growth", "samples", 1,
-                                        "samples_needed", SAMPLES_NEEDED));
+                                        "samples_needed", WEIR_VERDICT_SAMPLES_MIN));
     return json;
 }
 

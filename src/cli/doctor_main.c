@@ -14,7 +14,15 @@ enum {
     BASELINE,
     DIFF,
     NO_MEMORY,
-    ROOT
+    ROOT,
+    WATCH,
+    INTERVAL,
+    OPERATIONS,
+    CACHE,
+    LIVE,
+    TRIM,
+    RECORD,
+    REPLAY
 };
 
 static const struct weir_cli_option OPTIONS[] = {
@@ -27,16 +35,27 @@ static const struct weir_cli_option OPTIONS[] = {
     {DIFF, "diff", NULL, "show what has changed since --baseline"},
     {NO_MEMORY, "no-memory", NULL, "leave the process's memory unread; less is known then"},
     {ROOT, "root", "DIR", "read saved files: DIR/proc/PID/smaps and so on"},
+    {WATCH, "watch", "TIME", "watch how it grows, and end with a verdict"},
+    {INTERVAL, "interval", "TIME", "between samples (a 300th of --watch, at most 10s)"},
+    {OPERATIONS, "operations", "URL#METRIC", "what it has done so far, by its own metrics"},
+    {CACHE, "cache", "URL#USED,LIMIT", "fill and limit of its cache, by its own metrics"},
+    {LIVE, "live", "URL#METRIC", "bytes that it holds, by its own metrics"},
+    {TRIM, "trim", "COMMAND",
+     "makes it trim its allocator; run when memory seems\nretained, to "
+     "see how much comes back"},
+    {RECORD, "record", "FILE", "keep the samples of --watch in FILE, as CSV"},
+    {REPLAY, "replay", "FILE", "judge a recording instead of a process"},
     {0, NULL, NULL, NULL},
 };
 
 const struct weir_cli_command weir__doctor_command = {
     .name = "weir doctor",
-    .usage = "[OPTION ...] PID | --self | --cgroup PATH",
+    .usage = "[OPTION ...] PID | --self | --cgroup PATH | --replay FILE",
     .summary = "Says whose a process's memory is: by allocator, stack, file, guest; what malloc\n"
                "holds free; and what to do, by bytes to be won. It needs nothing of the process.",
     .options = OPTIONS,
     .examples = "  weir doctor 4711\n"
+                "  weir doctor 4711 --watch 10m\n"
                 "  weir doctor 4711 --plan nitro node.json\n"
                 "  weir doctor --cgroup /sys/fs/cgroup/system.slice/nitro.service\n"
                 "  weir doctor 4711 --baseline monday.json\n"
@@ -56,10 +75,41 @@ static enum weir_status set_plan(struct doctor_options *options, const char *val
                           "--plan %.40s: nitro, wasmd or weir is needed", value);
 }
 
+static enum weir_status set_watch(struct doctor_watch_options *watch, char letter,
+                                  const char *value, struct weir_error *error)
+{
+    switch (letter) {
+    case WATCH:
+        return weir_cli_duration("watch", value, &watch->duration_ns, error);
+    case INTERVAL:
+        return weir_cli_duration("interval", value, &watch->interval_ns, error);
+    case OPERATIONS:
+        watch->operations = value;
+        return WEIR_OK;
+    case CACHE:
+        watch->cache = value;
+        return WEIR_OK;
+    case LIVE:
+        watch->live = value;
+        return WEIR_OK;
+    case TRIM:
+        watch->trim = value;
+        return WEIR_OK;
+    case RECORD:
+        watch->record = value;
+        return WEIR_OK;
+    default:
+        watch->replay = value;
+        return WEIR_OK;
+    }
+}
+
 static enum weir_status set_option(void *context, char letter, const char *value,
                                    struct weir_error *error)
 {
     struct doctor_options *options = context;
+    if (letter >= WATCH && letter <= REPLAY)
+        return set_watch(&options->watch, letter, value, error);
     switch (letter) {
     case SELF:
         options->pid = "self";
@@ -168,6 +218,9 @@ static enum weir_status show(const struct doctor_options *options, const struct 
 
 static const char *contradiction(const struct doctor_options *options)
 {
+    const char *wrong = weir__doctor_watch_contradiction(options);
+    if (wrong != NULL || options->watch.replay != NULL)
+        return wrong;
     if (options->pid == NULL && options->cgroup == NULL)
         return "say which process: a PID, --self or --cgroup PATH";
     if (options->pid != NULL && options->cgroup != NULL)
@@ -198,6 +251,8 @@ int main(int argc, char **argv)
     const char *wrong = contradiction(&options);
     if (wrong != NULL)
         return weir_cli_usage_error(&weir__doctor_command, "%s", wrong);
+    if (options.watch.duration_ns != 0 || options.watch.replay != NULL)
+        return weir__doctor_watch(&options);
     struct doctor_view *view = calloc(1, sizeof *view);
     bool is_over = false;
     status = view == NULL ? WEIR_NO_MEMORY : look(&options, view, &error);

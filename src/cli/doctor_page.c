@@ -9,7 +9,6 @@
 
 /* Classes below a thousandth of RSS share one line. */
 #define SMALL_SHARE 1000
-#define SAMPLES_NEEDED 60
 
 static const char *certainty(enum weir_doctor_confidence confidence)
 {
@@ -197,6 +196,7 @@ void weir__doctor_print(const struct doctor_options *options, const struct docto
     print_walk(&s->arenas, "arenas");
     (void)putchar('\n');
     print_beside(s);
-    printf("\nGrowing? Undecided: one look is 1 of %d samples needed.\n", SAMPLES_NEEDED);
+    printf("\nGrowing? Undecided: 1 of %u samples needed; come back with --watch 10m.\n",
+           WEIR_VERDICT_SAMPLES_MIN);
     print_advice(view);
 }

@@ -7,6 +7,7 @@
 #include "cli/cli_text.h"
 #include "doctor/doctor.h"
 #include "doctor/doctor_advice.h"
+#include "doctor/watch.h"
 #include "ledger/cgroup_equation.h"
 
 #include <jansson.h>
@@ -33,6 +34,13 @@ struct doctor_options {
     bool has_gomemlimit;   /* --gomemlimit is not needed: the environment tells */
     uint64_t memory_bytes; /* --memory: of the container; 0: the binding cgroup's */
     struct weir_doctor_options look;
+    struct doctor_watch_options {
+        uint64_t duration_ns;                  /* --watch; 0: not asked for */
+        uint64_t interval_ns;                  /* 0: chosen by the duration */
+        const char *operations, *cache, *live; /* PLACE#METRIC */
+        const char *record, *replay;           /* files */
+        const char *trim;                      /* a command */
+    } watch;
 };
 
 struct doctor_process {
@@ -82,5 +90,28 @@ enum weir_status weir__doctor_diff(const struct doctor_options *options,
 enum weir_status weir__doctor_plan(const struct doctor_options *options,
                                    const struct doctor_view *view, json_t *json, bool *ret_is_over,
                                    struct weir_error *error) WEIR_MUST_USE;
+
+/* --- how it grows --------------------------------------------------------------------------- */
+
+/* Where the figures of a verdict came from. */
+struct doctor_watched {
+    const char *subject; /* "nitro (4711)", or a recording's file */
+    const struct weir_watch *watch;
+    enum weir_watch_end end;
+    bool is_replay;
+    size_t gaps;    /* samples without metrics that were asked for */
+    char gap[160];  /* and why, the last time */
+    char trim[160]; /* why a trim could not be tried; empty: it was, or was not asked for */
+};
+
+/* --watch and --replay, from sampling to the verdict; the exit code. */
+int weir__doctor_watch(const struct doctor_options *options);
+/* What contradicts itself among the options of a watch; NULL: nothing. */
+const char *weir__doctor_watch_contradiction(const struct doctor_options *options);
+
+void weir__doctor_print_verdicts(const struct doctor_watched *watched,
+                                 const struct weir_watch_verdicts *verdicts);
+json_t *weir__doctor_verdicts_json(const struct doctor_watched *watched,
+                                   const struct weir_watch_verdicts *verdicts);
 
 #endif

@@ -246,14 +246,15 @@ static enum weir_status take_number(struct reader *reader, const struct weir_sca
     *ret_value = NAN;
     if (size == 0)
         return WEIR_OK;
-    char *end = text;
+    bool is_number = false;
     if (size < sizeof text) {
+        char *end;
         memcpy(text, cell->at, size);
         text[size] = 0;
-        if (strspn(text, "0123456789.eE+-") == size)
-            *ret_value = strtod(text, &end);
+        *ret_value = strtod(text, &end);
+        is_number = strspn(text, "0123456789.eE+-") == size && end == text + size;
     }
-    if (end != text + size || !(*ret_value >= 0 && *ret_value <= CELL_MAX))
+    if (!is_number || !(*ret_value >= 0 && *ret_value <= CELL_MAX))
         return malformed(reader, "%.*s is no number from 0 to 2^60", (int)(size < 40 ? size : 40),
                          cell->at);
     return WEIR_OK;

@@ -43,6 +43,16 @@ static struct weir_size_text size_text(double bytes)
     return text;
 }
 
+/* Of slopes, which may be fractions of a byte. */
+static struct weir_size_text rate_text(double bytes)
+{
+    struct weir_size_text text;
+    if (fabs(bytes) >= 100)
+        return size_text(bytes);
+    (void)snprintf(text.text, sizeof text.text, "%.2g B", fabs(bytes) < 0.005 ? 0 : bytes);
+    return text;
+}
+
 static struct weir_size_text hours_text(double hours)
 {
     struct weir_size_text text;
@@ -104,11 +114,12 @@ static int tell_trend(const struct weir_verdict *verdict, char *text, size_t siz
                        evidence->window == 1 ? "samples" : "cycles, at the bottom of each");
     const char *unit = evidence->time_base[0] == 'o' ? "operation" : "second";
     return snprintf(text, size,
-                    "Slope of %s bytes: %.3g bytes a%s %s (99 %%: %.3g to %.3g), %s an hour, over "
-                    "%zu %s; Mann-Kendall z = %.1f, %.1f would be a trend.",
-                    evidence->basis, evidence->slope, unit[0] == 'o' ? "n" : "", unit,
-                    evidence->slope_low, evidence->slope_high, size_text(evidence->per_hour).text,
-                    evidence->troughs, troughs, evidence->z, evidence->critical);
+                    "Slope of %s bytes: %s a%s %s (99 %%: %s to %s), %s an hour, over %zu %s; "
+                    "Mann-Kendall z = %.1f, %.1f would be a trend.",
+                    evidence->basis, rate_text(evidence->slope).text, unit[0] == 'o' ? "n" : "",
+                    unit, rate_text(evidence->slope_low).text, rate_text(evidence->slope_high).text,
+                    rate_text(evidence->per_hour).text, evidence->troughs, troughs, evidence->z,
+                    evidence->critical);
 }
 
 static int tell_leak(const struct weir_verdict_evidence *evidence, char *text, size_t size)

@@ -170,27 +170,29 @@ static void step_churn_leak(int step)
 
 /* --- arena drift ----------------------------------------------------------------------------- */
 
-/* 32 pool threads take turns: a burst of 24 MiB each, all of it freed but one block of 64 bytes. As
- * many arenas as glibc makes on two processors. */
+/* 32 pool threads take turns: a burst of 24 MiB each (2 MiB of the small kind), all of it freed but
+ * one block of 64 bytes. As many arenas as glibc makes on two processors. */
 #define POOL 32
 #define ARENAS 16
 #define BURST_BLOCK 8192
 #define BURST_BLOCKS (24 * 1024 * 1024 / BURST_BLOCK)
+#define BURST_BLOCKS_SMALL (2 * 1024 * 1024 / BURST_BLOCK)
 #define BURST_EVERY 4
 
 static pthread_mutex_t turn_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t turn_changed = PTHREAD_COND_INITIALIZER;
 static int turn = -1; /* the thread whose turn it is */
 static bool has_survivors;
+static int burst_blocks = BURST_BLOCKS;
 
 static void burst(void)
 {
     static void *blocks[BURST_BLOCKS];
-    for (int i = 0; i < BURST_BLOCKS; i++)
+    for (int i = 0; i < burst_blocks; i++)
         blocks[i] = take(BURST_BLOCK);
     if (has_survivors)
         (void)take(64);
-    for (int i = 0; i < BURST_BLOCKS; i++)
+    for (int i = 0; i < burst_blocks; i++)
         give(blocks[i]);
 }
 
@@ -250,7 +252,8 @@ static const struct {
     {"cache", step_cache, 0},           {"full_cache", step_full_cache, 0},
     {"high_water", step_high_water, 0}, {"step", step_step, 0},
     {"churn", step_churn, 0},           {"churn_leak", step_churn_leak, 0},
-    {"drift", step_drift, 2},           {"drift_clean", step_drift, 1},
+    {"drift", step_drift, 2},           {"drift_small", step_drift, 2},
+    {"drift_clean", step_drift, 1},
 };
 
 int main(int argc, char **argv)
@@ -266,6 +269,8 @@ int main(int argc, char **argv)
     random_state = strtoull(argv[2], NULL, 10) * 2654435761u + 1;
     steps = (int)strtol(argv[3], NULL, 10);
     (void)mallopt(M_ARENA_MAX, ARENAS);
+    if (strcmp(argv[1], "drift_small") == 0)
+        burst_blocks = BURST_BLOCKS_SMALL;
     if (KINDS[kind].pool > 0)
         start_pool(KINDS[kind].pool == 2);
     serve(4 * TABLE); /* warm */
