@@ -157,18 +157,21 @@ static double jump_share(const double *y, size_t count, double growth, double ne
     return growth > 0 ? sum / growth : 0;
 }
 
-/* Nothing goes up on either side of the change of level. */
-static bool is_flat_beside(const double *x, const double *y, size_t count, size_t at,
-                           struct weir__scratch *scratch)
+/* Nothing that matters goes up on either side of the change of level: by a tenth of it, and by more
+ * than counts as none. */
+static bool is_flat_beside(const double *x, const double *y, size_t count,
+                           const struct weir_change *change, struct weir__scratch *scratch)
 {
-    const size_t begins[2] = {0, at}, ends[2] = {at, count};
+    const size_t begins[2] = {0, change->at}, ends[2] = {change->at, count};
+    double matters = fmax(WEIR_VERDICT_FLOOR_BYTES, WEIR_VERDICT_JUMP_LEAST * fabs(change->jump));
     for (int side = 0; side < 2; side++) {
-        size_t size = ends[side] - begins[side];
+        size_t begin = begins[side], size = ends[side] - begin;
         if (size < WEIR_VERDICT_TROUGHS_MIN)
             continue;
         struct weir__trend trend = {0};
-        fit(x + begins[side], y + begins[side], size, scratch, &trend);
-        if (trend.slope - student(scratch->critical, (double)size - 2) * trend.error > 0)
+        fit(x + begin, y + begin, size, scratch, &trend);
+        double low = trend.slope - student(scratch->critical, (double)size - 2) * trend.error;
+        if (low > 0 && trend.slope * (x[ends[side] - 1] - x[begin]) > matters)
             return false;
     }
     return true;
@@ -197,7 +200,7 @@ void weir__shape_of(const double *x, const double *y, const double *peak, size_t
                              shape.neighbours);
     shape.change = weir_change_find(x, y, count, scratch->values);
     shape.is_flat_beside =
-        shape.change.at > 0 && is_flat_beside(x, y, count, shape.change.at, scratch);
+        shape.change.at > 0 && is_flat_beside(x, y, count, &shape.change, scratch);
     measure_amplitude(y + warm, (peak != NULL ? peak : y) + warm, count - warm, scratch, &shape);
     *ret_shape = shape;
 }

@@ -335,17 +335,23 @@ static bool judge_shape(struct judgement *judgement, const char *basis,
     return false;
 }
 
+/* What the program holds makes what is resident grow. */
+static bool is_explained_by_live(const struct judgement *judgement)
+{
+    return weir__has_grown(&judgement->L) && judgement->R.grown * WEIR_VERDICT_EXPLAINED <=
+                                                 judgement->L.grown + WEIR_VERDICT_FLOOR_BYTES;
+}
+
 /* What the program holds decides, unless resident memory grows without it. */
 static void judge_rest(struct judgement *judgement)
 {
     bool has_live = is_live_known(judgement);
-    if (has_live && !judge_shape(judgement, "live", &judgement->L))
+    if (has_live &&
+        (!judge_shape(judgement, "live", &judgement->L) || is_explained_by_live(judgement)))
         return;
     bool is_decided = judge_shape(judgement, "resident", &judgement->R);
     if (has_live && !is_decided && weir__is_trending(&judgement->R, judgement->slope_min))
         judgement->verdict->doubt = WEIR_DOUBT_UNEXPLAINED;
-    if (has_live && is_decided && weir__has_grown(&judgement->L) && !weir__has_grown(&judgement->R))
-        (void)judge_shape(judgement, "live", &judgement->L);
 }
 
 /* --- one judgement --------------------------------------------------------------------------- */

@@ -22,16 +22,17 @@
  *   too few      fewer than 90 samples: undecided
  *   cache fill   L (or R) grew, C grew, C explains 0.8 of it, C has a limit. A part that C does not
  *                explain and that rises by itself is a leak all the same
- *   leak         L, less what C explains, rises. Without L: R rises, and L, S and C are unknown;
- *                then the confidence is low, because slow fragmentation looks the same
+ *   leak         L, less what C explains, rises. Without L: R rises, and S, where it is known; then
+ *                the confidence is low, because slow fragmentation looks the same
  *   retention    S (or R) grew while L did not (at most 0.2 of it), and S - L, which no peak of L
  *                explains, makes 0.8 of it
  *   step         one change of level explains half of the variance, more than a line does, and
- * makes half of the growth; on neither side of it anything rises churn        no trend, and peaks
- * stand above troughs by 3 times what the scatter between neighbours explains high-water   the last
- * third's slope cannot be told from 0 and its growth is under 0.6 of what came before; or nothing
- * grew at all, which is a high-water mark already reached undecided    the rest, with the number of
- * samples that would decide at the present scatter
+ *                makes half of the growth; on neither side anything rises by a tenth of it
+ *   churn        no trend, and peaks stand above troughs by 3 times what the scatter between
+ *                neighbours explains
+ *   high-water   the last third's slope cannot be told from 0 and its growth is under 0.6 of what
+ *                came before; or nothing grew at all: a high-water mark that was there already
+ *   undecided    the rest, with the number of samples that would decide at the present scatter
  *
  * Kinds are stable names; `high-water` is also the answer for a process that does not grow. */
 #ifndef WEIR_DOCTOR_VERDICT_H

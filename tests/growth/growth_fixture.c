@@ -101,7 +101,7 @@ static void step_leak(int step)
         (void)take(200 + draw(600)); /* one request in ten forgets its answer */
 }
 
-#define CACHE_LIMIT (40 * MIB)
+#define CACHE_LIMIT (16 * MIB)
 static void fill_to(double bytes)
 {
     double before = report.live;
@@ -137,14 +137,14 @@ static void step_high_water(int step)
 {
     serve(400);
     if (step < steps / 4)
-        keep(30 * MIB * 4 / steps);
+        keep(12 * MIB * 4 / steps);
 }
 
 static void step_step(int step)
 {
     serve(400);
     if (step == steps * 3 / 5)
-        keep(30 * MIB);
+        keep(12 * MIB);
 }
 
 /* Garbage until it is collected. */
@@ -158,13 +158,13 @@ static void step_churn(int step)
         (void)malloc_trim(0);
         collect_in = 12 + (int)draw(4);
     }
-    keep(1.5 * MIB);
+    keep(0.5 * MIB);
 }
 
 static void step_churn_leak(int step)
 {
     step_churn(step);
-    for (int i = 0; i < 60; i++)
+    for (int i = 0; i < 40; i++)
         (void)take(1000 + draw(1000));
 }
 
@@ -273,7 +273,10 @@ int main(int argc, char **argv)
         burst_blocks = BURST_BLOCKS_SMALL;
     if (KINDS[kind].pool > 0)
         start_pool(KINDS[kind].pool == 2);
-    serve(4 * TABLE); /* warm */
+    serve(4 * TABLE);
+    /* Warm: the heap has got its holes, so that what grows later is not their making. */
+    for (int i = 0; i < 100 && strcmp(argv[1], "churn") == 0; i++)
+        step_churn(i);
     char command;
     for (int step = 0; read(STDIN_FILENO, &command, 1) == 1;) {
         if (command == GROWTH_TRIM)
