@@ -50,7 +50,7 @@ def check(test, expression, known, where):
     test.assertNotEqual(metrics, [], f"{where}: {expression}")
     possible = set()
     for metric, labels in metrics:
-        test.assertIn(metric, known, where)
+        test.assertTrue(metric in known, f"{where}: there is no {metric}")
         possible |= set(known[metric])
         for label in labels:
             test.assertIn(label, known[metric], f"{where}: label of {metric}")
@@ -95,7 +95,7 @@ class Prometheus(unittest.TestCase):
                 self.assertIn(label, labels, where)
             # A sentence may name a metric only if there is one.
             for name in re.findall(r"\b(?:weir|process|container)_\w+", texts):
-                self.assertIn(name, known, where)
+                self.assertTrue(name in known, f"{where}: there is no {name}")
             self.assertIn(alert["labels"]["severity"], ("info", "warning", "critical"))
             self.assertEqual(sorted(alert["annotations"]), ["description", "summary"], where)
 
