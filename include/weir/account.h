@@ -46,6 +46,7 @@ struct weir_account_reading {
     /* Exact for stores and instances. Above them: what was granted at most, which holds the idle
      * credit of the stores at that moment. */
     uint64_t peak_bytes;
+    uint64_t reserved_bytes;         /* promised to stores that run, beyond what they use */
     uint64_t refused_count;          /* charges that this account's limit refused, whoever asked */
     uint64_t kinds[WEIR_KIND_COUNT]; /* used, per kind; counts for kinds of unit N */
     /* Exact for stores and instances. Above them: own charges, and the highest sum that a reading

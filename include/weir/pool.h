@@ -17,6 +17,9 @@ struct weir_pool_config {
     struct weir_store_config store; /* for every slot; its data and data_free are not used */
     uint32_t slots_max;             /* in use at once; more answers BUSY: 64 */
     uint32_t warm_max;              /* kept ready: 8 */
+    /* A slot in use holds store.memory_bytes_max in the accounts above it, used or not, so that
+     * what runs is never refused there; an idle one holds what it uses. */
+    bool is_reserving;
 };
 
 enum weir_status weir_pool_new(const struct weir_linker *linker, struct weir_module *module,
@@ -28,6 +31,11 @@ void weir_pool_free(struct weir_pool *pool);
 enum weir_status weir_pool_take(struct weir_pool *pool, struct weir_instance **ret_instance,
                                 struct weir_error *error);
 void weir_pool_give(struct weir_pool *pool, struct weir_instance *instance);
+/* Makes slots until so many are warm, at least one, which shows what would fail every take. Nothing
+ * is reserved for them. What is over warm_max is closed again. Errors as of weir_pool_take(). */
+enum weir_status weir_pool_warm(struct weir_pool *pool, uint32_t count, struct weir_error *error);
+/* How many slots are kept from now on; those that are warm already stay until they are taken. */
+void weir_pool_set_warm(struct weir_pool *pool, uint32_t warm_max);
 /* Closes the slot instead of keeping it. */
 void weir_pool_drop(struct weir_pool *pool, struct weir_instance *instance);
 /* Sets the embedder's data of a taken slot's store (cleared when given back). */

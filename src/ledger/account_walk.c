@@ -50,6 +50,15 @@ void weir__tree_sum(const struct weir_account *root, uint64_t ret_kinds[WEIR_KIN
     }
 }
 
+static uint64_t sum_promised(const struct weir_account *root)
+{
+    uint64_t sum = 0;
+    struct weir_account *at = (struct weir_account *)root;
+    for (; at != NULL; at = weir__tree_next(root, at, at->holder == NULL))
+        sum += at->holder == at ? weir__promised(at) : 0;
+    return sum;
+}
+
 /* Under the tree, unless the account is owned. */
 static void read_account(const struct weir_account *account, struct weir_account_reading *ret)
 {
@@ -59,6 +68,7 @@ static void read_account(const struct weir_account *account, struct weir_account
     ret->peak_bytes = weir__get(&account->peak);
     ret->refused_count = weir__get(&account->refused);
     weir__tree_sum(account, ret->kinds);
+    ret->reserved_bytes = sum_promised(account);
     ret->used_bytes = 0;
     for (int kind = 0; kind < WEIR_KIND_COUNT; kind++) {
         if (weir_kind_is_bytes((enum weir_kind)kind))

@@ -192,6 +192,7 @@ void weir__credit_return(struct weir_account *holder)
     enter_wait(holder);
     uint64_t credit = weir__get(&holder->credit);
     weir__set(&holder->credit, 0);
+    weir__set(&holder->reserved, 0);
     leave(holder);
     if (credit != 0)
         weir__ungrant(holder->parent, credit);
@@ -249,7 +250,10 @@ static __attribute__((noinline)) void discharge_slow(struct weir_account *accoun
         drop(&account->used, amount);
     }
     uint64_t credit = weir__get(&holder->credit) + amount;
-    uint64_t keep = closed ? 0 : weir__ledger.slab_bytes;
+    uint64_t promised = weir__promised(holder);
+    uint64_t keep = closed                               ? 0
+                    : promised > weir__ledger.slab_bytes ? promised
+                                                         : weir__ledger.slab_bytes;
     uint64_t excess = credit > keep ? credit - keep : 0;
     weir__set(&holder->credit, credit - excess);
     leave(holder);
@@ -257,6 +261,49 @@ static __attribute__((noinline)) void discharge_slow(struct weir_account *accoun
         weir__ungrant(holder->parent, excess);
     if (is_closed(account))
         weir__account_settle(account);
+}
+
+/* --- reservations -------------------------------------------------------------------------- */
+
+void weir_account_unreserve(struct weir_account *account)
+{
+    WEIR_ASSERT(account->holder == account);
+    enter_wait(account);
+    weir__set(&account->reserved, 0);
+    uint64_t credit = weir__get(&account->credit);
+    uint64_t keep = is_closed(account) ? 0 : weir__ledger.slab_bytes;
+    uint64_t excess = credit > keep ? credit - keep : 0;
+    weir__set(&account->credit, credit - excess);
+    leave(account);
+    if (excess != 0)
+        weir__ungrant(account->parent, excess);
+}
+
+enum weir_status weir_account_reserve(struct weir_account *account, uint64_t bytes,
+                                      struct weir_error *error)
+{
+    WEIR_ASSERT(account->holder == account);
+    struct weir_account *level = account;
+    bool is_failing = atomic_load_explicit(&weir__ledger.failing, memory_order_relaxed) != 0;
+    if (is_failing && weir__fail_now())
+        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET,
+                              "this reservation was made to fail");
+    enter_wait(account);
+    /* First the promise, so that no drainer takes what is granted next. */
+    weir__set(&account->reserved, bytes);
+    uint64_t have = weir__get(&account->used) + weir__get(&account->credit);
+    leave(account);
+    uint64_t need = bytes > have ? bytes - have : 0;
+    if (bytes > weir__limit_of(account) ||
+        (need != 0 && !grant_hard(account->parent, account, need, &level))) {
+        weir_account_unreserve(account);
+        return weir__refuse(account, WEIR_KIND_LINEAR_MEMORY, need != 0 ? need : bytes, level,
+                            error);
+    }
+    enter_wait(account);
+    weir__set(&account->credit, weir__get(&account->credit) + need);
+    leave(account);
+    return WEIR_OK;
 }
 
 /* --- things that are counted --------------------------------------------------------------- */

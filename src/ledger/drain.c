@@ -44,9 +44,10 @@ static uint64_t mark(struct weir_account *level, const struct weir_account *aske
     for (struct weir_account *at = level; at != NULL;
          at = weir__tree_next(level, at, at->holder == NULL)) {
         uint64_t credit = at->holder == at && at != asker ? weir__get(&at->credit) : 0;
-        if (credit == 0)
+        uint64_t promised = weir__promised(at);
+        if (credit <= promised)
             continue;
-        seen += credit;
+        seen += credit - promised;
         atomic_fetch_or_explicit(&at->slow, WEIR__SLOW_DRAIN, memory_order_relaxed);
     }
     return seen;
@@ -61,10 +62,11 @@ static uint64_t collect(struct weir_account *level, bool take)
         if (at->holder != at || !is_marked(at))
             continue;
         if (take && is_idle_soon(at)) {
-            uint64_t credit = weir__get(&at->credit);
-            weir__set(&at->credit, 0);
-            weir__ungrant(at->parent, credit);
-            taken += credit;
+            uint64_t credit = weir__get(&at->credit), promised = weir__promised(at);
+            uint64_t spare = credit > promised ? credit - promised : 0;
+            weir__set(&at->credit, credit - spare);
+            weir__ungrant(at->parent, spare);
+            taken += spare;
         }
         atomic_fetch_and_explicit(&at->slow, ~(uint32_t)WEIR__SLOW_DRAIN, memory_order_release);
     }

@@ -28,6 +28,14 @@ void *weir_account_alloc(struct weir_account *account, enum weir_kind kind, size
 void weir_account_free(struct weir_account *account, enum weir_kind kind, void *memory,
                        size_t bytes);
 
+/* A store's account: from now on `bytes` in all are its own, used or not: what it charges below
+ * that cannot be refused above it, and what it discharges stays reserved. LIMIT as for a charge,
+ * then the reservation before is gone too. For one that runs; an idle one holds what it uses. By
+ * its owner. */
+enum weir_status weir_account_reserve(struct weir_account *account, uint64_t bytes,
+                                      struct weir_error *error) WEIR_MUST_USE;
+void weir_account_unreserve(struct weir_account *account);
+
 /* Reads the system's limits for counted kinds again (vm.max_map_count, RLIMIT_NOFILE), for programs
  * that raise them after the first account. */
 void weir_ledger_refresh_limits(void);

@@ -47,6 +47,7 @@ struct weir_account {
     _Atomic uint64_t limit;
     struct weir_account *holder; /* NULL: shared */
     struct weir_account *parent; /* NULL: host */
+    _Atomic uint64_t reserved;   /* holders: used and credit together stay at least this */
     _Atomic uint64_t kinds[WEIR_KIND_COUNT];
     _Atomic uint64_t kind_peaks[WEIR_KIND_COUNT];
 
@@ -116,6 +117,14 @@ static inline uint64_t weir__limit_of(const struct weir_account *account)
 {
     uint64_t limit = weir__get(&account->limit);
     return limit < WEIR__BYTES_MAX ? limit : WEIR__BYTES_MAX;
+}
+
+/* Of a holder's credit, what it was promised and nobody may take. */
+static inline uint64_t weir__promised(const struct weir_account *holder)
+{
+    uint64_t reserved = weir__get(&holder->reserved);
+    uint64_t used = weir__get(&holder->used);
+    return reserved > used ? reserved - used : 0;
 }
 
 void weir__tree_lock(void);

@@ -92,6 +92,9 @@ static void add_composition(const struct weir_account *account, struct weir_erro
         rest -= reading.kinds[best];
         reading.kinds[best] = 0;
     }
+    if (reading.reserved_bytes != 0)
+        weir_error_add(error, "reserved under %s for guests that run: %s", label_of(account).text,
+                       weir_size_format(reading.reserved_bytes).text);
     if (used == 0)
         return;
     if (rest != 0)

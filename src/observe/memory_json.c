@@ -46,6 +46,7 @@ static bool add_account(void *context, unsigned depth, const struct weir_account
         return false;
     set_number(account, "used_bytes", reading->used_bytes);
     set_number(account, "peak_bytes", reading->peak_bytes);
+    set_number(account, "reserved_bytes", reading->reserved_bytes);
     set_limit(account, "limit_bytes", reading->limit_bytes);
     set_number(account, "refused", reading->refused_count);
     (void)json_object_set_new(account, "kinds", kinds_json(reading->kinds));

@@ -20,6 +20,7 @@ struct weir_pool {
     uint32_t slots_max, warm_max;
     uint32_t in_use, warm_count;
     uint64_t takes, cold_takes, resets, busy;
+    bool is_reserving;
     bool is_closed;                    /* freed when the last slot comes back */
     struct weir_pool *previous, *next; /* of the process, until closed */
 };
@@ -123,6 +124,7 @@ enum weir_status weir_pool_new(const struct weir_linker *linker, struct weir_mod
     pool->config.data_free = NULL;
     pool->slots_max = config->slots_max != 0 ? config->slots_max : WEIR_POOL_SLOTS_DEFAULT;
     pool->warm_max = config->warm_max != 0 ? config->warm_max : WEIR_POOL_WARM_DEFAULT;
+    pool->is_reserving = config->is_reserving && config->store.memory_bytes_max != 0;
     enlist(pool);
     *ret_pool = pool;
     return WEIR_OK;
@@ -176,6 +178,43 @@ static void leave(struct weir_pool *pool)
         destroy(pool);
 }
 
+/* A clean slot becomes warm and is out of use; false: it is not kept, and still in use.
+ */
+static bool keep_warm(struct weir_pool *pool, struct weir_store *store)
+{
+    (void)pthread_mutex_lock(&pool->lock);
+    bool is_kept = !pool->is_closed && pool->warm_count < pool->warm_max;
+    if (is_kept) {
+        store->next_warm = pool->warm;
+        pool->warm = store;
+        pool->warm_count++;
+        pool->in_use--;
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+    return is_kept;
+}
+
+/* What it may come to hold, before it runs; idle slots of this pool make room for it. */
+static enum weir_status reserve(struct weir_pool *pool, struct weir_instance *instance,
+                                struct weir_error *error)
+{
+    if (!pool->is_reserving)
+        return WEIR_OK;
+    struct weir_store *store = instance->store;
+    uint64_t bytes = pool->config.memory_bytes_max;
+    enum weir_status status = weir_account_reserve(store->account, bytes, NULL);
+    struct weir_store *idle;
+    while (status == WEIR_LIMIT && (idle = pop_warm(pool)) != NULL) {
+        weir_store_close(idle, NULL);
+        status = weir_account_reserve(store->account, bytes, NULL);
+    }
+    if (status != WEIR_OK)
+        status = weir_account_reserve(store->account, bytes, error);
+    if (status != WEIR_OK && !keep_warm(pool, store))
+        weir_pool_drop(pool, instance);
+    return status;
+}
+
 enum weir_status weir_pool_take(struct weir_pool *pool, struct weir_instance **ret_instance,
                                 struct weir_error *error)
 {
@@ -198,14 +237,39 @@ enum weir_status weir_pool_take(struct weir_pool *pool, struct weir_instance **r
     if (is_busy)
         return weir_error_set(error, WEIR_BUSY, WEIR_NO_OFFSET,
                               "all %u slots of the pool are in use", pool->slots_max);
-    if (store != NULL) {
-        *ret_instance = store->pooled;
-        return WEIR_OK;
+    struct weir_instance *instance = store != NULL ? store->pooled : NULL;
+    if (instance == NULL) {
+        enum weir_status status = make_slot(pool, &instance, error);
+        if (status != WEIR_OK) {
+            leave(pool);
+            return status;
+        }
     }
-    enum weir_status status = make_slot(pool, ret_instance, error);
-    if (status != WEIR_OK)
-        leave(pool);
+    enum weir_status status = reserve(pool, instance, error);
+    if (status == WEIR_OK)
+        *ret_instance = instance;
     return status;
+}
+
+enum weir_status weir_pool_warm(struct weir_pool *pool, uint32_t count, struct weir_error *error)
+{
+    for (uint32_t made = 0; made == 0 || made < count; made++) {
+        struct weir_instance *instance;
+        (void)pthread_mutex_lock(&pool->lock);
+        bool is_full = pool->in_use >= pool->slots_max || (made > 0 && pool->warm_count >= count);
+        pool->in_use += !is_full;
+        (void)pthread_mutex_unlock(&pool->lock);
+        if (is_full)
+            break;
+        enum weir_status status = make_slot(pool, &instance, error);
+        if (status != WEIR_OK) {
+            leave(pool);
+            return status;
+        }
+        if (!keep_warm(pool, instance->store))
+            weir_pool_drop(pool, instance);
+    }
+    return WEIR_OK;
 }
 
 void weir_pool_drop(struct weir_pool *pool, struct weir_instance *instance)
@@ -232,18 +296,20 @@ void weir_pool_give(struct weir_pool *pool, struct weir_instance *instance)
         weir_pool_drop(pool, instance);
         return;
     }
+    if (pool->is_reserving)
+        weir_account_unreserve(store->account);
     (void)pthread_mutex_lock(&pool->lock);
     pool->resets++;
-    bool is_kept = !pool->is_closed && pool->warm_count < pool->warm_max;
-    if (is_kept) {
-        store->next_warm = pool->warm;
-        pool->warm = store;
-        pool->warm_count++;
-        pool->in_use--;
-    }
     (void)pthread_mutex_unlock(&pool->lock);
-    if (!is_kept)
+    if (!keep_warm(pool, store))
         weir_pool_drop(pool, instance);
+}
+
+void weir_pool_set_warm(struct weir_pool *pool, uint32_t warm_max)
+{
+    (void)pthread_mutex_lock(&pool->lock);
+    pool->warm_max = warm_max;
+    (void)pthread_mutex_unlock(&pool->lock);
 }
 
 void weir_pool_figures(const struct weir_pool *shared, struct weir_pool_figures *ret)

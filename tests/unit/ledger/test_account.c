@@ -476,6 +476,76 @@ START_TEST(receipts_list_what_is_pinned)
 }
 END_TEST
 
+/* --- reservations -------------------------------------------------------------------------- */
+
+START_TEST(what_is_reserved_is_nobody_elses)
+{
+    struct weir_account *tenant =
+        new_account(weir_account_host(), WEIR_ACCOUNT_TENANT, "t", 10 * MIB);
+    struct weir_account *a = new_account(tenant, WEIR_ACCOUNT_STORE, "a", 6 * MIB);
+    struct weir_account *b = new_account(tenant, WEIR_ACCOUNT_STORE, "b", 6 * MIB);
+    struct weir_error error = {0};
+    charge(a, WEIR_KIND_LINEAR_MEMORY, MIB);
+    ck_assert_int_eq(weir_account_reserve(a, 6 * MIB, &error), WEIR_OK);
+    ck_assert_uint_eq(read_of(a).used_bytes, MIB);
+    ck_assert_uint_eq(read_of(a).reserved_bytes, 5 * MIB);
+    ck_assert_uint_eq(read_of(tenant).reserved_bytes, 5 * MIB);
+    ck_assert_int_eq(weir_account_reserve(b, 5 * MIB, &error), WEIR_LIMIT);
+    ck_assert_ptr_nonnull(strstr(error.message, "tenant \"t\""));
+    weir_error_done(&error);
+    ck_assert_uint_eq(read_of(b).reserved_bytes, 0);
+    ck_assert_int_eq(weir_account_reserve(b, 4 * MIB, &error), WEIR_OK);
+    /* Neither a charge nor the drain before a refusal takes it. */
+    ck_assert_int_eq(weir_account_charge(tenant, WEIR_KIND_REQUEST, 1, &error), WEIR_LIMIT);
+    weir_error_done(&error);
+    charge(a, WEIR_KIND_LINEAR_MEMORY, 5 * MIB);
+    charge(b, WEIR_KIND_LINEAR_MEMORY, 4 * MIB);
+    ck_assert_uint_eq(read_of(tenant).reserved_bytes, 0);
+    /* Discharged, and still its own. */
+    weir_account_discharge(a, WEIR_KIND_LINEAR_MEMORY, 6 * MIB);
+    ck_assert_uint_eq(read_of(tenant).reserved_bytes, 6 * MIB);
+    ck_assert_int_eq(weir_account_charge(b, WEIR_KIND_LINEAR_MEMORY, MIB, &error), WEIR_LIMIT);
+    weir_error_done(&error);
+    weir_account_unreserve(a);
+    ck_assert_uint_eq(read_of(tenant).reserved_bytes, 0);
+    charge(b, WEIR_KIND_LINEAR_MEMORY, 2 * MIB);
+    weir_account_unreserve(b);
+    weir_account_discharge(b, WEIR_KIND_LINEAR_MEMORY, 6 * MIB);
+    weir_account_close(a);
+    weir_account_close(b);
+    weir_account_close(tenant);
+    ck_assert_uint_eq(read_of(weir_account_host()).used_bytes, 0);
+}
+END_TEST
+
+START_TEST(a_reservation_ends_with_its_store)
+{
+    struct weir_account *tenant =
+        new_account(weir_account_host(), WEIR_ACCOUNT_TENANT, "t", 10 * MIB);
+    struct weir_account *a = new_account(tenant, WEIR_ACCOUNT_STORE, "a", 8 * MIB);
+    struct weir_error error = {0};
+    ck_assert_int_eq(weir_account_reserve(a, 9 * MIB, &error), WEIR_LIMIT); /* its own limit */
+    weir_error_done(&error);
+    ck_assert_int_eq(weir_account_reserve(a, 8 * MIB, &error), WEIR_OK);
+    ck_assert_int_eq(weir_account_reserve(a, 3 * MIB, &error), WEIR_OK); /* less: also fine */
+    charge(a, WEIR_KIND_STACK, 100);
+    weir_account_close(a); /* with a charge left */
+    ck_assert_uint_eq(read_of(tenant).reserved_bytes, 0);
+    struct weir_account *b = new_account(tenant, WEIR_ACCOUNT_STORE, "b", WEIR_UNLIMITED);
+    ck_assert_int_eq(weir_account_reserve(b, 10 * MIB - 100, &error), WEIR_OK);
+    weir_account_discharge(a, WEIR_KIND_STACK, 100);
+    weir_account_close(b);
+    weir_account_close(tenant);
+    struct weir_account *c = new_account(weir_account_host(), WEIR_ACCOUNT_STORE, "c", MIB);
+    (void)weir_ledger_fail_nth(1);
+    ck_assert_int_eq(weir_account_reserve(c, MIB, &error), WEIR_NO_MEMORY);
+    (void)weir_ledger_fail_nth(0);
+    weir_error_done(&error);
+    weir_account_close(c);
+    ck_assert_uint_eq(read_of(weir_account_host()).used_bytes, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("account");
@@ -494,6 +564,8 @@ int main(void)
     tcase_add_test(tests, every_nth_charge_can_fail);
     tcase_add_test(tests, reclaimers_are_asked_in_order_until_enough);
     tcase_add_test(tests, receipts_list_what_is_pinned);
+    tcase_add_test(tests, what_is_reserved_is_nobody_elses);
+    tcase_add_test(tests, a_reservation_ends_with_its_store);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

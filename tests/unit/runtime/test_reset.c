@@ -306,6 +306,56 @@ START_TEST(pool_gives_back)
 }
 END_TEST
 
+/* A slot in use holds all it may come to hold; idle slots make room for it before it is refused. */
+START_TEST(pool_reserves)
+{
+    begin(0, state_wasm, sizeof state_wasm);
+    const uint64_t each = UINT64_C(4) << 20;
+    struct weir_linker *none = NULL;
+    struct weir_pool *pool = NULL;
+    struct weir_account *tenant = NULL;
+    struct weir_error error = {0};
+    ck_assert_int_eq(weir_account_new(weir_account_host(), WEIR_ACCOUNT_TENANT, "t",
+                                      2 * each + (1 << 20), &tenant, NULL),
+                     WEIR_OK);
+    ck_assert_int_eq(weir_linker_new(engine, &none, NULL), WEIR_OK);
+    const struct weir_pool_config reserving = {
+        .store = {.account = tenant, .memory_bytes_max = each}, .is_reserving = true};
+    ck_assert_int_eq(weir_pool_new(none, module, &reserving, &pool, NULL), WEIR_OK);
+    ck_assert_int_eq(weir_pool_warm(pool, 3, &error), WEIR_OK);
+    struct weir_pool_figures figures;
+    weir_pool_figures(pool, &figures);
+    ck_assert_uint_eq(figures.warm, 3);
+    struct weir_instance *taken[3];
+    struct weir_account_reading reading;
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(weir_pool_take(pool, &taken[i], &error), WEIR_OK);
+    weir_account_read(tenant, &reading);
+    ck_assert_uint_ge(reading.used_bytes + reading.reserved_bytes, 2 * each);
+    ck_assert_int_eq(weir_pool_take(pool, &taken[2], &error), WEIR_LIMIT);
+    ck_assert_ptr_nonnull(strstr(error.message, "tenant \"t\""));
+    weir_error_done(&error);
+    weir_pool_figures(pool, &figures);
+    ck_assert_uint_eq(figures.in_use, 2);
+    ck_assert_uint_eq(figures.warm, 1); /* the one that was refused is as good as before */
+    weir_pool_give(pool, taken[0]);
+    weir_account_read(tenant, &reading);
+    ck_assert_uint_lt(reading.reserved_bytes, each);
+    ck_assert_int_eq(weir_pool_take(pool, &taken[0], &error), WEIR_OK);
+    weir_pool_set_warm(pool, 0);
+    for (int i = 0; i < 2; i++)
+        weir_pool_give(pool, taken[i]);
+    weir_pool_figures(pool, &figures);
+    ck_assert_uint_eq(figures.warm, 1); /* none is kept any more */
+    weir_pool_free(pool);
+    weir_linker_free(none);
+    weir_account_read(tenant, &reading);
+    ck_assert_uint_eq(reading.used_bytes + reading.reserved_bytes, 0);
+    weir_account_close(tenant);
+    end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("runtime reset");
@@ -316,6 +366,7 @@ int main(void)
     tcase_add_loop_test(tests, goes_back_behind_start, 0, FORM_COUNT);
     tcase_add_loop_test(tests, pool_gives_fresh_states, 0, FORM_COUNT);
     tcase_add_test(tests, pool_gives_back);
+    tcase_add_test(tests, pool_reserves);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
