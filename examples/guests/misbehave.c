@@ -8,6 +8,8 @@
  *   ...?late      traps after half of its answer        ...?short     says more than it sends
  *   ...?hoard     takes memory, keeps it, answers       ...?wild      reads beyond its memory
  *   ...?drip      answers in drops, asleep between them
+ *   ...?hold      takes memory, keeps it, sleeps for an hour
+ *   ...?deep      fills its stack halfway, sleeps there for an hour
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -109,6 +111,26 @@ static void sleep_long(const char *argument)
     exit(0);
 }
 
+static void hold(const char *argument)
+{
+    (void)take_memory();
+    sleep_long(argument);
+}
+
+static uint32_t __attribute__((noinline)) sink(uint32_t depth)
+{
+    counter = depth;
+    if (depth == 0)
+        sleep_long("");
+    return depth == 0 ? 0 : sink(depth - 1) + counter;
+}
+
+static void deep(const char *argument)
+{
+    (void)argument;
+    counter = sink(10000);
+}
+
 static void drip(const char *argument)
 {
     (void)argument;
@@ -154,7 +176,7 @@ static const struct {
     {"loop", loop},        {"trap", trap}, {"recurse", recurse}, {"bomb", bomb},
     {"flood", flood},      {"exit", end},  {"silent", silent},   {"garbage", garbage},
     {"sleep", sleep_long}, {"late", late}, {"short", shorter},   {"hoard", hoard},
-    {"wild", wild},        {"drip", drip},
+    {"wild", wild},        {"drip", drip}, {"hold", hold},     {"deep", deep},
 };
 
 int main(void)

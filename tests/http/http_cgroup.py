@@ -27,7 +27,7 @@ routes:
   - {{ path: /transform, module: transform.wasm, memory_max: 32MiB,
       limits: {{ memory: 4MiB, time: 5s }} }}
   - {{ path: /misbehave, module: misbehave.wasm, memory_max: 64MiB,
-      limits: {{ memory: 64MiB, time: 300ms, concurrency: 32, output: 16MiB }} }}
+      limits: {{ memory: 12MiB, time: 300ms, concurrency: 32, output: 16MiB }} }}
 """
 
 
