@@ -149,7 +149,8 @@ static void print_urls(const struct weir_server *server, const struct weir_serve
     printf("Serving at %s\n", url);
     for (size_t i = 0; i < config->route_count; i++)
         printf("  curl -i %s%s\n", url, config->routes[i].path);
-    static const char *const PAGES[] = {"/v1/memory", "/metrics", "/healthz", "/readyz"};
+    static const char *const PAGES[] = {"/v1/memory", "/v1/pressure", "/metrics", "/healthz",
+                                        "/readyz"};
     for (size_t i = 0; i < sizeof PAGES / sizeof PAGES[0]; i++)
         printf("  curl -i %s%s\n", url, PAGES[i]);
     (void)fflush(stdout);

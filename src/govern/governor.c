@@ -148,6 +148,8 @@ static void read_now(struct weir_governor *governor, uint64_t now_ns)
     bool was_failing = work->is_read_failing;
     weir_monitor_read(governor->monitor, now_ns, &governor->reading);
     work->is_read_failing = governor->reading.state == WEIR_READING_UNKNOWN;
+    if (governor->config.read != NULL)
+        governor->config.read(governor->config.read_context, &governor->reading);
     count_events(governor);
     if (work->is_read_failing) {
         work->read_failures++;

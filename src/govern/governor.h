@@ -106,6 +106,9 @@ struct weir_governor_config {
     uint64_t stale_ns; /* a good reading counts for so long; put into every trigger */
     void (*event)(void *context, const struct weir_governor_event *event); /* may be NULL */
     void *event_context;
+    /* Every reading as it comes, good or not, before the ladder looks at it; may be NULL. */
+    void (*read)(void *context, const struct weir_reading *reading);
+    void *read_context;
 };
 
 struct weir_governor;

@@ -183,9 +183,10 @@ void weir_code_bounds(const struct weir_code_demand *demand, weir_bound_report *
                                 .is_beside = true,
                                 .mappings = times(demand->modules, WEIR_MODULE_MAPPINGS),
                                 .descriptors = demand->modules});
-    uint64_t job = 0;
+    uint64_t job =
+        0; /* the module as it was read, with a byte behind it, and as it is handed over */
     if (demand->largest_bytes != 0)
-        job = weir_compile_memory_default(demand->largest_bytes) + 2 * demand->largest_bytes;
+        job = weir_compile_memory_default(demand->largest_bytes) + 2 * demand->largest_bytes + 1;
     if (job != 0)
         (void)snprintf(source, sizeof source, "1 at a time, largest module %s",
                        weir_size_format(demand->largest_bytes).text);

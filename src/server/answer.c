@@ -68,7 +68,7 @@ static size_t write_failure(struct weir__connection *connection,
                             const struct weir__failure *failure)
 {
     const struct weir__request *request = connection->request;
-    char reason[440], at[200], figures[96] = "", trap[64] = "";
+    char reason[440], at[200], figures[160] = "", trap[64] = "";
     write_string(reason, sizeof reason, failure->reason);
     write_string(at, sizeof at, failure->at);
     const char *unit = weir__refusal_unit(failure->refusal);
@@ -78,6 +78,10 @@ static size_t write_failure(struct weir__connection *connection,
     else if (failure->limit != 0)
         (void)snprintf(figures, sizeof figures, ",\"limit_%s\":%llu", unit,
                        (unsigned long long)failure->limit);
+    size_t used = strlen(figures);
+    if (failure->needs != 0)
+        (void)snprintf(figures + used, sizeof figures - used, ",\"needs_%s\":%llu", unit,
+                       (unsigned long long)failure->needs);
     if (failure->trap[0] != 0)
         (void)snprintf(trap, sizeof trap, ",\"trap\":\"%s\"", failure->trap);
     char route[300] = "";
@@ -94,9 +98,26 @@ static size_t write_failure(struct weir__connection *connection,
                                                                : strlen(connection->reply);
 }
 
+/* The governor's own account of why; `text` is copied. */
+static enum MHD_Result answer_pressure(struct weir__connection *connection)
+{
+    char text[WEIR_REFUSAL_JSON_SIZE], seconds[16];
+    size_t size = weir_refusal_json(&connection->pressure, text, sizeof text);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_COPY);
+    if (response == NULL)
+        return MHD_NO;
+    (void)snprintf(seconds, sizeof seconds, "%u", connection->pressure.retry_s);
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+    return queue(connection, weir__refusal_http(WEIR__REFUSAL_MEMORY), response, size);
+}
+
 enum MHD_Result weir__answer_failure(struct weir__connection *connection)
 {
     const struct weir__failure *failure = &connection->failure;
+    if (connection->has_pressure)
+        return answer_pressure(connection);
     if (connection->request != NULL && connection->request->failure.refusal != WEIR__REFUSAL_NONE)
         failure = &connection->request->failure;
     size_t size = write_failure(connection, failure);

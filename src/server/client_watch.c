@@ -39,20 +39,23 @@ static void wake(struct weir__watch *watch)
 
 /* --- the table ----------------------------------------------------------------------------- */
 
-bool weir__watch_add(struct weir__connection *connection)
+struct weir__connection *weir__watch_add(struct weir_server *server)
 {
-    struct weir__watch *watch = &connection->server->watch;
+    struct weir__watch *watch = &server->watch;
     lock(watch);
-    bool has_room = watch->connection_count < watch->connection_max;
-    if (has_room) {
+    struct weir__connection *connection = server->free_connections;
+    if (connection != NULL) {
+        server->free_connections = connection->next_free;
+        memset(connection, 0, sizeof *connection);
+        connection->server = server;
         connection->index = watch->connection_count++;
         watch->connections[connection->index] = connection;
     }
-    bool is_first = has_room && watch->connection_count == 1;
+    bool is_first = connection != NULL && watch->connection_count == 1;
     unlock(watch);
     if (is_first)
         wake(watch);
-    return has_room;
+    return connection;
 }
 
 void weir__watch_remove(struct weir__connection *connection)
@@ -62,7 +65,14 @@ void weir__watch_remove(struct weir__connection *connection)
     struct weir__connection *last = watch->connections[--watch->connection_count];
     watch->connections[connection->index] = last;
     last->index = connection->index;
+    connection->next_free = connection->server->free_connections;
+    connection->server->free_connections = connection;
     unlock(watch);
+}
+
+void weir__watch_wake(struct weir_server *server)
+{
+    wake(&server->watch);
 }
 
 /* --- suspended connections ----------------------------------------------------------------- */
@@ -136,12 +146,16 @@ static void client_left(struct weir__watch *watch, uint64_t key)
 static void end_slow(struct weir__connection *connection, uint64_t now)
 {
     uint64_t deadline = atomic_load_explicit(&connection->deadline_ns, memory_order_relaxed);
-    if (deadline == 0 || now < deadline ||
+    bool is_stopped = atomic_load_explicit(&connection->is_stopped, memory_order_relaxed);
+    if (deadline == 0 || (now < deadline && !is_stopped) ||
         atomic_load_explicit(&connection->is_suspended, memory_order_relaxed))
         return;
     atomic_store_explicit(&connection->deadline_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&connection->is_timed_out, true, memory_order_relaxed);
-    if (atomic_load_explicit(&connection->awaits_body, memory_order_relaxed))
+    bool awaits_body = atomic_load_explicit(&connection->awaits_body, memory_order_relaxed);
+    if (awaits_body && is_stopped)
+        weir__answer_raw(connection, WEIR__REFUSAL_STOPPED, WEIR__STOPPED_REASON);
+    else if (awaits_body)
         weir__answer_raw(connection, WEIR__REFUSAL_SLOW_BODY, "the body came too slowly");
     (void)shutdown(connection->fd, SHUT_RDWR);
 }
@@ -156,7 +170,8 @@ static void look_at_clients(struct weir__watch *watch, uint64_t now)
 
 static uint64_t due_ns(const struct weir__request *request)
 {
-    if (atomic_load_explicit(&request->is_gone, memory_order_relaxed))
+    if (atomic_load_explicit(&request->is_gone, memory_order_relaxed) ||
+        atomic_load_explicit(&request->connection->is_stopped, memory_order_relaxed))
         return 0;
     return request->wake_ns < request->guest_deadline_ns ? request->wake_ns
                                                          : request->guest_deadline_ns;

@@ -9,7 +9,7 @@
 
 /* Texts as they stand in the file; NULL and 0 counts: not given. */
 struct weir__raw_limits {
-    char *memory, *fuel, *time, *concurrency, *body, *output;
+    char *memory, *guaranteed, *fuel, *time, *concurrency, *body, *output;
 };
 struct weir__raw_route {
     char *path, *module, *memory_max, *warm;

@@ -24,13 +24,10 @@ static const cyaml_schema_value_t ENTRY = {
 };
 
 static const cyaml_schema_field_t LIMITS[] = {
-    TEXT(struct weir__raw_limits, memory),
-    TEXT(struct weir__raw_limits, fuel),
-    TEXT(struct weir__raw_limits, time),
-    TEXT(struct weir__raw_limits, concurrency),
-    TEXT(struct weir__raw_limits, body),
-    TEXT(struct weir__raw_limits, output),
-    CYAML_FIELD_END,
+    TEXT(struct weir__raw_limits, memory),      TEXT(struct weir__raw_limits, guaranteed),
+    TEXT(struct weir__raw_limits, fuel),        TEXT(struct weir__raw_limits, time),
+    TEXT(struct weir__raw_limits, concurrency), TEXT(struct weir__raw_limits, body),
+    TEXT(struct weir__raw_limits, output),      CYAML_FIELD_END,
 };
 
 static const cyaml_schema_field_t ROUTE[] = {

@@ -128,6 +128,14 @@ static void begin_guest(struct weir__connection *connection, struct weir__route 
         weir__route_unref(route);
         return;
     }
+    if (!weir__governor_admit(connection->server, &connection->pressure)) {
+        connection->has_pressure = true;
+        connection->pressure.needs_bytes = config->memory_bytes_max;
+        weir__fail(&connection->failure, WEIR__REFUSAL_MEMORY, "%s",
+                   weir_trigger_reason_text(connection->pressure.reason));
+        weir__route_unref(route);
+        return;
+    }
     struct weir__request *request = weir__request_take(connection, route);
     if (request == NULL) {
         weir__route_unref(route);
@@ -327,6 +335,7 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
         weir__guest_close(request);
         weir__request_give(request);
     }
+    atomic_store_explicit(&connection->is_stopped, false, memory_order_relaxed);
     if (connection->is_report)
         (void)atomic_fetch_sub(&server->reports, 1);
     (void)atomic_fetch_sub_explicit(&server->active, 1, memory_order_relaxed);

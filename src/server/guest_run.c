@@ -22,6 +22,8 @@ static void fail_open(struct weir__request *request, enum weir_status status,
                    config->concurrency);
         break;
     case WEIR_LIMIT:
+        weir__fail_memory(&request->failure, request->route, error->message);
+        break;
     case WEIR_NO_MEMORY:
         weir__fail(&request->failure, WEIR__REFUSAL_MEMORY, "%s", error->message);
         break;
@@ -72,6 +74,7 @@ static bool open_guest(struct weir__request *request)
     if (status == WEIR_OK) {
         struct weir_account_reading reading;
         request->store = weir_instance_store(request->instance);
+        weir__running_add(request);
         request->refused_before = refused_count(request, &reading);
         status = open_wasi(request, &error);
     }
@@ -107,6 +110,8 @@ static void fail_trap(struct weir__request *request)
     } else if (trap->code == WEIR_TRAP_FUEL) {
         failure->limit = config->fuel;
         weir__fail(failure, WEIR__REFUSAL_FUEL, "the guest used up its fuel");
+    } else if (trap->code == WEIR_TRAP_CANCELLED && atomic_load(&request->connection->is_stopped)) {
+        weir__fail(failure, WEIR__REFUSAL_STOPPED, WEIR__STOPPED_REASON);
     } else if (trap->code == WEIR_TRAP_CANCELLED) {
         weir__fail(failure, WEIR__REFUSAL_CANCELLED, "stopped by the host");
     } else {
@@ -200,6 +205,7 @@ void weir__guest_close(struct weir__request *request)
     if (request->instance == NULL)
         return;
     WEIR_DASSERT(request->guest == WEIR__GUEST_DONE);
+    weir__running_remove(request);
     weir_wasi_free(request->wasi);
     weir_trap_done(&request->trap);
     weir_store_set_data(request->store, NULL);

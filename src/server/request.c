@@ -9,6 +9,24 @@
 #include <stddef.h>
 #include <string.h>
 
+void weir__fail_memory(struct weir__failure *failure, const struct weir__route *route,
+                       const char *message)
+{
+    const struct weir_account *accounts[] = {route->account, weir_account_host()};
+    weir__fail(failure, WEIR__REFUSAL_MEMORY, "%s", message);
+    failure->needs = route->config->memory_bytes_max;
+    for (size_t i = 0; i < sizeof accounts / sizeof accounts[0]; i++) {
+        struct weir_account_reading reading;
+        weir_account_read(accounts[i], &reading);
+        uint64_t held = reading.used_bytes + reading.reserved_bytes;
+        if (reading.limit_bytes == WEIR_UNLIMITED || held + failure->needs <= reading.limit_bytes)
+            continue;
+        failure->limit = reading.limit_bytes;
+        failure->used = held;
+        return;
+    }
+}
+
 struct weir__request *weir__request_take(struct weir__connection *connection,
                                          struct weir__route *route)
 {
@@ -30,7 +48,7 @@ struct weir__request *weir__request_take(struct weir__connection *connection,
         struct weir_error error = {0};
         request = weir_account_alloc(route->account, WEIR_KIND_REQUEST, sizeof *request, &error);
         if (request == NULL) {
-            weir__fail(&connection->failure, WEIR__REFUSAL_MEMORY, "%s", error.message);
+            weir__fail_memory(&connection->failure, route, error.message);
             weir_error_done(&error);
             (void)pthread_mutex_lock(&route->lock);
             route->request_count--;
@@ -70,17 +88,22 @@ void weir__request_give(struct weir__request *request)
     weir__route_unref(route);
 }
 
-void weir__route_free_requests(struct weir__route *route)
+uint64_t weir__route_shrink(struct weir__route *route)
 {
+    uint64_t given = 0;
+    (void)pthread_mutex_lock(&route->lock);
     while (route->free_list != NULL) {
         struct weir__request *request = route->free_list;
         route->free_list = request->next;
+        given += sizeof *request + (request->in != NULL ? WEIR_SERVER_BUFFER_BYTES : 0);
         if (request->in != NULL)
             weir_account_free(route->account, WEIR_KIND_REQUEST, request->in,
                               WEIR_SERVER_BUFFER_BYTES);
         weir_account_free(route->account, WEIR_KIND_REQUEST, request, sizeof *request);
         route->request_count--;
     }
+    (void)pthread_mutex_unlock(&route->lock);
+    return given;
 }
 
 /* --- body in ------------------------------------------------------------------------------- */

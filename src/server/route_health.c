@@ -9,9 +9,8 @@ weir__page *weir__page_find(const char *path)
         const char *path;
         weir__page *page;
     } PAGES[] = {
-        {"/v1/memory", weir__page_memory},
-        {"/metrics", weir__page_metrics},
-        {"/healthz", weir__page_healthz},
+        {"/v1/memory", weir__page_memory}, {"/v1/pressure", weir__page_pressure},
+        {"/metrics", weir__page_metrics},  {"/healthz", weir__page_healthz},
         {"/readyz", weir__page_readyz},
     };
     for (size_t i = 0; i < sizeof PAGES / sizeof PAGES[0]; i++)

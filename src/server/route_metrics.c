@@ -2,6 +2,8 @@
  * header asks for. */
 #include "server/server_internal.h"
 
+#include "base/clock.h"
+#include "govern/governor_pages.h"
 #include "observe/metrics.h"
 
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
@@ -139,12 +141,10 @@ static void add_memory(struct weir_metrics *metrics, struct weir_server *server)
 {
     struct weir_equation equation;
     uint64_t growth;
-    (void)pthread_mutex_lock(&server->report_lock);
     bool has_equation = weir_equation_read(&equation, NULL) == WEIR_OK;
     bool has_growth = weir_growth_read(&growth, NULL) == WEIR_OK;
     weir_cgroup_equation_renew(&server->cgroup, "", "self", NULL);
     struct weir_cgroup_equation cgroup = server->cgroup;
-    (void)pthread_mutex_unlock(&server->report_lock);
     if (has_equation)
         weir_metrics_equation(metrics, &equation);
     if (has_growth)
@@ -153,19 +153,57 @@ static void add_memory(struct weir_metrics *metrics, struct weir_server *server)
     weir_metrics_accounts(metrics, weir_account_host());
 }
 
-/* The page lives until the last byte of it is sent, in charged memory. */
-static void free_page(void *context)
+static void add_pressure(struct weir_metrics *metrics, struct weir_server *server)
 {
-    struct weir_metrics *page = context;
-    struct weir_account *account = page->account;
-    weir_metrics_done(page);
+    struct weir_governor_status status;
+    if (weir__governor_status(server, &status))
+        weir_metrics_governor(metrics, &status, weir_clock_ns());
+}
+
+/* A page lives until the last byte of it is sent, in memory that was reserved for reports. */
+struct page {
+    struct weir_server *server;
+    struct weir_metrics metrics;
+};
+
+static void free_locked(struct page *page)
+{
+    struct weir_account *account = page->server->reports_account;
+    weir_metrics_done(&page->metrics);
     weir_account_free(account, WEIR_KIND_SERVER, page, sizeof *page);
 }
 
-static enum MHD_Result refuse_page(struct weir__connection *connection)
+static void free_page(void *context)
 {
-    weir__fail(&connection->failure, WEIR__REFUSAL_MEMORY, "no memory for the metrics");
-    return weir__answer_failure(connection);
+    struct weir_server *server = ((struct page *)context)->server;
+    (void)pthread_mutex_lock(&server->report_lock);
+    free_locked(context);
+    (void)pthread_mutex_unlock(&server->report_lock);
+}
+
+/* NULL when it would be longer than what is reserved. */
+static struct page *make_locked(struct weir_server *server, const char *accept)
+{
+    struct page *page =
+        weir_account_alloc(server->reports_account, WEIR_KIND_SERVER, sizeof *page, NULL);
+    if (page == NULL)
+        return NULL;
+    struct weir_metrics *metrics = &page->metrics;
+    page->server = server;
+    weir_metrics_init(metrics, server->reports_account, weir_metrics_accepted(accept));
+    weir_metrics_process(metrics);
+    add_memory(metrics, server);
+    (void)weir__route_table_hold(server);
+    add_server(metrics, server);
+    add_pools(metrics, server);
+    add_requests(metrics, server);
+    weir__route_table_release(server);
+    add_pressure(metrics, server);
+    weir_metrics_end(metrics);
+    if (metrics->status == WEIR_OK)
+        return page;
+    free_locked(page);
+    return NULL;
 }
 
 enum MHD_Result weir__page_metrics(struct weir__connection *connection)
@@ -173,25 +211,15 @@ enum MHD_Result weir__page_metrics(struct weir__connection *connection)
     struct weir_server *server = connection->server;
     if (!weir__report_begin(connection))
         return weir__answer_failure(connection);
-    struct weir_metrics *page =
-        weir_account_alloc(server->account, WEIR_KIND_SERVER, sizeof *page, NULL);
-    if (page == NULL)
-        return refuse_page(connection);
     const char *accept =
         MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
-    weir_metrics_init(page, server->account, weir_metrics_accepted(accept));
-    weir_metrics_process(page);
-    add_memory(page, server);
-    (void)weir__route_table_hold(server);
-    add_server(page, server);
-    add_pools(page, server);
-    add_requests(page, server);
-    weir__route_table_release(server);
-    weir_metrics_end(page);
-    if (page->status != WEIR_OK) {
-        free_page(page);
-        return refuse_page(connection);
+    (void)pthread_mutex_lock(&server->report_lock);
+    struct page *page = make_locked(server, accept);
+    (void)pthread_mutex_unlock(&server->report_lock);
+    if (page == NULL) {
+        weir__fail(&connection->failure, WEIR__REFUSAL_MEMORY, "no memory for the metrics");
+        return weir__answer_failure(connection);
     }
-    return weir__answer_owned(connection, weir_metrics_content_type(page->form), page->text,
-                              page->size, free_page, page);
+    return weir__answer_owned(connection, weir_metrics_content_type(page->metrics.form),
+                              page->metrics.text, page->metrics.size, free_page, page);
 }

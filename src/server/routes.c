@@ -93,31 +93,10 @@ static enum weir_status open_pool(struct weir_server *server, struct weir__route
                   .memory_bytes_max = config->memory_bytes_max},
         .slots_max = config->concurrency,
         .warm_max = config->warm,
+        .is_reserving = true,
     };
     return weir_pool_new(server->linkers[config->fuel != 0], route->module, &pool, &route->pool,
                          error);
-}
-
-/* Makes the slots that are kept ready, and at least one: what would fail every request shows at
- * start-up. */
-static enum weir_status warm_pool(struct weir_server *server, struct weir__route *route,
-                                  struct weir_error *error)
-{
-    uint32_t wanted = route->config->warm > 0 ? route->config->warm : 1, count = 0;
-    size_t size = wanted * sizeof(struct weir_instance *);
-    struct weir_instance **taken =
-        weir_account_alloc(server->account, WEIR_KIND_SERVER, size, error);
-    if (taken == NULL)
-        return WEIR_LIMIT;
-    enum weir_status status = WEIR_OK;
-    while (count < wanted && status == WEIR_OK) {
-        status = weir_pool_take(route->pool, &taken[count], error);
-        count += status == WEIR_OK;
-    }
-    for (uint32_t i = 0; i < count; i++)
-        weir_pool_give(route->pool, taken[i]);
-    weir_account_free(server->account, WEIR_KIND_SERVER, taken, size);
-    return status;
 }
 
 static bool same_file(const struct weir__route *route, const struct stat *st)
@@ -148,6 +127,10 @@ static enum weir_status open_module(const struct opening *opening, struct weir__
         route->module = weir_module_ref(old->module);
         return WEIR_OK;
     }
+    if (atomic_load(&opening->server->is_compile_paused))
+        return weir_error_set(error, WEIR_BUSY, WEIR_NO_OFFSET,
+                              "%s is not loaded: compile jobs are paused while memory is short",
+                              config->module);
     struct weir_module_config module = {0};
     if (progress != NULL) {
         if (progress->compiling != NULL)
@@ -162,7 +145,7 @@ static enum weir_status open_module(const struct opening *opening, struct weir__
 static void close_route(struct weir__route *route)
 {
     struct weir_account *account = route->server->account;
-    weir__route_free_requests(route);
+    (void)weir__route_shrink(route);
     weir_pool_free(route->pool);
     weir_module_unref(route->module);
     weir_account_close(route->account);
@@ -201,7 +184,7 @@ static enum weir_status fill_route(const struct opening *opening, struct weir__r
     if (status == WEIR_OK)
         status = open_pool(server, route, &inner);
     if (status == WEIR_OK)
-        status = warm_pool(server, route, &inner);
+        status = weir_pool_warm(route->pool, config->warm, &inner);
     if (status == WEIR_OK)
         return WEIR_OK;
     (void)weir_error_set(error, status, inner.offset, "route %s: %s", config->path, inner.message);
@@ -272,7 +255,8 @@ static bool same_dirs(const struct weir_route_config *a, const struct weir_route
 static bool same_config(const struct weir_route_config *a, const struct weir_route_config *b)
 {
     return strcmp(a->module, b->module) == 0 && a->tenant_bytes_max == b->tenant_bytes_max &&
-           a->memory_bytes_max == b->memory_bytes_max && a->fuel == b->fuel &&
+           a->memory_bytes_max == b->memory_bytes_max &&
+           a->guaranteed_bytes == b->guaranteed_bytes && a->fuel == b->fuel &&
            a->time_ns == b->time_ns && a->body_bytes_max == b->body_bytes_max &&
            a->output_bytes_max == b->output_bytes_max && a->concurrency == b->concurrency &&
            a->warm == b->warm && same_texts(a->args, a->arg_count, b->args, b->arg_count) &&

@@ -1,5 +1,6 @@
 /* The server's life: made, reloaded, listening, drained. Routes are in routes.c. */
 #include "server/server_internal.h"
+#include "server/server_plan.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -20,7 +21,6 @@
 
 static void set_live(struct weir_server *server, const struct weir_server_config *config)
 {
-    weir_account_set_limit(weir_account_host(), config->memory_bytes_max);
     atomic_store(&server->idle_ns, config->idle_ns);
     atomic_store(&server->body_ns, config->body_ns);
     atomic_store(&server->write_ns, config->write_ns);
@@ -62,9 +62,15 @@ enum weir_status weir_server_new(const struct weir_server_config *config,
     (void)pthread_mutex_init(&server->report_lock, NULL);
     (void)pthread_mutex_init(&server->log_lock, NULL);
     init_table_lock(server);
+    (void)pthread_rwlock_init(&server->governor_lock, NULL);
+    (void)pthread_mutex_init(&server->running_lock, NULL);
+    weir_account_set_limit(weir_account_host(), config->memory_bytes_max);
     set_live(server, config);
-    server->first = weir__generation_new(server, config, NULL, error);
     struct weir__route_table *table = NULL;
+    status = weir_account_new(account, WEIR_ACCOUNT_STORE, "reports", WEIR_UNLIMITED,
+                              &server->reports_account, error);
+    if (status == WEIR_OK)
+        server->first = weir__generation_new(server, config, NULL, error);
     status = server->first != NULL
                  ? weir__route_table_new(server, server->first, progress, &table, error)
                  : WEIR_LIMIT;
@@ -84,6 +90,7 @@ void weir_server_free(struct weir_server *server)
     struct weir_account *account = server->account;
     weir__route_table_free(server, server->table);
     weir__generation_unref(server->first);
+    weir_account_close(server->reports_account);
     for (size_t i = 0; i < 2; i++) {
         weir_linker_free(server->linkers[i]);
         weir_engine_unref(server->engines[i]);
@@ -175,6 +182,8 @@ enum weir_status weir_server_reload(struct weir_server *server,
         return WEIR_LIMIT;
     struct weir__route_table *table = NULL;
     status = weir__route_table_new(server, generation, progress, &table, error);
+    if (status == WEIR_OK && (status = weir__governor_set(server, generation, error)) != WEIR_OK)
+        weir__route_table_free(server, table);
     if (status == WEIR_OK) {
         generation->arena = arena;
         set_live(server, config);
@@ -269,9 +278,16 @@ enum weir_status weir_server_start(struct weir_server *server, struct weir_error
     if (status != WEIR_OK)
         return status;
     server->charged_threads = thread_bytes(server->config);
-    status = weir__watch_start(server, error);
+    status = weir__connections_start(server, error);
+    if (status == WEIR_OK)
+        status = weir_account_reserve(server->reports_account,
+                                      weir_server_plan_report_bytes(server->config), error);
+    if (status == WEIR_OK)
+        status = weir__watch_start(server, error);
     if (status == WEIR_OK)
         status = weir__workers_start(server, error);
+    if (status == WEIR_OK)
+        status = weir__governor_set(server, server->first, error);
     if (status == WEIR_OK)
         status = weir__http_start(server, error);
     if (status == WEIR_OK)
@@ -307,8 +323,11 @@ bool weir_server_stop(struct weir_server *server, uint64_t drain_ns)
         MHD_stop_daemon(server->daemon);
         server->daemon = NULL;
     }
+    weir__governor_stop(server);
     weir__watch_stop(server);
     weir__workers_stop(server);
+    weir__connections_stop(server);
+    weir_account_unreserve(server->reports_account);
     weir_account_discharge(server->account, WEIR_KIND_THREAD, server->charged_threads);
     server->charged_threads = 0;
     return is_clean;

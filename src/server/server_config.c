@@ -221,6 +221,10 @@ static enum weir_status read_limits(struct loader *loader, const char *prefix,
     enum weir_status status =
         read_size(loader, key_path(limits, "memory").text, given->memory,
                   (struct range){2 * MIB, UINT64_C(1) << 40}, &route->memory_bytes_max);
+    route->guaranteed_bytes = route->memory_bytes_max / 4;
+    if (status == WEIR_OK)
+        status = read_size(loader, key_path(limits, "guaranteed").text, given->guaranteed,
+                           (struct range){0, route->memory_bytes_max}, &route->guaranteed_bytes);
     if (status == WEIR_OK)
         status = read_count(loader, key_path(limits, "fuel").text, given->fuel,
                             (struct range){1, INT64_MAX}, &route->fuel);
@@ -239,6 +243,10 @@ static enum weir_status read_limits(struct loader *loader, const char *prefix,
     if (status == WEIR_OK)
         status = read_size(loader, key_path(prefix, "memory_max").text, raw->memory_max,
                            (struct range){1 * MIB, UINT64_C(1) << 50}, &route->tenant_bytes_max);
+    if (status == WEIR_OK && route->tenant_bytes_max < route->memory_bytes_max + MIB)
+        return refuse(loader, key_path(prefix, "memory_max").text,
+                      "%s holds no request: limits.memory and 1 MiB is the least",
+                      weir_size_format(route->tenant_bytes_max).text);
     route->warm = route->concurrency < 8 ? route->concurrency : 8;
     if (status == WEIR_OK)
         status = read_count32(loader, key_path(prefix, "warm").text, raw->warm,

@@ -16,6 +16,7 @@ struct weir_route_config {
     size_t dir_count;
     uint64_t tenant_bytes_max; /* WEIR_UNLIMITED: none */
     uint64_t memory_bytes_max; /* per request */
+    uint64_t guaranteed_bytes; /* of that; beyond, a guest may be stopped when memory is short */
     uint64_t fuel;             /* 0: not counted */
     uint64_t time_ns;
     uint64_t body_bytes_max;

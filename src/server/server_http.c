@@ -25,27 +25,46 @@ static void read_address(struct weir__connection *connection)
         (void)snprintf(connection->client, sizeof connection->client, "unknown");
 }
 
-/* NULL when its memory is refused or the table is full: the connection is closed at once. */
+enum weir_status weir__connections_start(struct weir_server *server, struct weir_error *error)
+{
+    uint64_t count = server->config->connections_max;
+    uint64_t others = count * WEIR_SERVER_CONNECTION_BYTES;
+    enum weir_status status = weir_account_charge(server->account, WEIR_KIND_SERVER, others, error);
+    if (status != WEIR_OK)
+        return status;
+    server->charged_connections = others;
+    status = weir_mapping_new_charged(server->account, WEIR_KIND_SERVER,
+                                      count * sizeof(struct weir__connection), &server->connections,
+                                      error);
+    if (status != WEIR_OK)
+        return status;
+    struct weir__connection *all = (struct weir__connection *)(void *)server->connections.base;
+    for (uint64_t i = count; i-- > 0;) {
+        all[i].next_free = server->free_connections;
+        server->free_connections = &all[i];
+    }
+    return WEIR_OK;
+}
+
+void weir__connections_stop(struct weir_server *server)
+{
+    server->free_connections = NULL;
+    weir_mapping_free(&server->connections);
+    weir_account_discharge(server->account, WEIR_KIND_SERVER, server->charged_connections);
+    server->charged_connections = 0;
+}
+
+/* NULL when there is no record left: the connection is closed at once. */
 static struct weir__connection *open_connection(struct weir_server *server,
                                                 struct MHD_Connection *mhd)
 {
-    struct weir__connection *connection =
-        weir_account_alloc(server->account, WEIR_KIND_SERVER, sizeof *connection, NULL);
+    struct weir__connection *connection = weir__watch_add(server);
     if (connection == NULL)
         return NULL;
-    connection->server = server;
     connection->mhd = mhd;
     connection->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    connection->is_charged = weir_account_charge(server->account, WEIR_KIND_SERVER,
-                                                 WEIR_SERVER_CONNECTION_BYTES, NULL) == WEIR_OK;
     atomic_store_explicit(&connection->deadline_ns, weir_clock_ns() + atomic_load(&server->idle_ns),
                           memory_order_relaxed);
-    if (!connection->is_charged || !weir__watch_add(connection)) {
-        if (connection->is_charged)
-            weir_account_discharge(server->account, WEIR_KIND_SERVER, WEIR_SERVER_CONNECTION_BYTES);
-        weir_account_free(server->account, WEIR_KIND_SERVER, connection, sizeof *connection);
-        return NULL;
-    }
     read_address(connection);
     (void)atomic_fetch_add_explicit(&server->connections_total, 1, memory_order_relaxed);
     return connection;
@@ -53,10 +72,7 @@ static struct weir__connection *open_connection(struct weir_server *server,
 
 static void close_connection(struct weir__connection *connection)
 {
-    struct weir_account *account = connection->server->account;
     weir__watch_remove(connection);
-    weir_account_discharge(account, WEIR_KIND_SERVER, WEIR_SERVER_CONNECTION_BYTES);
-    weir_account_free(account, WEIR_KIND_SERVER, connection, sizeof *connection);
 }
 
 static void notify_connection(void *context, struct MHD_Connection *mhd, void **socket_context,

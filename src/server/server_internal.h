@@ -16,7 +16,9 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+#include "govern/governor.h"
 #include "ledger/cgroup_equation.h"
+#include "ledger/mapping.h"
 #include "server/cgi.h"
 #include "server/server.h"
 
@@ -31,16 +33,24 @@ unsigned weir__refusal_http(enum weir__refusal refusal);
 unsigned weir__refusal_retry_s(enum weir__refusal refusal);
 const char *weir__refusal_unit(enum weir__refusal refusal);
 
+#define WEIR__STOPPED_REASON "stopped to free memory for others"
+
 /* Why a request did not get a guest's answer. First report wins, as with weir_error. */
 struct weir__failure {
     enum weir__refusal refusal; /* NONE: none */
     char reason[200];
     uint64_t limit, used; /* figures, when limit is not 0 */
+    uint64_t needs;       /* what was asked for, when not 0 */
     char trap[24];
     char at[96]; /* innermost guest frame */
 };
 void weir__fail(struct weir__failure *failure, enum weir__refusal refusal, const char *format, ...)
     WEIR_PRINTF(3, 4);
+
+struct weir__route;
+/* A guest of `route` had no room: with the figures of the account that refused it. */
+void weir__fail_memory(struct weir__failure *failure, const struct weir__route *route,
+                       const char *message);
 
 /* --- figures ------------------------------------------------------------------------------- */
 
@@ -99,7 +109,8 @@ enum weir__guest_state {
 };
 
 struct weir__request {
-    struct weir__request *next; /* free list, worker queue or clock list */
+    struct weir__request *run_next, *run_previous; /* the server's running guests */
+    struct weir__request *next;                    /* free list, worker queue or clock list */
     struct weir__connection *connection;
     struct weir__route *route;
 
@@ -146,13 +157,14 @@ struct weir__request {
 
 struct weir__connection {
     struct weir_server *server;
+    struct weir__connection *next_free;
     struct MHD_Connection *mhd;
     int fd;
-    uint32_t index; /* in the watch's table */
-    bool is_charged;
+    uint32_t index;               /* in the watch's table */
     _Atomic uint64_t deadline_ns; /* the watch ends the connection then; 0: none */
     _Atomic bool is_suspended;
     _Atomic bool is_timed_out;
+    _Atomic bool is_stopped;  /* by the governor, to free memory */
     _Atomic bool awaits_body; /* begun, nothing answered yet */
     uint32_t watch_generation;
 
@@ -168,6 +180,8 @@ struct weir__connection {
     uint64_t received, discarded;
     struct weir__request *request;
     struct weir__failure failure;
+    bool has_pressure; /* the governor refused: */
+    struct weir_refusal pressure;
     struct weir_cgi_target target;
     const char *method;
     char client[INET6_ADDRSTRLEN];
@@ -227,17 +241,38 @@ struct weir_server {
     _Atomic uint32_t reports; /* pages being made or sent that are as long as the ledger */
     struct weir__workers workers;
     struct weir__watch watch;
-    struct weir__route_figures own;     /* Weir's own pages and requests without a route */
-    pthread_mutex_t report_lock;        /* one reader of smaps at a time */
-    struct weir_cgroup_equation cgroup; /* under it */
+    struct weir__route_figures own; /* Weir's own pages and requests without a route */
+    /* One report is made at a time; what it holds is reserved, so that the host can tell how it is
+     * when nothing else is granted. */
+    pthread_mutex_t report_lock;
+    struct weir_account *reports_account;
+    struct weir_cgroup_equation cgroup; /* under report_lock */
     pthread_mutex_t log_lock;
     uint64_t log_second;
     uint32_t log_lines;
     uint64_t log_left_out;
+    /* The governor; exchanged by reloads. */
+    pthread_rwlock_t governor_lock;
+    struct weir_governor *governor; /* NULL: off */
+    struct weir__generation *governor_generation;
+    _Atomic uint64_t memory_bytes_max, free_bytes, beside_bytes;
+    _Atomic bool is_compile_paused;
+    bool is_read_failing; /* its thread's */
+    pthread_mutex_t running_lock;
+    struct weir__request *running;
     uint64_t charged_threads;
+    /* Connections are made at the start: what accepts requests, and refuses them, needs no memory
+     * that could be refused. */
+    struct weir_mapping connections;
+    uint64_t charged_connections;              /* libmicrohttpd's part */
+    struct weir__connection *free_connections; /* under the watch's lock */
 };
 
 /* server_http.c */
+/* Memory for every connection. */
+enum weir_status weir__connections_start(struct weir_server *server, struct weir_error *error)
+    WEIR_MUST_USE;
+void weir__connections_stop(struct weir_server *server);
 enum weir_status weir__http_start(struct weir_server *server, struct weir_error *error)
     WEIR_MUST_USE;
 
@@ -250,6 +285,19 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
 /* Sets when the watch gives up on the client: grace, plus what the lowest rate allows. */
 void weir__exchange_expect(struct weir__connection *connection, uint64_t since_ns,
                            uint64_t grace_ns, uint64_t bytes);
+
+/* server_governor.c */
+/* The governor that a configuration asks for, instead of the present one if that differs. */
+enum weir_status weir__governor_set(struct weir_server *server, struct weir__generation *generation,
+                                    struct weir_error *error) WEIR_MUST_USE;
+void weir__governor_stop(struct weir_server *server);
+/* Whether a request may come in. */
+bool weir__governor_admit(struct weir_server *server, struct weir_refusal *ret_refusal);
+/* False when it is off. */
+bool weir__governor_status(struct weir_server *server, struct weir_governor_status *ret_status);
+/* A guest has its slot; it can be stopped for others until it is removed. */
+void weir__running_add(struct weir__request *request);
+void weir__running_remove(struct weir__request *request);
 
 /* routes.c */
 struct weir__generation *weir__generation_new(struct weir_server *server,
@@ -271,6 +319,8 @@ void weir__route_table_release(struct weir_server *server);
 /* NULL without; otherwise the caller's to unref. */
 struct weir__route *weir__route_find(struct weir_server *server, const char *path);
 void weir__route_unref(struct weir__route *route);
+/* Frees blocks of requests that are not in flight; returns the bytes. */
+uint64_t weir__route_shrink(struct weir__route *route);
 
 /* request.c: requests that a guest answers. The request takes over the caller's reference to its
  * route when there is one. */
@@ -278,7 +328,6 @@ void weir__route_unref(struct weir__route *route);
 struct weir__request *weir__request_take(struct weir__connection *connection,
                                          struct weir__route *route);
 void weir__request_give(struct weir__request *request);
-void weir__route_free_requests(struct weir__route *route);
 /* Copies upload bytes to the ring or the spool. Returns how many were taken. */
 size_t weir__request_feed(struct weir__request *request, const char *data, size_t size);
 bool weir__request_is_runnable(const struct weir__request *request);
@@ -324,13 +373,17 @@ void weir__workers_stop(struct weir_server *server);
 enum weir_status weir__watch_start(struct weir_server *server, struct weir_error *error)
     WEIR_MUST_USE;
 void weir__watch_stop(struct weir_server *server);
-bool weir__watch_add(struct weir__connection *connection);
+/* A clean record out of the server's, and its place in the table; NULL when there are
+ * connections_max. */
+struct weir__connection *weir__watch_add(struct weir_server *server);
 void weir__watch_remove(struct weir__connection *connection);
 /* A suspended connection: tells when the client leaves. */
 void weir__watch_suspended(struct weir__connection *connection);
 void weir__watch_resumed(struct weir__connection *connection);
 /* Puts the request on the clock list until its wake_ns or deadline; it then goes to the workers. */
 void weir__watch_sleep(struct weir__request *request);
+/* Looks at sleepers and clients now. */
+void weir__watch_wake(struct weir_server *server);
 /* Cancels every suspended request and ends every other connection. */
 void weir__watch_cancel_all(struct weir_server *server);
 
@@ -341,6 +394,7 @@ weir__page *weir__page_find(const char *path);
  * WEIR_SERVER_REPORTS_MAX already. */
 bool weir__report_begin(struct weir__connection *connection);
 enum MHD_Result weir__page_memory(struct weir__connection *connection);
+enum MHD_Result weir__page_pressure(struct weir__connection *connection);
 enum MHD_Result weir__page_metrics(struct weir__connection *connection);
 enum MHD_Result weir__page_healthz(struct weir__connection *connection);
 enum MHD_Result weir__page_readyz(struct weir__connection *connection);

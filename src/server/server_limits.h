@@ -37,8 +37,8 @@
 #define WEIR_SERVER_LATE_CLEAN_BYTES (16u * 1024)
 
 #define WEIR_SERVER_THREAD_STACK (256u * 1024)
-/* The watch, and the thread that libmicrohttpd accepts with beside its loops. */
-#define WEIR_SERVER_OWN_THREADS 2u
+/* The watch, the governor's, and the thread that libmicrohttpd accepts with beside its loops. */
+#define WEIR_SERVER_OWN_THREADS 3u
 /* How often client timeouts are looked at. */
 #define WEIR_SERVER_WATCH_MS 250
 /* After the drain's bound: time for cancelled guests to come back. */
@@ -81,6 +81,16 @@
 
 #define WEIR_SERVER_FREE_LIMIT_DEFAULT (UINT64_C(16) << 20)
 #define WEIR_SERVER_POLL_NS UINT64_C(100000000)
+/* What a reload takes of its own when nothing else is granted: a configuration of some hundred
+ * routes, tables, a governor. */
+#define WEIR_SERVER_CONTROL_BYTES (UINT64_C(1) << 20)
 #define WEIR_SERVER_DWELL_NS UINT64_C(1000000000)
+/* Readings count for ten intervals and this: a machine that is short of memory is slow. */
+#define WEIR_SERVER_STALE_NS UINT64_C(2000000000)
+/* malloc_trim() walks all free memory; one stopped guest must have time to end before the next. */
+#define WEIR_SERVER_SHRINK_NS UINT64_C(1000000000)
+#define WEIR_SERVER_STOP_NS UINT64_C(500000000)
+/* Guests that are looked at when one has to be stopped: rows of the table in the log. */
+#define WEIR_SERVER_CANDIDATES_MAX 64u
 
 #endif

@@ -120,6 +120,21 @@ static void report_guests(const struct weir_server_config *config, weir_bound_re
 
 /* --- the server's own ---------------------------------------------------------------------- */
 
+/* One of WEIR_SERVER_REPORTS_MAX. */
+static uint64_t page_bytes(const struct weir_server_config *config)
+{
+    uint64_t slots = 0;
+    for (size_t i = 0; i < config->route_count; i++)
+        slots += config->routes[i].concurrency;
+    return WEIR_SERVER_REPORT_BYTES + times(slots, WEIR_SERVER_REPORT_SLOT_BYTES) +
+           times(config->route_count, WEIR_SERVER_REPORT_ROUTE_BYTES);
+}
+
+uint64_t weir_server_plan_report_bytes(const struct weir_server_config *config)
+{
+    return times(WEIR_SERVER_REPORTS_MAX, page_bytes(config));
+}
+
 static void report_charged(const struct weir_server_config *config, const struct sums *sums,
                            weir_bound_report *report, void *context)
 {
@@ -145,12 +160,11 @@ static void report_charged(const struct weir_server_config *config, const struct
                                 .source = source,
                                 .bytes = times(thread_count(config), WEIR_SERVER_THREAD_STACK),
                                 .mappings = 2 * (uint64_t)thread_count(config)});
-}
-
-static uint64_t report_bytes(const struct sums *sums, size_t route_count)
-{
-    return WEIR_SERVER_REPORT_BYTES + times(sums->runtime.slots, WEIR_SERVER_REPORT_SLOT_BYTES) +
-           times(route_count, WEIR_SERVER_REPORT_ROUTE_BYTES);
+    (void)snprintf(source, sizeof source, "%u pages at once x %s", WEIR_SERVER_REPORTS_MAX,
+                   weir_size_format(page_bytes(config)).text);
+    report(context, &(struct weir_bound){.what = "reports",
+                                         .source = source,
+                                         .bytes = weir_server_plan_report_bytes(config)});
 }
 
 static bool is_in_memory(const char *folder)
@@ -173,13 +187,6 @@ static void report_beside(const struct weir_server_config *config, const struct 
                                          .is_beside = true,
                                          .mappings = WEIR_SERVER_OWN_MAPPINGS,
                                          .descriptors = WEIR_SERVER_OWN_DESCRIPTORS});
-    (void)snprintf(source, sizeof source, "%u pages at once x %s", WEIR_SERVER_REPORTS_MAX,
-                   weir_size_format(report_bytes(sums, config->route_count)).text);
-    report(context, &(struct weir_bound){.what = "reports",
-                                         .source = source,
-                                         .bytes = times(WEIR_SERVER_REPORTS_MAX,
-                                                        report_bytes(sums, config->route_count)),
-                                         .is_beside = true});
     uint64_t kernel = times(config->connections_max, WEIR_SERVER_SOCKET_BYTES) +
                       times(thread_count(config), WEIR_SERVER_THREAD_KERNEL_BYTES) +
                       WEIR_SERVER_KERNEL_BYTES;
@@ -195,11 +202,33 @@ static void report_beside(const struct weir_server_config *config, const struct 
                                              .source = "server.spool is memory (tmpfs)",
                                              .bytes = sums->body_bytes,
                                              .is_beside = true});
+}
+
+static void report_free(const struct weir_server_config *config, weir_bound_report *report,
+                        void *context)
+{
     if (config->governor.free_bytes > 0)
         report(context, &(struct weir_bound){.what = "kept free",
                                              .source = "governor.mem_free_limit",
                                              .bytes = config->governor.free_bytes,
                                              .is_beside = true});
+}
+
+static void add_beside(void *context, const struct weir_bound *bound)
+{
+    uint64_t *sum = context;
+    if (bound->is_beside)
+        *sum = add(*sum, bound->bytes);
+}
+
+uint64_t weir_server_plan_beside_bytes(const struct weir_server_config *config)
+{
+    struct sums sums = {0};
+    uint64_t bytes = 0;
+    sum_routes(config, &sums);
+    weir_runtime_bounds(&sums.runtime, add_beside, &bytes);
+    report_beside(config, &sums, add_beside, &bytes);
+    return bytes;
 }
 
 /* --- knobs --------------------------------------------------------------------------------- */
@@ -305,6 +334,7 @@ static enum weir_status fill(const struct weir_server_config *config, struct wei
     report_charged(config, &sums, weir_plan_bound, plan);
     weir_wasi_bounds(&sums.wasi, weir_plan_bound, plan);
     report_beside(config, &sums, weir_plan_bound, plan);
+    report_free(config, weir_plan_bound, plan);
     set_count_limits(plan);
     if (config->memory_bytes_max != WEIR_UNLIMITED)
         status =

@@ -14,4 +14,11 @@ enum weir_status weir_server_plan_new(const struct weir_server_config *config,
                                       struct weir_plan **ret_plan, struct weir_error *error)
     WEIR_MUST_USE;
 
+/* What is reserved for reports: /metrics and /v1/memory. */
+uint64_t weir_server_plan_report_bytes(const struct weir_server_config *config);
+
+/* Of the lines beside the ledger, what this process itself may come to hold of memory that cannot
+ * be reclaimed. */
+uint64_t weir_server_plan_beside_bytes(const struct weir_server_config *config);
+
 #endif

@@ -42,6 +42,8 @@ static void run(struct weir__request *request)
 {
     if (atomic_load_explicit(&request->is_gone, memory_order_relaxed))
         weir__guest_abort(request, WEIR__REFUSAL_CANCELLED, "the client left or the server stops");
+    else if (atomic_load_explicit(&request->connection->is_stopped, memory_order_relaxed))
+        weir__guest_abort(request, WEIR__REFUSAL_STOPPED, WEIR__STOPPED_REASON);
     else if (request->guest == WEIR__GUEST_WAITS_CLOCK &&
              weir_clock_ns() >= request->guest_deadline_ns)
         weir__guest_abort(request, WEIR__REFUSAL_DEADLINE, "the guest slept past its time limit");
