@@ -173,6 +173,10 @@ def test_everything(release):
     everything = found["hold_everything_mib"]
     folder = next(folder for folder in found["folders"] if folder["in_use"])
     assert folder["modules"] == COPIES, folder
+    on_disk = sum(os.stat(path).st_blocks * 512 for path in
+                  glob.glob(os.path.join(Options.data[release], "cache/modules/**"), recursive=True)
+                  if os.path.isfile(path))
+    assert folder["disk_bytes"] == on_disk, (folder, on_disk)
     # The LRU compares with the key and one byte more for each entry; its metric has neither.
     assert abs(folder["hold_bytes"] - counted["memory_bytes"]) <= 64 * COPIES, (folder, counted)
     reloads = []
