@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROCS_SIZE (DOCTOR_PROCESSES_MAX * 12u) /* digits and a newline each */
+#define PROCS_SIZE ((size_t)DOCTOR_PROCESSES_MAX * 12) /* digits and a newline each */
 #define PROCESSES_SHOWN 10
 
 static int by_rss(const void *a, const void *b)
@@ -58,6 +58,11 @@ static enum weir_status look_at_all(const struct doctor_options *options, struct
     while (weir_scan_line(&procs, &line)) {
         char pid[16];
         uint64_t number = 0;
+        if (view->process_count == DOCTOR_PROCESSES_MAX)
+            return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
+                                  "%.120s has more than %d processes, which is the most that are "
+                                  "looked at; name a cgroup below it",
+                                  options->cgroup, DOCTOR_PROCESSES_MAX);
         struct weir_scan scan = line;
         if (weir_scan_done(&line))
             continue;

@@ -11,6 +11,8 @@
 #include "doctor/doctor.h"
 #include "doctor/doctor_limits.h"
 
+#include <elf.h>
+
 #define WEIR__PAGE UINT64_C(4096)
 #define WEIR__MIB (UINT64_C(1) << 20)
 #define WEIR__GIB (UINT64_C(1) << 30)
@@ -127,6 +129,8 @@ bool weir__areas_add(void *patient, const struct weir_vma *vma);
 /* Which files are loaded objects, which allocators they bring. `exe` as in snapshot.program. */
 enum weir_status weir__objects_find(struct weir__patient *patient, struct weir_error *error)
     WEIR_MUST_USE;
+/* Opens a 64-bit ELF file; -errno for another one. */
+int weir__elf_open(const char *path, Elf64_Ehdr *ret_head);
 /* True when the ELF file is a Go program, by its notes. */
 bool weir__file_is_go(const char *path);
 /* Marks the allocators that are linked into the ELF file; true when one is new. */

@@ -61,14 +61,12 @@ static void read_section(int fd, const Elf64_Shdr *section, char *window,
 bool weir__file_allocators(const char *path, struct weir_doctor_snapshot *snapshot)
 {
     struct weir_io *io = weir_io_system();
-    AUTO_CLOSE fd = weir_io_open(io, AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
     AUTO_FREE char *window = malloc(WINDOW_BYTES);
     bool is_found = false;
     Elf64_Ehdr head;
-    if (fd < 0 || window == NULL ||
-        weir_io_pread(io, fd, &head, sizeof head, 0) != (long)sizeof head ||
-        memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_ident[EI_CLASS] != ELFCLASS64 ||
-        head.e_shentsize != sizeof(Elf64_Shdr) || head.e_shnum > SECTIONS_MAX)
+    AUTO_CLOSE fd = weir__elf_open(path, &head);
+    if (fd < 0 || window == NULL || head.e_shentsize != sizeof(Elf64_Shdr) ||
+        head.e_shnum > SECTIONS_MAX)
         return false;
     for (unsigned i = 0; i < head.e_shnum; i++) {
         Elf64_Shdr section;

@@ -197,14 +197,26 @@ static bool has_go_note(struct weir_io *io, int fd, const Elf64_Phdr *segment)
     return false;
 }
 
+int weir__elf_open(const char *path, Elf64_Ehdr *ret_head)
+{
+    struct weir_io *io = weir_io_system();
+    int fd = weir_io_open(io, AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
+    if (fd < 0)
+        return fd;
+    if (weir_io_pread(io, fd, ret_head, sizeof *ret_head, 0) == (long)sizeof *ret_head &&
+        memcmp(ret_head->e_ident, ELFMAG, SELFMAG) == 0 &&
+        ret_head->e_ident[EI_CLASS] == ELFCLASS64)
+        return fd;
+    (void)weir_io_close(io, fd);
+    return -ENOEXEC;
+}
+
 bool weir__file_is_go(const char *path)
 {
     struct weir_io *io = weir_io_system();
-    AUTO_CLOSE fd = weir_io_open(io, AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
     Elf64_Ehdr head;
-    if (fd < 0 || weir_io_pread(io, fd, &head, sizeof head, 0) != (long)sizeof head ||
-        memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_ident[EI_CLASS] != ELFCLASS64 ||
-        head.e_phentsize != sizeof(Elf64_Phdr) || head.e_phnum > WEIR__SEGMENTS_MAX)
+    AUTO_CLOSE fd = weir__elf_open(path, &head);
+    if (fd < 0 || head.e_phentsize != sizeof(Elf64_Phdr) || head.e_phnum > WEIR__SEGMENTS_MAX)
         return false;
     for (unsigned i = 0; i < head.e_phnum; i++) {
         Elf64_Phdr segment;

@@ -2,13 +2,9 @@
  * always with the same size, so that what lives is known while where it lives changes.
  *
  * usage: fixture_churn SEED THREADS SLOTS */
-#include <malloc.h>
+#include "fixture_common.h"
+
 #include <pthread.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 static long slots;
 
@@ -69,7 +65,5 @@ int main(int argc, char **argv)
     for (long i = 0; i < threads; i++)
         live += churns[i].live;
     printf("{\"classes\": {}, \"live\": %zu}\n", live);
-    (void)fflush(stdout);
-    char byte;
-    return read(0, &byte, 1) < 0;
+    return fixture_wait();
 }

@@ -3,13 +3,9 @@
  * of JSON with its own statistics (malloc_info, mallinfo2) and waits for the end of stdin.
  *
  * usage: fixture_glibc SEED MAIN_MIB THREADS THREAD_MIB CHUNKS CHUNK_KIB STACK_KIB */
-#include <malloc.h>
+#include "fixture_common.h"
+
 #include <pthread.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 struct work {
     uint64_t seed;
@@ -59,28 +55,6 @@ static void *run(void *context)
     return NULL;
 }
 
-/* Sums of malloc_info: system bytes of heap 0 and of the others. */
-static void read_heaps(unsigned long long *ret_main, unsigned long long *ret_arenas)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *file = open_memstream(&text, &size);
-    malloc_info(0, file);
-    fclose(file);
-    int heap = -1;
-    *ret_main = *ret_arenas = 0;
-    for (char *line = text; line != NULL; line = strchr(line, '\n')) {
-        unsigned long long bytes = 0;
-        line += *line == '\n';
-        if (strncmp(line, "</heap>", 7) == 0)
-            heap = -1;
-        (void)sscanf(line, "<heap nr=\"%d\">", &heap);
-        if (heap >= 0 && sscanf(line, "<system type=\"current\" size=\"%llu\"/>", &bytes) == 1)
-            *(heap == 0 ? ret_main : ret_arenas) += bytes;
-    }
-    free(text);
-}
-
 int main(int argc, char **argv)
 {
     unsigned long values[7] = {0};
@@ -103,13 +77,11 @@ int main(int argc, char **argv)
     (void)pthread_barrier_wait(&barrier);
     unsigned long long heap_main = 0;
     unsigned long long heap_arenas = 0;
-    read_heaps(&heap_main, &heap_arenas);
+    fixture_heaps(&heap_main, &heap_arenas);
     struct mallinfo2 info = mallinfo2();
     printf("{\"classes\": {\"malloc_main\": %llu, \"malloc_arena\": %llu, \"malloc_mapped\": %zu, "
            "\"stack_thread\": %zu}, \"live\": %zu, \"free\": %zu, \"threads\": %zu}\n",
            heap_main, heap_arenas, info.hblkhd, threads * (values[6] << 10), info.uordblks,
            info.fordblks, threads);
-    (void)fflush(stdout);
-    char byte;
-    return read(0, &byte, 1) < 0;
+    return fixture_wait();
 }

@@ -1,11 +1,8 @@
 /* A process of mimalloc that knows what it holds: the committed bytes of its heap's areas.
  * usage: fixture_mimalloc SEED MIB */
+#include "fixture_common.h"
+
 #include <mimalloc.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 static bool add_area(const mi_heap_t *heap, const mi_heap_area_t *area, void *block, size_t size,
                      void *sum)
@@ -18,18 +15,9 @@ static bool add_area(const mi_heap_t *heap, const mi_heap_area_t *area, void *bl
 
 int main(int argc, char **argv)
 {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    size_t bytes = argc > 2 ? strtoul(argv[2], NULL, 10) << 20 : 1;
-    for (size_t total = 0; total < bytes;) {
-        seed = seed * UINT64_C(6364136223846793005) + 1;
-        size_t size = 16 + (seed >> 33) % 60000;
-        memset(mi_malloc(size), 1, size);
-        total += size;
-    }
+    fixture_fill(argc, argv, mi_malloc);
     size_t committed = 0;
     (void)mi_heap_visit_blocks(mi_heap_get_default(), false, add_area, &committed);
     printf("{\"classes\": {\"mimalloc\": %zu}}\n", committed);
-    (void)fflush(stdout);
-    char byte;
-    return read(0, &byte, 1) < 0;
+    return fixture_wait();
 }
