@@ -3,6 +3,7 @@
 #include "cli/cli_progress.h"
 #include "cli/plan_table.h"
 
+#include "base/listen.h"
 #include "base/sizes.h"
 #include "ledger/equation.h"
 #include "server/host_file.h"
@@ -58,7 +59,7 @@ static enum weir_status set_option(void *context, char letter, const char *value
                                    struct weir_error *error)
 {
     struct options *options = context;
-    char host[64];
+    char host[WEIR_LISTEN_HOST_SIZE];
     uint16_t port;
     switch (letter) {
     case 'c':
@@ -66,7 +67,7 @@ static enum weir_status set_option(void *context, char letter, const char *value
         return WEIR_OK;
     case LISTEN:
         options->listen = value;
-        return weir_server_listen_parse(value, host, &port, error);
+        return weir_listen_parse(value, host, &port, error);
     case MODULES:
         options->modules = value;
         return WEIR_OK;

@@ -2,12 +2,8 @@
 #include "server/server_internal.h"
 #include "server/server_plan.h"
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,58 +196,20 @@ uint64_t weir_server_drain_ns(const struct weir_server *server)
 
 /* --- listening ----------------------------------------------------------------------------- */
 
-static enum weir_status refuse_bind(const struct weir_server *server, int number,
-                                    struct weir_error *error)
-{
-    const char *remedy = number == EADDRINUSE ? "; another program listens there: choose another "
-                                                "port with --listen, or 0 for any"
-                         : number == EACCES   ? "; ports below 1024 need a privilege"
-                                              : "";
-    return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "cannot listen on %s: %s%s",
-                          server->config->listen, strerror(number), remedy);
-}
-
 static enum weir_status open_socket(struct weir_server *server, struct weir_error *error)
 {
-    enum weir_status status =
-        weir_server_listen_parse(server->config->listen, server->host, &server->port, error);
+    const int buffer = WEIR_SERVER_SOCKET_BUFFER_BYTES;
+    struct weir_listen listen = {.fd = -1};
+    enum weir_status status = weir_listen_open(server->config->listen, &listen, error);
     if (status != WEIR_OK)
         return status;
-    char port[8];
-    (void)snprintf(port, sizeof port, "%u", server->port);
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                                   .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    int failed = getaddrinfo(server->host[0] != 0 ? server->host : NULL, port, &hints, &found);
-    if (failed != 0)
-        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                              "cannot listen on %s: %s", server->config->listen,
-                              gai_strerror(failed));
-    int one = 1, number = 0, buffer = WEIR_SERVER_SOCKET_BUFFER_BYTES;
-    AUTO_CLOSE fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-        bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, 511) != 0)
-        number = errno;
     /* Accepted sockets inherit them: the kernel would let each grow to some MiB. */
-    if (fd >= 0) {
-        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
-        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
-    }
-    freeaddrinfo(found);
-    if (number != 0)
-        return refuse_bind(server, number, error);
-    struct sockaddr_storage address = {0};
-    socklen_t size = sizeof address;
-    (void)getsockname(fd, (struct sockaddr *)&address, &size);
-    server->port =
-        ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&address)->sin6_port
-                                            : ((struct sockaddr_in *)(void *)&address)->sin_port);
-    server->listen_fd = fd;
-    fd = -1;
-    bool is_ipv6 = strchr(server->host, ':') != NULL;
-    (void)snprintf(server->url, sizeof server->url, "http://%s%s%s:%u", is_ipv6 ? "[" : "",
-                   server->host[0] != 0 ? server->host : "127.0.0.1", is_ipv6 ? "]" : "",
-                   server->port);
+    (void)setsockopt(listen.fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+    (void)setsockopt(listen.fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+    server->listen_fd = listen.fd;
+    server->port = listen.port;
+    memcpy(server->host, listen.host, sizeof server->host);
+    memcpy(server->url, listen.url, sizeof server->url);
     return WEIR_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/listen.h"
 #include "base/sizes.h"
 #include "govern/govern_limits.h"
 #include "server/config_internal.h"
@@ -410,12 +411,12 @@ static enum weir_status read_top(struct loader *loader, const char *modules_dir,
                                  const struct weir__raw_config *raw,
                                  struct weir_server_config *config)
 {
-    char host[64];
+    char host[WEIR_LISTEN_HOST_SIZE];
     uint16_t port;
     struct weir_error inner = {0};
     (void)snprintf(config->listen, sizeof config->listen, "%.200s",
                    raw->listen != NULL ? raw->listen : "127.0.0.1:7070");
-    if (weir_server_listen_parse(config->listen, host, &port, &inner) != WEIR_OK) {
+    if (weir_listen_parse(config->listen, host, &port, &inner) != WEIR_OK) {
         enum weir_status refused = refuse(loader, "listen", "%s", inner.message);
         weir_error_done(&inner);
         return refused;
@@ -489,26 +490,4 @@ enum weir_status weir_server_config_load(const char *path, const char *modules_d
     status = weir_server_config_parse(&text, modules_dir, arena, ret_config, error);
     weir_host_file_done(&file);
     return status;
-}
-
-enum weir_status weir_server_listen_parse(const char *text, char ret_host[64], uint16_t *ret_port,
-                                          struct weir_error *error)
-{
-    const char *colon = strrchr(text, ':');
-    char *end = NULL;
-    unsigned long port = colon != NULL ? strtoul(colon + 1, &end, 10) : 0;
-    size_t host_size = colon != NULL ? (size_t)(colon - text) : 0;
-    bool is_bracketed = host_size > 1 && text[0] == '[' && text[host_size - 1] == ']';
-    if (is_bracketed) {
-        text++;
-        host_size -= 2;
-    }
-    if (colon == NULL || !isdigit((unsigned char)colon[1]) || *end != 0 || port > 65535 ||
-        host_size > 63 || (!is_bracketed && memchr(text, ':', host_size) != NULL))
-        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                              "\"%.80s\": HOST:PORT is needed, such as 127.0.0.1:7070", text);
-    memcpy(ret_host, text, host_size);
-    ret_host[host_size] = 0;
-    *ret_port = (uint16_t)port;
-    return WEIR_OK;
 }

@@ -70,8 +70,4 @@ enum weir_status weir_server_config_parse(const struct weir_config_text *text,
                                           struct weir_server_config *ret_config,
                                           struct weir_error *error) WEIR_MUST_USE;
 
-/* "HOST:PORT", "[IPv6]:PORT" or ":PORT". */
-enum weir_status weir_server_listen_parse(const char *text, char ret_host[64], uint16_t *ret_port,
-                                          struct weir_error *error) WEIR_MUST_USE;
-
 #endif

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+#include "base/listen.h"
 #include "govern/governor.h"
 #include "ledger/cgroup_equation.h"
 #include "ledger/mapping.h"
@@ -232,9 +233,9 @@ struct weir_server {
     _Atomic uint64_t idle_ns, body_ns, write_ns, drain_ns;
     struct MHD_Daemon *daemon;
     int listen_fd;
-    char host[64];
+    char host[WEIR_LISTEN_HOST_SIZE];
     uint16_t port;
-    char url[96];
+    char url[WEIR_LISTEN_URL_SIZE];
     _Atomic int phase;
     _Atomic uint32_t active; /* requests between begin and completion */
     _Atomic uint64_t connections_total;

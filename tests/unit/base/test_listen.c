@@ -12,7 +12,7 @@ static const struct {
     unsigned port;
 } forms[] = {
     {"127.0.0.1:7070", "127.0.0.1", 7070},
-    {"localhost:0", "localhost", 0},
+    {"host.name:0", "host.name", 0},
     {"[::1]:80", "::1", 80},
     {":65535", "", 65535},
     {"::1:80", NULL, 0},
@@ -30,11 +30,13 @@ static const struct {
 
 START_TEST(forms_are_parsed)
 {
-    char host[WEIR_LISTEN_HOST_SIZE];
-    uint16_t port = 0;
+    char host[WEIR_LISTEN_HOST_SIZE] = "untouched";
+    uint16_t port = 4711;
     enum weir_status status = weir_listen_parse(forms[_i].text, host, &port, NULL);
     if (forms[_i].host == NULL) {
         ck_assert_int_eq(status, WEIR_INVALID_ARGUMENT);
+        ck_assert_str_eq(host, "untouched");
+        ck_assert_uint_eq(port, 4711);
         return;
     }
     ck_assert_int_eq(status, WEIR_OK);

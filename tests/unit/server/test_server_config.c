@@ -100,40 +100,6 @@ START_TEST(fills_in_defaults)
 }
 END_TEST
 
-static const struct {
-    const char *text, *host; /* host NULL: refused */
-    uint16_t port;
-} LISTEN[] = {
-    {"127.0.0.1:80", "127.0.0.1", 80},
-    {":0", "", 0},
-    {"[::1]:65535", "::1", 65535},
-    {"host.name:1", "host.name", 1},
-    {"host", NULL, 0},
-    {"host:", NULL, 0},
-    {"host:65536", NULL, 0},
-    {"::1:80", NULL, 0},
-    {"host:8x", NULL, 0},
-    {"host:-1", NULL, 0},
-    {"", NULL, 0},
-};
-
-START_TEST(reads_addresses)
-{
-    char host[64] = "untouched";
-    uint16_t port = 4711;
-    enum weir_status status = weir_server_listen_parse(LISTEN[_i].text, host, &port, NULL);
-    if (LISTEN[_i].host == NULL) {
-        ck_assert_int_eq(status, WEIR_INVALID_ARGUMENT);
-        ck_assert_str_eq(host, "untouched");
-        ck_assert_uint_eq(port, 4711);
-    } else {
-        ck_assert_int_eq(status, WEIR_OK);
-        ck_assert_str_eq(host, LISTEN[_i].host);
-        ck_assert_uint_eq(port, LISTEN[_i].port);
-    }
-}
-END_TEST
-
 START_TEST(refusals_follow_the_status_table)
 {
     static const struct {
@@ -159,7 +125,6 @@ int main(void)
     TCase *tcase = tcase_create("server_config");
     tcase_add_test(tcase, reads_every_key);
     tcase_add_test(tcase, fills_in_defaults);
-    tcase_add_loop_test(tcase, reads_addresses, 0, sizeof LISTEN / sizeof LISTEN[0]);
     tcase_add_test(tcase, refusals_follow_the_status_table);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
