@@ -228,13 +228,24 @@ static enum weir_status take_head(struct reader *reader, struct weir_scan line)
     enum weir_status status =
         weir_watch_class_add(reader->watch, WEIR_WATCH_PROCESS,
                              weir_watch_process_text(WEIR_WATCH_PROCESS), reader->error);
-    bool has_resident = false;
+    bool has_resident[WEIR_VERDICT_CLASSES_MAX] = {false};
+    size_t count = 0;
     while (status == WEIR_OK && take_cell(&line, &cell))
         status = take_column(reader, &cell);
-    for (size_t i = 0; i < reader->column_count; i++)
-        has_resident = has_resident || (!reader->columns[i].is_own && reader->columns[i].part == 0);
-    if (status == WEIR_OK && !(reader->has_seconds && has_resident))
+    for (size_t i = 0; i < reader->column_count; i++) {
+        const struct column *column = &reader->columns[i];
+        if (column->is_own || column->part != 0)
+            continue;
+        has_resident[column->index] = true;
+        count++;
+    }
+    if (status == WEIR_OK && (!reader->has_seconds || count == 0))
         return malformed(reader, "the columns seconds and CLASS.resident are needed");
+    for (size_t i = 1; status == WEIR_OK && i < weir_watch_class_count(reader->watch); i++)
+        if (!has_resident[i])
+            return malformed(reader, "%s has no column %s.resident",
+                             weir_watch_class_name(reader->watch, i),
+                             weir_watch_class_name(reader->watch, i));
     return status;
 }
 

@@ -431,7 +431,8 @@ static void forget(struct weir_verdict *verdict)
 
 static bool is_enough(const struct judgement *judgement)
 {
-    size_t count = judgement->count;
+    /* Resident bytes that are missing in most samples are missing. */
+    size_t count = judgement->resident != NULL ? judgement->count : 0;
     judgement->verdict->samples = count;
     if (count >= WEIR_VERDICT_SAMPLES_MIN && judgement->seconds[count - 1] > judgement->seconds[0])
         return true;

@@ -9,9 +9,10 @@
  *
  * A series RISES when all of this holds over its troughs:
  *   trend    Mann-Kendall's z, corrected for ties and autocorrelation, beats the quantile of
- * alpha/k slope    the lower bound of Theil-Sen's slope at the same level is at least half of it,
- * and over the least slope that matters: 1 byte per operation and 0.1 % of the budget per hour,
- *            whichever is more
+ *            alpha/k
+ *   slope    the lower bound of Theil-Sen's slope at the same level is at least half of it, and
+ *            over the least slope that matters: 1 byte per operation and 0.1 % of the budget per
+ *            hour, whichever is more
  *   thirds   the median of each third is above that of the one before
  *   lasting  on a parabola through all troughs the second rise is at least 0.65 of the first; the
  *            last third goes up at 0.4 of the slope and makes a quarter of what the first made

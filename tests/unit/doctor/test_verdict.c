@@ -309,6 +309,16 @@ START_TEST(gaps_are_left_out)
 }
 END_TEST
 
+START_TEST(resident_bytes_that_are_missing_decide_nothing)
+{
+    for (int i = 0; i < COUNT; i++)
+        resident[i] = i % 2 == 0 ? NAN : MIB;
+    struct weir_verdict verdict = judge();
+    ck_assert_int_eq(verdict.kind, WEIR_VERDICT_UNDECIDED);
+    ck_assert_int_eq(verdict.doubt, WEIR_DOUBT_FEW_SAMPLES);
+}
+END_TEST
+
 START_TEST(extremes_are_judged_too)
 {
     static const double VALUES[] = {0, 1e300, -1e300, 4096, 1e18};
@@ -379,6 +389,7 @@ int main(void)
     tcase_add_test(tests, growth_that_nothing_explains_is_undecided);
     tcase_add_test(tests, few_samples_say_how_many_are_missing);
     tcase_add_test(tests, gaps_are_left_out);
+    tcase_add_test(tests, resident_bytes_that_are_missing_decide_nothing);
     tcase_add_test(tests, extremes_are_judged_too);
     tcase_add_test(tests, many_classes_share_the_error);
     tcase_add_test(tests, misuse_is_refused);

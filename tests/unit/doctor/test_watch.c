@@ -247,6 +247,7 @@ static const struct {
     {"seconds,process.live\n1,1\n", "f, line 1: the columns seconds and CLASS.resident"},
     {"seconds,a.resident,a.resident\n", "f, line 1: the column"},
     {"seconds,seconds,a.resident\n", "f, line 1: the column seconds stands twice"},
+    {"seconds,a.resident,b.live\n", "f, line 1: b has no column b.resident"},
     {"seconds,a.weight\n", "f, line 1: unknown column a.weight"},
     {"seconds,A.resident\n", "f, line 1: unknown column"},
     {"seconds,.resident\n", "f, line 1: unknown column .resident"},
