@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/sizes.h"
 #include "cache/cache_internal.h"
+#include "runtime/compile_limits.h"
 
 /* --- configuration ------------------------------------------------------------------------- */
 
@@ -29,7 +30,7 @@ static struct weir_cache_config complete(const struct weir_cache_config *config)
     if (whole.memory_bytes_max == 0)
         whole.memory_bytes_max = WEIR_CACHE_MEMORY_DEFAULT;
     if (whole.disk_bytes_max == 0)
-        whole.disk_bytes_max = WEIR_CACHE_DISK_DEFAULT;
+        whole.disk_bytes_max = WEIR_ARTIFACT_DIR_BYTES_DEFAULT;
     if (whole.modules_max == 0)
         whole.modules_max = WEIR_CACHE_MODULES_DEFAULT;
     if (whole.account == NULL)

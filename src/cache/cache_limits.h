@@ -8,7 +8,6 @@
  * pinned, eight times as much on disk. Limits outside the ranges are typing errors. */
 #define WEIR_CACHE_PINNED_DEFAULT (UINT64_C(128) << 20)
 #define WEIR_CACHE_MEMORY_DEFAULT (UINT64_C(512) << 20)
-#define WEIR_CACHE_DISK_DEFAULT (UINT64_C(4) << 30)
 #define WEIR_CACHE_BYTES_MIN (UINT64_C(64) << 10)
 #define WEIR_CACHE_BYTES_MAX (UINT64_C(1) << 40)
 #define WEIR_CACHE_DISK_MAX (UINT64_C(1) << 50)

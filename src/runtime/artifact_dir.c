@@ -246,7 +246,7 @@ enum weir_status weir__artifact_dir_open(const char *path, struct weir_io *io,
     dir->io = io;
     dir->root = fd;
     dir->fd = -1;
-    dir->quota = WEIR_UNLIMITED;
+    dir->quota = WEIR_ARTIFACT_DIR_BYTES_DEFAULT;
     (void)pthread_mutex_init(&dir->lock, NULL);
     (void)pthread_mutex_init(&dir->writing, NULL);
     if ((status = prepare(dir, error)) != WEIR_OK) {

@@ -68,7 +68,7 @@ void weir_artifact_dir_quarantine_read(struct weir_artifact_dir *dir,
 
 /* From now on filing makes room first: what was used longest ago goes, but never what is pinned or
  * loaded. What does not fit all the same is used, but not kept (counted as file_failures).
- * WEIR_UNLIMITED: no quota. */
+ * WEIR_UNLIMITED: no quota; until this is called it is WEIR_ARTIFACT_DIR_BYTES_DEFAULT. */
 void weir_artifact_dir_set_quota(struct weir_artifact_dir *dir, uint64_t bytes_max);
 
 struct weir_artifact_prune {

@@ -9,6 +9,9 @@
 #include "base/bytes.h"
 #include "runtime/artifact_dir_internal.h"
 
+/* Looking at a file is no use of it: what was used longest ago is known by the time of access. */
+#define LOOK (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME)
+
 /* --- pins ---------------------------------------------------------------------------------- */
 
 struct pin_path {
@@ -136,7 +139,7 @@ static void visit_file(void *context, int at, const char *name)
     struct stat stat;
     if (walk->is_ended || !weir_hex_read(name, strlen(name), file.key.bytes, sizeof file.key.bytes))
         return;
-    AUTO_FD fd = {io, weir_io_open(io, at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)};
+    AUTO_FD fd = {io, weir_io_open(io, at, name, LOOK, 0)};
     if (weir_io_fstatat(io, at, name, &stat, AT_SYMLINK_NOFOLLOW) < 0)
         return;
     file.bytes = (uint64_t)stat.st_size;
@@ -226,8 +229,7 @@ enum weir_status weir_artifact_dir_check(struct weir_artifact_dir *dir, const st
 {
     char name[WEIR_HASH_HEX_SIZE];
     weir_hash_hex(key, name);
-    AUTO_FD fd = {dir->io,
-                  weir_io_open(dir->io, dir->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)};
+    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->fd, name, LOOK, 0)};
     if (fd.fd == -ENOENT)
         return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET, "no artifact %s", name);
     enum weir_status status;

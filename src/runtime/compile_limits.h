@@ -2,6 +2,8 @@
 #ifndef WEIR_RUNTIME_COMPILE_LIMITS_H
 #define WEIR_RUNTIME_COMPILE_LIMITS_H
 
+#include <stdint.h>
+
 /* Jobs at a time: one per processor, within these. */
 #define WEIR_COMPILE_SLOTS_MIN 2u
 #define WEIR_COMPILE_SLOTS_MAX 16u
@@ -26,6 +28,10 @@
 
 /* A file in the making that is older than this was left by a process that died. */
 #define WEIR_ARTIFACT_STALE_S 3600
+
+/* What a directory holds at most unless its user says otherwise: two thousand artifacts of 2 MiB.
+ * ~/.cache/weir is one that nobody looks after. */
+#define WEIR_ARTIFACT_DIR_BYTES_DEFAULT (UINT64_C(4) << 30)
 
 /* Another build's artifacts go when no process has opened them for so long: a release that is
  * rolled back within a week finds its own. */

@@ -199,10 +199,6 @@ int main(int argc, char **argv)
     struct weir_cache *cache = cache_open(&config);
     struct wrong_host host = {0};
     struct row wrong[ROWS], right[ROWS];
-    printf(
-        "Four modules of 1 MiB on disk, 1.5 MiB to hold them in memory: nearly every use loads.\n"
-        "Twice the same %u uses.\n\n",
-        uses);
     run(use_weir, cache, uses, right, cached_weir);
     uint64_t before = memory_now();
     run(use_wrong, &host, uses, wrong, cached_wrong);
