@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/sizes.h"
 #include "cache/cache_internal.h"
-#include "runtime/compile_limits.h"
 
 /* --- configuration ------------------------------------------------------------------------- */
 
@@ -19,23 +18,6 @@ static enum weir_status check_size(const char *what, uint64_t bytes, uint64_t mo
                           "the cache's %s of %" PRIu64 " bytes is out of range: from %s to %s",
                           what, bytes, weir_size_format(WEIR_CACHE_BYTES_MIN).text,
                           weir_size_format(most).text);
-}
-
-/* With the defaults filled in. */
-static struct weir_cache_config complete(const struct weir_cache_config *config)
-{
-    struct weir_cache_config whole = config != NULL ? *config : (struct weir_cache_config){0};
-    if (whole.pinned_bytes_max == 0)
-        whole.pinned_bytes_max = WEIR_CACHE_PINNED_DEFAULT;
-    if (whole.memory_bytes_max == 0)
-        whole.memory_bytes_max = WEIR_CACHE_MEMORY_DEFAULT;
-    if (whole.disk_bytes_max == 0)
-        whole.disk_bytes_max = WEIR_ARTIFACT_DIR_BYTES_DEFAULT;
-    if (whole.modules_max == 0)
-        whole.modules_max = WEIR_CACHE_MODULES_DEFAULT;
-    if (whole.account == NULL)
-        whole.account = weir_account_host();
-    return whole;
 }
 
 static enum weir_status check_config(const struct weir_cache_config *config,
@@ -54,43 +36,6 @@ static enum weir_status check_config(const struct weir_cache_config *config,
                            "a cache that remembers %u modules; between %u and %u",
                            config->modules_max, WEIR_CACHE_MODULES_MIN, WEIR_CACHE_MODULES_MAX);
     return status;
-}
-
-static uint32_t chain_count(uint32_t modules)
-{
-    uint32_t count = 1;
-    while (count < modules)
-        count *= 2;
-    return count;
-}
-
-void weir_cache_config_bounds(const struct weir_cache_config *config, weir_bound_report *report,
-                              void *context)
-{
-    const struct weir_cache_config whole = complete(config);
-    uint64_t books = sizeof(struct weir_cache) +
-                     (uint64_t)whole.modules_max * sizeof(struct weir__record) +
-                     (uint64_t)chain_count(whole.modules_max) * sizeof(uint32_t) +
-                     weir__curve_bytes() + WEIR_CACHE_TRACE_BYTES;
-    char source[96];
-    (void)snprintf(source, sizeof source, "%u modules x %zu B, and the curve of reuse",
-                   whole.modules_max, sizeof(struct weir__record));
-    const struct weir_bound bounds[] = {
-        {.what = "module cache, pinned tier",
-         .source = "cache.pinned_max",
-         .bytes = whole.pinned_bytes_max},
-        {.what = "module cache, memory tier",
-         .source = "cache.memory_max",
-         .bytes = whole.memory_bytes_max},
-        {.what = "module cache, bookkeeping", .source = source, .bytes = books},
-    };
-    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++)
-        report(context, &bounds[i]);
-}
-
-void weir_cache_bounds(const struct weir_cache *cache, weir_bound_report *report, void *context)
-{
-    weir_cache_config_bounds(&cache->config, report, context);
 }
 
 /* --- all caches, for the ledger ------------------------------------------------------------ */
@@ -195,7 +140,7 @@ static enum weir_status open_disk(struct weir_cache *cache, struct weir_io *io,
 enum weir_status weir__cache_new(const struct weir_cache_config *config, struct weir_io *io,
                                  struct weir_cache **ret_cache, struct weir_error *error)
 {
-    const struct weir_cache_config whole = complete(config);
+    const struct weir_cache_config whole = weir__cache_config_complete(config);
     struct weir_account *account = NULL;
     enum weir_status status = check_config(&whole, error);
     if (status == WEIR_OK)
@@ -212,7 +157,7 @@ enum weir_status weir__cache_new(const struct weir_cache_config *config, struct 
     cache->account = account;
     cache->config = whole;
     cache->record_count = whole.modules_max;
-    cache->chain_count = chain_count(whole.modules_max);
+    cache->chain_count = weir__cache_chain_count(whole.modules_max);
     cache->first_gone = cache->last_gone = WEIR__RECORD_NONE;
     (void)pthread_mutex_init(&cache->lock, NULL);
     status = make_tables(cache, error);

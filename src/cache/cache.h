@@ -6,9 +6,8 @@
 
 #include "ledger/ledger.h"
 
-/* One line per tier that takes memory, and its bookkeeping. */
-void weir_cache_bounds(const struct weir_cache *cache, weir_bound_report *report, void *context);
-/* The same for a configuration that is not open. */
+/* Its bookkeeping, and what the tiers in memory keep. Of a library of its own, which needs no
+ * engine. */
 void weir_cache_config_bounds(const struct weir_cache_config *config, weir_bound_report *report,
                               void *context);
 

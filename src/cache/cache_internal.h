@@ -101,6 +101,10 @@ static inline uint64_t weir__record_hash(const struct weir__record *record)
     return hash;
 }
 
+/* cache_bounds.c: with the defaults filled in; a power of two. */
+struct weir_cache_config weir__cache_config_complete(const struct weir_cache_config *config);
+uint32_t weir__cache_chain_count(uint32_t modules);
+
 /* As weir_cache_new(), with an I/O layer for the disk tier. */
 enum weir_status weir__cache_new(const struct weir_cache_config *config, struct weir_io *io,
                                  struct weir_cache **ret_cache, struct weir_error *error)
@@ -112,6 +116,9 @@ void weir__cache_unref_locked(struct weir_cache *cache);
 
 /* --- cache_table.c; under the mutex -------------------------------------------------------- */
 
+/* The module's records, one per engine, one after the other; NULL begins and ends. */
+struct weir__record *weir__record_next(struct weir_cache *cache, const struct weir_hash *id,
+                                       const struct weir__record *after);
 struct weir__record *weir__record_find(struct weir_cache *cache, const struct weir_hash *id,
                                        const struct weir_engine *engine);
 /* A fresh record, or that of the module that is gone for longest; NULL when all are loaded. */

@@ -230,19 +230,26 @@ enum weir_status weir_cache_pin(struct weir_cache *cache, const struct weir_cach
     return status;
 }
 
+static struct weir_hash hash_of(const struct weir_module_id *id)
+{
+    struct weir_hash hash;
+    memcpy(hash.bytes, id->sha256, sizeof hash.bytes);
+    return hash;
+}
+
 /* Calls `move` for each record of the module that is kept; true when there was one. */
 static bool each_of_module(struct weir_cache *cache, const struct weir_module_id *id,
                            bool (*move)(struct weir_cache *cache, struct weir__record *record,
                                         struct weir__doomed *doomed))
 {
+    const struct weir_hash hash = hash_of(id);
     struct weir__doomed doomed = {NULL};
     bool was_moved = false;
     (void)pthread_mutex_lock(&cache->lock);
-    for (uint32_t i = 0; i < cache->used_count; i++) {
-        struct weir__record *record = &cache->records[i];
-        if (record->module != NULL && memcmp(record->id.bytes, id->sha256, 32) == 0)
+    for (struct weir__record *record = weir__record_next(cache, &hash, NULL); record != NULL;
+         record = weir__record_next(cache, &hash, record))
+        if (record->module != NULL)
             was_moved |= move(cache, record, &doomed);
-    }
     (void)pthread_mutex_unlock(&cache->lock);
     weir__doomed_free(&doomed);
     return was_moved;
@@ -260,13 +267,6 @@ static bool demote(struct weir_cache *cache, struct weir__record *record,
         let_go(cache, record, WEIR_CACHE_CAUSE_UNPINNED, doomed);
     }
     return true;
-}
-
-static struct weir_hash hash_of(const struct weir_module_id *id)
-{
-    struct weir_hash hash;
-    memcpy(hash.bytes, id->sha256, sizeof hash.bytes);
-    return hash;
 }
 
 enum weir_status weir_cache_unpin(struct weir_cache *cache, const struct weir_module_id *id,

@@ -10,17 +10,22 @@ static uint32_t *chain_of(struct weir_cache *cache, const struct weir_hash *id)
     return &cache->chains[hash & (cache->chain_count - 1)];
 }
 
+struct weir__record *weir__record_next(struct weir_cache *cache, const struct weir_hash *id,
+                                       const struct weir__record *after)
+{
+    uint32_t index = after == NULL ? *chain_of(cache, id) : after->next_in_chain;
+    while (index != WEIR__RECORD_NONE && memcmp(&cache->records[index].id, id, sizeof *id) != 0)
+        index = cache->records[index].next_in_chain;
+    return index != WEIR__RECORD_NONE ? &cache->records[index] : NULL;
+}
+
 struct weir__record *weir__record_find(struct weir_cache *cache, const struct weir_hash *id,
                                        const struct weir_engine *engine)
 {
-    uint32_t index = *chain_of(cache, id);
-    while (index != WEIR__RECORD_NONE) {
-        struct weir__record *record = &cache->records[index];
-        if (record->engine == engine && memcmp(&record->id, id, sizeof *id) == 0)
-            return record;
-        index = record->next_in_chain;
-    }
-    return NULL;
+    struct weir__record *record = weir__record_next(cache, id, NULL);
+    while (record != NULL && record->engine != engine)
+        record = weir__record_next(cache, id, record);
+    return record;
 }
 
 static uint32_t index_of(const struct weir_cache *cache, const struct weir__record *record)

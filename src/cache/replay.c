@@ -112,17 +112,25 @@ static enum weir_status add_use(struct weir_replay *replay, uint32_t number,
 }
 
 /* A size that changes on the way counts as it was last; 1 TiB at most, so that sums fit. */
-static void set_size(struct weir_replay *replay, uint32_t number, uint64_t bytes)
+static void add_up(struct weir_replay *replay)
 {
-    struct replayed *module = &replay->modules[number];
     struct weir_replay_figures *figures = &replay->figures;
-    bytes = bytes < WEIR_CACHE_BYTES_MAX ? bytes : WEIR_CACHE_BYTES_MAX;
-    figures->modules += module->size == 0;
-    figures->module_bytes += bytes - module->size;
-    module->size = bytes;
-    figures->used_bytes += bytes;
-    if (bytes > figures->largest_bytes)
-        figures->largest_bytes = bytes;
+    for (uint32_t i = 0; i < replay->module_count; i++) {
+        uint64_t bytes = replay->modules[i].size;
+        figures->modules += bytes > 0;
+        figures->module_bytes += bytes;
+        if (bytes > figures->largest_bytes)
+            figures->largest_bytes = bytes;
+    }
+    for (size_t i = 0; i < replay->use_count; i++) {
+        const struct replayed *module = &replay->modules[replay->uses[i]];
+        figures->used_bytes += module->size;
+        weir__curve_use(replay->curve, hash_of(module->id), module->size);
+    }
+    struct weir__curve_figures curve;
+    weir__curve_figures(replay->curve, &curve);
+    figures->uses = replay->use_count;
+    figures->enough_bytes = curve.enough_bytes;
 }
 
 static enum weir_status read_uses(struct weir_replay *replay, const struct weir_replay_trace *trace,
@@ -148,11 +156,10 @@ static enum weir_status read_uses(struct weir_replay *replay, const struct weir_
         }
         if ((status = add_use(replay, number, error)) != WEIR_OK)
             return status;
-        set_size(replay, number, bytes);
+        replay->modules[number].size = bytes < WEIR_CACHE_BYTES_MAX ? bytes : WEIR_CACHE_BYTES_MAX;
         first_ms = first_ms < use.at_ms ? first_ms : use.at_ms;
         if (use.at_ms - first_ms > replay->figures.duration_ms)
             replay->figures.duration_ms = use.at_ms - first_ms;
-        weir__curve_use(replay->curve, hash_of(use.module), replay->modules[number].size);
     }
     return status == WEIR_NOT_FOUND ? WEIR_OK : status;
 }
@@ -174,10 +181,7 @@ enum weir_status weir_replay_open(const struct weir_replay_trace *trace,
         weir_replay_free(replay);
         return status;
     }
-    struct weir__curve_figures curve;
-    weir__curve_figures(replay->curve, &curve);
-    replay->figures.uses = replay->use_count;
-    replay->figures.enough_bytes = curve.enough_bytes;
+    add_up(replay);
     *ret_replay = replay;
     return WEIR_OK;
 }

@@ -2,9 +2,9 @@
  *
  *   seal.key             32 random bytes, 0600, made once
  *   write.lock           locked by who publishes under a quota, or removes
+ *   .new-*               files in the making; old ones are removed when the directory is opened
  *   vN-BUILD/KEY         an artifact and its seal; appears by rename, so it is whole or not there.
  *                        One folder per format and build; those that nobody uses are collected
- *   vN-BUILD/.new-*      files in the making; old ones are removed when the directory is opened
  *   pins/MODULE          a module that stays, by the hash of its bytes
  *   quarantine/KEY       what carried a wrong seal or a wrong name; never served
  *
@@ -215,7 +215,6 @@ static enum weir_status prepare(struct weir_artifact_dir *dir, struct weir_error
     if (status != WEIR_OK)
         return status;
     visit_folder(dir, dir->root, ".", remove_stale);
-    visit_folder(dir, dir->fd, ".", remove_stale);
     visit_folder(dir, dir->root, WEIR__DIR_QUARANTINE, count_quarantined);
     const struct weir_artifact_prune prune = {.stale_s = WEIR_ARTIFACT_VERSION_STALE_S};
     struct weir_artifact_pruned pruned = {0};
@@ -487,10 +486,10 @@ static enum weir_status write_sealed(struct weir_artifact_dir *dir, int fd, cons
 static enum weir_status publish(struct weir_artifact_dir *dir, const char *from, const char *to,
                                 int *ret_fd, struct weir_error *error)
 {
-    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->fd, from, O_RDONLY | O_NOFOLLOW, 0)};
+    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->root, from, O_RDONLY | O_NOFOLLOW, 0)};
     if (fd.fd < 0)
         return weir__dir_failed(error, fd.fd, "cannot open an artifact");
-    long result = weir_io_renameat(dir->io, dir->fd, from, dir->fd, to, 0);
+    long result = weir_io_renameat(dir->io, dir->root, from, dir->fd, to, 0);
     if (result == 0)
         result = weir_io_fsync(dir->io, dir->fd);
     struct stat stat;
@@ -535,7 +534,7 @@ enum weir_status weir__artifact_dir_file(struct weir_artifact_dir *dir, const st
     struct weir__dir_name temporary;
     enum weir_status status = weir__dir_random_name(dir->io, WEIR__DIR_NEW, &temporary, error);
     if (status == WEIR_OK) {
-        AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->fd, temporary.text,
+        AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->root, temporary.text,
                                             O_WRONLY | O_CREAT | O_EXCL, 0600)};
         if (fd.fd < 0)
             status = weir__dir_failed(error, fd.fd, "cannot create a file");
@@ -543,7 +542,7 @@ enum weir_status weir__artifact_dir_file(struct weir_artifact_dir *dir, const st
             status = publish_within(dir, temporary.text, name, size + WEIR_ARTIFACT_SEAL_BYTES,
                                     ret_fd, error);
         if (fd.fd >= 0 && status != WEIR_OK)
-            (void)weir_io_unlinkat(dir->io, dir->fd, temporary.text, 0);
+            (void)weir_io_unlinkat(dir->io, dir->root, temporary.text, 0);
     }
     count(dir, status == WEIR_OK ? &dir->counts.filed : &dir->counts.file_failures);
     return status;

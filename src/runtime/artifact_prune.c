@@ -143,11 +143,29 @@ static bool remove_candidate(struct weir_artifact_dir *dir, const struct candida
 
 /* --- by quota ------------------------------------------------------------------------------ */
 
-static void read_change(struct weir_artifact_dir *dir, struct timespec *ret)
+static struct timespec change_time(struct weir_artifact_dir *dir)
 {
     struct stat stat = {0};
     (void)weir_io_fstat(dir->io, dir->fd, &stat);
-    *ret = stat.st_mtim;
+    return stat.st_mtim;
+}
+
+/* The folder's time becomes one of ours, to the nanosecond: whatever anybody else adds or removes
+ * moves it to the kernel's, which is much coarser. Where that is refused we count each time. */
+static void mark_counted(struct weir_artifact_dir *dir)
+{
+    struct timespec times[2] = {{0, UTIME_OMIT}, {0, 0}};
+    dir->total_at = (struct timespec){0};
+    if (weir_io_clock_gettime(dir->io, CLOCK_REALTIME, &times[1]) == 0 &&
+        weir_io_utimensat(dir->io, dir->fd, NULL, times, 0) == 0)
+        dir->total_at = change_time(dir);
+}
+
+static bool is_counted(struct weir_artifact_dir *dir)
+{
+    struct timespec now = change_time(dir);
+    return dir->total_at.tv_sec != 0 && now.tv_sec == dir->total_at.tv_sec &&
+           now.tv_nsec == dir->total_at.tv_nsec;
 }
 
 /* Under the write lock. */
@@ -155,7 +173,7 @@ static void set_total(struct weir_artifact_dir *dir, uint64_t bytes, uint64_t re
                       uint64_t removed_bytes)
 {
     dir->total_bytes = bytes;
-    read_change(dir, &dir->total_at);
+    mark_counted(dir);
     (void)pthread_mutex_lock(&dir->lock);
     dir->counts.bytes = bytes;
     dir->counts.removed += removed;
@@ -166,15 +184,6 @@ static void set_total(struct weir_artifact_dir *dir, uint64_t bytes, uint64_t re
 void weir__dir_grew(struct weir_artifact_dir *dir, uint64_t bytes)
 {
     set_total(dir, dir->total_bytes + bytes, 0, 0);
-}
-
-/* The folder's time tells whether anybody else added or removed files since we counted. */
-static bool is_counted(struct weir_artifact_dir *dir)
-{
-    struct timespec now;
-    read_change(dir, &now);
-    return dir->total_at.tv_sec != 0 && now.tv_sec == dir->total_at.tv_sec &&
-           now.tv_nsec == dir->total_at.tv_nsec;
 }
 
 enum weir_status weir__dir_make_room(struct weir_artifact_dir *dir, uint64_t bytes,

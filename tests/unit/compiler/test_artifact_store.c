@@ -182,7 +182,7 @@ START_TEST(test_quota)
     weir_artifact_dir_set_quota(dir, WHOLE_BYTES - 1);
     ck_assert_int_eq(put(dir, 8), WEIR_LIMIT);
     ck_assert_uint_eq(count_files(dir), 2); /* nothing went for what cannot fit */
-    ck_assert_int_eq(count_names(version_folder(&folder).path, ".new-"), 0);
+    ck_assert_int_eq(count_names(folder.path, ".new-"), 0);
     weir_artifact_dir_close(dir);
     remove_folder(&folder);
 }
