@@ -210,13 +210,12 @@ static void use(size_t contract)
 
 static void know(const char *hex)
 {
-    if (strlen(hex) != 2 * CHECKSUM_BYTES || probe.count == CONTRACTS_MAX)
+    if (strspn(hex, "0123456789abcdef") != CHECKSUM_BYTES * (size_t)2 ||
+        probe.count == CONTRACTS_MAX)
         fail("no checksum, or too many", hex);
     for (size_t i = 0; i < CHECKSUM_BYTES; i++) {
-        unsigned byte;
-        if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
-            fail("no checksum", hex);
-        probe.checksums[probe.count][i] = (uint8_t)byte;
+        const char digits[] = {hex[2 * i], hex[2 * i + 1], 0};
+        probe.checksums[probe.count][i] = (uint8_t)strtoul(digits, NULL, 16);
     }
     probe.count++;
 }
@@ -224,11 +223,12 @@ static void know(const char *hex)
 static uint64_t private_bytes(void)
 {
     FILE *file = fopen("/proc/self/smaps_rollup", "r");
+    static const char FIELD[] = "Anonymous:";
     char line[256];
-    unsigned long long total = 0, kib;
+    uint64_t total = 0;
     while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (sscanf(line, "Anonymous: %llu", &kib) == 1)
-            total += kib;
+        if (strncmp(line, FIELD, sizeof FIELD - 1) == 0)
+            total += strtoull(line + sizeof FIELD - 1, NULL, 10);
     if (file != NULL)
         (void)fclose(file);
     return total * 1024;
@@ -260,23 +260,41 @@ static void pin_all(pin_function *function, unsigned first, unsigned count)
     }
 }
 
-static void run(const char *line)
+static const char *next_word(char **rest)
 {
-    char path[400];
-    unsigned first, count, rounds;
-    if (sscanf(line, "store %399s %u", path, &count) == 2) {
-        store(path, count);
-    } else if (sscanf(line, "know %399s", path) == 1) {
-        know(path);
-    } else if (sscanf(line, "use %u %u %u", &first, &count, &rounds) == 3) {
+    const char *word = strsep(rest, " \n");
+    if (word == NULL)
+        fail("a command is cut short", "say more");
+    return word;
+}
+
+static unsigned number(char **rest)
+{
+    const char *word = next_word(rest);
+    char *end;
+    unsigned long value = strtoul(word, &end, 10);
+    if (end == word || *end != 0 || value > UINT16_MAX)
+        fail("no number", word);
+    return (unsigned)value;
+}
+
+static void run(char *line)
+{
+    const char *command = next_word(&line);
+    if (strcmp(command, "store") == 0) {
+        const char *path = next_word(&line);
+        store(path, number(&line));
+    } else if (strcmp(command, "know") == 0) {
+        know(next_word(&line));
+    } else if (strcmp(command, "use") == 0) {
+        unsigned first = number(&line), count = number(&line), rounds = number(&line);
         for (unsigned i = 0; i < rounds * count; i++)
             use(first + i % count);
-    } else if (sscanf(line, "pin %u %u", &first, &count) == 2) {
-        pin_all(probe.pin, first, count);
-    } else if (sscanf(line, "unpin %u %u", &first, &count) == 2) {
-        pin_all(probe.unpin, first, count);
-    } else if (strncmp(line, "show", 4) != 0) {
-        fail("unknown command", line);
+    } else if (strcmp(command, "pin") == 0 || strcmp(command, "unpin") == 0) {
+        unsigned first = number(&line), count = number(&line);
+        pin_all(command[0] == 'p' ? probe.pin : probe.unpin, first, count);
+    } else if (strcmp(command, "show") != 0) {
+        fail("unknown command", command);
     }
     (void)malloc_trim(0); /* what is free is not the cache's */
     show();
@@ -305,10 +323,11 @@ int main(int argc, char **argv)
     probe.library = dlopen(argv[1], RTLD_NOW);
     if (probe.library == NULL)
         fail("cannot load", dlerror());
-    unsigned major = 0, minor = 0;
-    if (sscanf(argv[2], "%u.%u", &major, &minor) != 2)
+    char *minor = NULL;
+    probe.version = (unsigned)strtoul(argv[2], &minor, 10) * 10;
+    if (*minor != '.')
         fail("no version", argv[2]);
-    probe.version = major * 10 + minor;
+    probe.version += (unsigned)strtoul(minor + 1, NULL, 10);
     find_all();
     open_cache(argv[3], strtoull(argv[4], NULL, 10));
     char line[512];
