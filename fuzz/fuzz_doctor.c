@@ -94,6 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                             .has_glibc = (data[0] & 2) != 0,
                                             .has_jemalloc = (data[0] & 4) != 0,
                                             .has_v8 = (data[0] & 8) != 0,
+                                            .has_python = (data[0] & 32) != 0,
                                             .can_read_memory = input.size != 0,
                                             .can_read_pages = input.size != 0};
     struct weir__patient patient = {.snapshot = &snapshot,

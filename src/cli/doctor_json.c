@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-
 static json_t *bytes_json(uint64_t bytes)
 {
     return json_integer((json_int_t)bytes);
@@ -80,6 +79,7 @@ static json_t *allocators_json(const struct weir_doctor_snapshot *s)
                  {s->has_jemalloc, "jemalloc"},
                  {s->has_mimalloc, "mimalloc"},
                  {s->has_tcmalloc, "tcmalloc"},
+                 {s->has_python, "python"},
                  {s->has_v8 || s->sums[WEIR_DOCTOR_V8_HEAP].rss_bytes != 0, "v8"}};
     json_t *list = json_array();
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

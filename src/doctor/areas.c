@@ -153,6 +153,7 @@ static void note_allocator(struct weir_doctor_snapshot *snapshot, const char *ba
     snapshot->has_jemalloc |= is_library(base, "libjemalloc");
     snapshot->has_mimalloc |= is_library(base, "libmimalloc");
     snapshot->has_tcmalloc |= is_library(base, "libtcmalloc");
+    snapshot->has_python |= strncmp(base, "python", 6) == 0 || strncmp(base, "libpython", 9) == 0;
     static const char *const V8[] = {"node",     "nodejs", "libnode", "libv8",  "deno",
                                      "electron", "chrome", "d8",      "workerd"};
     for (size_t i = 0; i < sizeof V8 / sizeof V8[0]; i++)

@@ -4,6 +4,7 @@
 #include "doctor/doctor_internal.h"
 
 #include "base/bytes.h"
+#include "base/proc_smaps.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -137,7 +138,10 @@ uint64_t weir__by_loader_tls(const struct weir__place *place)
 uint64_t weir__by_thread_record(const struct weir__place *place)
 {
     const struct weir__area *area = place->area;
-    if (!weir__is_plain(area))
+    /* A stack has a guard below, or the flag that MAP_STACK gives on kernels from 6.7 on; what else
+     * ends with a thread's record is memory before the loader's. */
+    bool is_stack = weir__none_before(place) != 0 || (area->flags & WEIR_VMA_NO_HUGE) != 0;
+    if (!weir__is_plain(area) || !is_stack)
         return 0;
     uint64_t left = area->end - place->at;
     uint64_t size = place->patient->stack_bytes;
@@ -176,6 +180,55 @@ uint64_t weir__by_v8_page(const struct weir__place *place)
     if (area->inode != 0 || area->name != 0 || area->shared || !area->readable)
         return 0;
     return weir__v8_page_end(&place->patient->memory, place->at, area->end);
+}
+
+/* --- CPython ------------------------------------------------------------------------------- */
+
+/* struct pool_header (Objects/obmalloc.c, the same from 2.3 on). */
+struct pool_head {
+    uint64_t count;
+    uint64_t free_block, next, previous;
+    uint32_t arena_index, size_class, next_offset, max_next_offset;
+};
+
+/* Pools are 16 KiB in arenas of 1 MiB from 3.10 on, 4 KiB in 256 KiB before. */
+static const struct {
+    uint64_t pool_bytes, arena_bytes;
+} PYTHON[] = {{16u << 10, 1u << 20}, {4u << 10, 256u << 10}};
+
+/* Size classes are multiples of 16 bytes, or 8 before 3.7; the last offset follows from the class.
+ */
+static bool is_pool(const struct weir__memory *memory, uint64_t at, uint64_t pool_bytes)
+{
+    struct pool_head pool;
+    if (!weir__memory_read(memory, at, &pool, sizeof pool) || pool.size_class >= 64 ||
+        pool.count == 0 || pool.count > pool_bytes / 8 || pool.next_offset > pool_bytes)
+        return false;
+    uint64_t block = pool_bytes - pool.max_next_offset;
+    uint64_t units = pool.size_class + 1;
+    bool is_inside =
+        pool.free_block == 0 || (pool.free_block > at && pool.free_block < at + pool_bytes);
+    return is_inside && (block == units * 16 || block == units * 8);
+}
+
+/* Arenas that lie one behind the other, each told by its first pool. */
+uint64_t weir__by_python_pool(const struct weir__place *place)
+{
+    const struct weir__area *area = place->area;
+    const struct weir__memory *memory = &place->patient->memory;
+    if (!weir__is_plain(area) || !place->patient->snapshot->has_python)
+        return 0;
+    for (size_t i = 0; i < sizeof PYTHON / sizeof PYTHON[0]; i++) {
+        uint64_t pool = weir_align_up(place->at, PYTHON[i].pool_bytes);
+        uint64_t end = place->at;
+        while (end < area->end && pool < area->end && is_pool(memory, pool, PYTHON[i].pool_bytes)) {
+            end += PYTHON[i].arena_bytes;
+            pool += PYTHON[i].arena_bytes;
+        }
+        if (end != place->at)
+            return end < area->end ? end : area->end;
+    }
+    return 0;
 }
 
 /* --- the rest ------------------------------------------------------------------------------ */
@@ -220,7 +273,10 @@ static uint64_t find_front(const struct weir__place *place, const struct fronts 
             (*words)[0] == 0 && ((*words)[1] & (WEIR__PAGE - 1)) == CHUNK_IS_MMAPPED;
         bool may_be_page = next.at % V8_PAGE_BYTES == 0 && (*words)[0] % WEIR__PAGE == 0;
         words++;
-        if ((may_be_chunk && weir__by_chunk_header(&next) != 0) ||
+        bool may_be_pool =
+            place->patient->snapshot->has_python && next.at % PYTHON[0].pool_bytes == 0;
+        if ((may_be_pool && weir__by_python_pool(&next) != 0) ||
+            (may_be_chunk && weir__by_chunk_header(&next) != 0) ||
             (may_be_page && weir__by_v8_page(&next) != 0))
             return next.at;
     }

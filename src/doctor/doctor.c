@@ -251,4 +251,5 @@ void weir_doctor_add(struct weir_doctor_snapshot *sum, const struct weir_doctor_
     sum->has_mimalloc |= more->has_mimalloc;
     sum->has_tcmalloc |= more->has_tcmalloc;
     sum->has_v8 |= more->has_v8;
+    sum->has_python |= more->has_python;
 }

@@ -121,7 +121,7 @@ struct weir_doctor_snapshot {
 
     /* What was seen of the program itself. */
     bool is_go; /* Go build information in the executable */
-    bool has_glibc, has_musl, has_jemalloc, has_mimalloc, has_tcmalloc, has_v8;
+    bool has_glibc, has_musl, has_jemalloc, has_mimalloc, has_tcmalloc, has_v8, has_python;
     bool can_read_memory; /* process_vm_readv is permitted */
     bool can_read_pages;  /* /proc/PID/pagemap is readable */
     bool has_gomemlimit;  /* in its environment, which may be unreadable */

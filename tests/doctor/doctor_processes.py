@@ -296,6 +296,22 @@ def test_node(options):
                 stop(process)
 
 
+def test_python(options):
+    library = fixture(options, "fixture_malloc.so")
+    script = os.path.join(HERE, "fixture_python.py")
+    for values in ("81 200000", "82 500000"):
+        with tempfile.TemporaryDirectory() as folder:
+            process, own = start([sys.executable, script, *values.split()],
+                                 {"LD_PRELOAD": library, "DOCTOR_STATISTICS": folder + "/own"})
+            try:
+                own["classes"].update(ask_malloc(process.pid, folder + "/own")["classes"])
+                del own["classes"]["malloc_mapped"]  # lists grow ahead: not all of it is touched
+                check(f"python {values}", look(options, process.pid), own,
+                      named_by_kernel(process.pid))
+            finally:
+                stop(process)
+
+
 def test_jemalloc(options):
     fixture(options, "fixture_jemalloc")
     for name, values in (("fixture_jemalloc", "41 70"), ("fixture_jemalloc", "42 240"),
