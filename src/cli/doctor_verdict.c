@@ -48,6 +48,15 @@ static void print_source(const struct doctor_watched *watched)
 static void print_gaps(const struct doctor_watched *watched)
 {
     char text[256];
+    if (watched->interval_ns != 0 &&
+        watched->reading_ns * (WEIR_WATCH_REST + 1) > 2 * watched->interval_ns) {
+        (void)snprintf(text, sizeof text,
+                       "Reading this process takes %s, and is done a tenth of the time at most, so "
+                       "samples came later than every %s.",
+                       weir_duration_format(watched->reading_ns).text,
+                       weir_duration_format(watched->interval_ns).text);
+        weir_cli_wrap("", "", text);
+    }
     if (watched->gaps > 0) {
         (void)snprintf(text, sizeof text,
                        "%zu readings of its metrics failed, the last because: %s", watched->gaps,
@@ -99,10 +108,14 @@ void weir__doctor_print_verdicts(const struct doctor_watched *watched,
 
 /* --- JSON ---------------------------------------------------------------------------------- */
 
+/* Whole bytes as an integer, everything else as a real; what was not computed is left out. */
 static void put_figure(json_t *to, const char *name, double value)
 {
+    size_t size = strlen(name);
+    bool is_bytes = size > 6 && strcmp(name + size - 6, "_bytes") == 0 && fabs(value) < 1e18;
     if (isfinite(value))
-        (void)json_object_set_new(to, name, json_real(value));
+        (void)json_object_set_new(to, name,
+                                  is_bytes ? json_integer(llround(value)) : json_real(value));
 }
 
 static json_t *evidence_json(const struct weir_verdict_evidence *evidence)
@@ -147,7 +160,7 @@ static json_t *evidence_json(const struct weir_verdict_evidence *evidence)
     (void)json_object_set_new(json, "window", json_integer((json_int_t)evidence->window));
     json_t *thirds = json_array();
     for (size_t i = 0; i < 3; i++)
-        (void)json_array_append_new(thirds, json_real(evidence->thirds[i]));
+        (void)json_array_append_new(thirds, json_integer(llround(evidence->thirds[i])));
     (void)json_object_set_new(json, "thirds_bytes", thirds);
     return json;
 }

@@ -98,10 +98,11 @@ struct doctor_watched {
     const char *subject; /* "nitro (4711)", or a recording's file */
     const struct weir_watch *watch;
     enum weir_watch_end end;
-    bool is_replay;
-    size_t gaps;    /* samples without metrics that were asked for */
-    char gap[160];  /* and why, the last time */
-    char trim[160]; /* why a trim could not be tried; empty: it was, or was not asked for */
+    size_t gaps;          /* samples without metrics that were asked for */
+    char gap[160];        /* and why, the last time */
+    uint64_t reading_ns;  /* what one sample took, in the mean */
+    uint64_t interval_ns; /* that was asked for; 0: a replay */
+    char trim[160];       /* why a trim could not be tried; empty: it was, or was not asked for */
 };
 
 /* --watch and --replay, from sampling to the verdict; the exit code. */

@@ -38,7 +38,7 @@ struct session {
     struct weir_metric_source operations, cache, live;
     int record_fd; /* -1: none */
     struct weir_error record_error;
-    uint64_t interval_ns, expected;
+    uint64_t expected, reading_ns; /* samples; all readings together */
     struct weir_cli_progress progress;
 };
 
@@ -148,10 +148,9 @@ static enum weir_status read_source(struct session *session,
     return WEIR_OK;
 }
 
-static enum weir_status take(void *context, struct weir_watch_sample *sample,
-                             struct weir_error *error)
+static enum weir_status take_all(struct session *session, struct weir_watch_sample *sample,
+                                 struct weir_error *error)
 {
-    struct session *session = context;
     struct weir_doctor_snapshot snapshot;
     enum weir_status status =
         weir_doctor_read(&session->options->look, session->options->pid, &snapshot, error);
@@ -175,6 +174,16 @@ static enum weir_status take(void *context, struct weir_watch_sample *sample,
         (void)snprintf(session->subject, sizeof session->subject, "%s (%llu)", snapshot.name,
                        (unsigned long long)snapshot.pid);
     }
+    return status;
+}
+
+static enum weir_status take(void *context, struct weir_watch_sample *sample,
+                             struct weir_error *error)
+{
+    struct session *session = context;
+    uint64_t begin_ns = weir_clock_ns();
+    enum weir_status status = take_all(session, sample, error);
+    session->reading_ns += weir_clock_ns() - begin_ns;
     return status;
 }
 
@@ -254,7 +263,7 @@ static void try_trim(struct session *session, size_t class, struct weir_watch_pr
     struct weir_error error = {0};
     char *why = session->watched.trim;
     const size_t size = sizeof session->watched.trim;
-    if (take(session, &before, &error) != WEIR_OK) {
+    if (take_all(session, &before, &error) != WEIR_OK) {
         (void)snprintf(why, size, "%.159s", error.message);
         weir_error_done(&error);
         return;
@@ -265,7 +274,7 @@ static void try_trim(struct session *session, size_t class, struct weir_watch_pr
         (void)snprintf(why, size, "the command of --trim failed (%s %d)",
                        WIFEXITED(code) ? "exit code" : "status",
                        WIFEXITED(code) ? WEXITSTATUS(code) : code);
-    else if (take(session, &after, &error) != WEIR_OK)
+    else if (take_all(session, &after, &error) != WEIR_OK)
         (void)snprintf(why, size, "%.159s", error.message);
     else
         *probe = (struct weir_watch_probe){.is_done = true,
@@ -328,10 +337,10 @@ static enum weir_status sample(struct session *session, struct weir_error *error
         status = open_record(session, error);
     if (status != WEIR_OK)
         return status;
-    session->interval_ns = choose_interval(watch);
-    session->expected = watch->duration_ns / session->interval_ns + 1;
+    session->watched.interval_ns = choose_interval(watch);
+    session->expected = watch->duration_ns / session->watched.interval_ns + 1;
     struct weir_watch_loop loop = {.duration_ns = watch->duration_ns,
-                                   .interval_ns = session->interval_ns,
+                                   .interval_ns = session->watched.interval_ns,
                                    .take = take,
                                    .wait = wait_until,
                                    .seen = seen,
@@ -339,6 +348,7 @@ static enum weir_status sample(struct session *session, struct weir_error *error
     catch_signals();
     status = weir_watch_run(session->watch, &loop, &session->watched.end, error);
     weir_cli_progress_end(&session->progress);
+    session->watched.reading_ns = session->reading_ns / (weir_watch_count(session->watch).seen + 1);
     return status;
 }
 
@@ -353,7 +363,6 @@ static enum weir_status replay(struct session *session, struct weir_error *error
     const char *slash = strrchr(path, '/');
     (void)snprintf(session->subject, sizeof session->subject, "%s",
                    slash != NULL ? slash + 1 : path);
-    session->watched.is_replay = true;
     return status;
 }
 

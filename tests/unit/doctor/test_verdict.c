@@ -59,13 +59,17 @@ static void add(double *to, double mib, int i)
     to[i] += mib * MIB;
 }
 
+static void add_all(double mib, int i)
+{
+    add(live, mib, i);
+    add(held, mib, i);
+    add(resident, mib, i);
+}
+
 static void make_leak(void)
 {
-    for (int i = 0; i < COUNT; i++) {
-        add(live, 0.05 * i, i);
-        add(held, 0.05 * i, i);
-        add(resident, 0.05 * i, i);
-    }
+    for (int i = 0; i < COUNT; i++)
+        add_all(0.05 * i, i);
 }
 
 START_TEST(quiet_is_no_growth)
@@ -160,9 +164,7 @@ static void fill_cache(double rate)
     for (int i = 0; i < COUNT; i++) {
         double fill = fmin(40, rate * i);
         add(cache, fill, i);
-        add(live, fill, i);
-        add(held, fill, i);
-        add(resident, fill, i);
+        add_all(fill, i);
     }
 }
 
@@ -210,11 +212,8 @@ END_TEST
 
 START_TEST(one_change_of_level_is_a_step)
 {
-    for (int i = 100; i < COUNT; i++) {
-        add(live, 30, i);
-        add(held, 30, i);
-        add(resident, 30, i);
-    }
+    for (int i = 100; i < COUNT; i++)
+        add_all(30, i);
     struct weir_verdict verdict = judge();
     ck_assert_int_eq(verdict.kind, WEIR_VERDICT_STEP);
     ck_assert_double_eq_tol(verdict.evidence.jump, 30 * MIB, MIB);
@@ -224,12 +223,8 @@ END_TEST
 
 START_TEST(growth_that_ended_is_a_high_water_mark)
 {
-    for (int i = 0; i < COUNT; i++) {
-        double grown = 60 * (1 - exp(-i / 25.0));
-        add(live, grown, i);
-        add(held, grown, i);
-        add(resident, grown, i);
-    }
+    for (int i = 0; i < COUNT; i++)
+        add_all(60 * (1 - exp(-i / 25.0)), i);
     struct weir_verdict verdict = judge();
     ck_assert_int_eq(verdict.kind, WEIR_VERDICT_HIGH_WATER);
     char text[WEIR_VERDICT_TEXT_SIZE];
@@ -251,12 +246,8 @@ END_TEST
 
 START_TEST(slowing_growth_is_undecided)
 {
-    for (int i = 0; i < COUNT; i++) {
-        double grown = 60 * (1 - exp(-i / 100.0));
-        add(live, grown, i);
-        add(held, grown, i);
-        add(resident, grown, i);
-    }
+    for (int i = 0; i < COUNT; i++)
+        add_all(60 * (1 - exp(-i / 100.0)), i);
     struct weir_verdict verdict = judge();
     ck_assert_int_eq(verdict.kind, WEIR_VERDICT_UNDECIDED);
     ck_assert_int_eq(verdict.doubt, WEIR_DOUBT_SLOWING);
