@@ -4,6 +4,7 @@
  * of this process. After a fork the copy in the child process is not ours: a job there starts
  * another.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -44,25 +45,37 @@ static bool is_program(const char *path)
     return access(path, X_OK) == 0;
 }
 
-/* Beside the running program: build/bin and build/libexec/weir, or both in one folder. */
-static bool find_beside(char path[PATH_MAX])
+/* In one of the places relative to the folder of this file. */
+static bool find_near(const char *file, const char *const places[], char path[PATH_MAX])
 {
-    static const char *const places[] = {"", "../libexec/weir/"};
-    char self[PATH_MAX];
-    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (size <= 0)
-        return false;
-    self[size] = '\0';
-    char *slash = strrchr(self, '/');
+    const char *slash = strrchr(file, '/');
     if (slash == NULL)
         return false;
-    slash[1] = '\0';
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        int length = snprintf(path, PATH_MAX, "%s%s" PROGRAM, self, places[i]);
+    for (size_t i = 0; places[i] != NULL; i++) {
+        int length =
+            snprintf(path, PATH_MAX, "%.*s/%s" PROGRAM, (int)(slash - file), file, places[i]);
         if (length > 0 && length < PATH_MAX && is_program(path))
             return true;
     }
     return false;
+}
+
+/* Beside the running program: build/bin and build/libexec/weir, or both in one folder. Else beside
+ * the library, wherever the tree was installed: lib or lib/x86_64-linux-gnu. */
+static bool find_beside(char path[PATH_MAX])
+{
+    static const char *const of_program[] = {"", "../libexec/weir/", NULL};
+    static const char *const of_library[] = {"../libexec/weir/", "../../libexec/weir/", NULL};
+    char self[PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (size > 0) {
+        self[size] = '\0';
+        if (find_near(self, of_program, path))
+            return true;
+    }
+    Dl_info library;
+    return dladdr(&spawner, &library) != 0 && library.dli_fname != NULL &&
+           find_near(library.dli_fname, of_library, path);
 }
 
 static void find_program(char path[PATH_MAX])
