@@ -15,39 +15,11 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools"))
+from public_symbols import preprocess, statements  # noqa: E402
+
 # Of this header alone: short-hands behind the API.
 OWN = {"weir_wasm_functype"}
-
-
-def preprocess(cc, path, includes):
-    """The text that comes from the file itself, macros expanded."""
-    command = [cc, "-std=gnu17", "-E", "-x", "c", *[f"-I{folder}" for folder in includes], path]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}\n{done.stderr}")
-    kept, is_own = [], False
-    for line in done.stdout.splitlines():
-        marker = re.match(r'# \d+ "([^"]*)"', line)
-        if marker:
-            is_own = os.path.realpath(marker[1]) == os.path.realpath(path)
-        elif is_own:
-            kept.append(line)
-    return "\n".join(kept)
-
-
-def statements(text):
-    """Statements of file scope; a function's body is cut to {}."""
-    text = re.sub(r'extern "C" \{', "", text)
-    depth, start, found = 0, 0, []
-    for at, char in enumerate(text):
-        depth += {"{": 1, "}": -1}.get(char, 0)
-        if char == ";" and depth == 0:
-            found.append(text[start:at])
-            start = at + 1
-        elif char == "}" and depth == 0 and re.match(r"\s*(static )?inline", text[start:]):
-            found.append(text[start:text.index("{", start)] + "{}")
-            start = at + 1
-    return [re.sub(r"\s+", " ", one).strip() for one in found if one.strip()]
 
 
 def declared(text):
@@ -141,5 +113,4 @@ def main():
     return 1 if found else 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+sys.exit(main())
