@@ -79,12 +79,14 @@
 
 /* --- the governor --- */
 
+/* Kept free unless told otherwise: what the kernel counts late (64 pages per processor) and what
+ * comes between two readings. They are 100 ms apart; pressure lasts a second at least. */
 #define WEIR_SERVER_FREE_LIMIT_DEFAULT (UINT64_C(16) << 20)
 #define WEIR_SERVER_POLL_NS UINT64_C(100000000)
+#define WEIR_SERVER_DWELL_NS UINT64_C(1000000000)
 /* What a reload takes of its own when nothing else is granted: a configuration of some hundred
  * routes, tables, a governor. */
 #define WEIR_SERVER_CONTROL_BYTES (UINT64_C(1) << 20)
-#define WEIR_SERVER_DWELL_NS UINT64_C(1000000000)
 /* Readings count for ten intervals and this: a machine that is short of memory is slow. */
 #define WEIR_SERVER_STALE_NS UINT64_C(2000000000)
 /* malloc_trim() walks all free memory; one stopped guest must have time to end before the next. */

@@ -11,6 +11,9 @@ static const char FULL[] = "listen: '[::1]:8080'\n"
                            "memory_max: 1.5GiB\n"
                            "modules: ../guests\n"
                            "cache: none\n"
+                           "governor: { mem_free_limit: 100MiB, mem_free_leave: 1GiB, dwell: 3s,\n"
+                           "            interval: 50ms, transitions_max: 7, on_unknown: closed,\n"
+                           "            pressure_file: figures }\n"
                            "server:\n"
                            "  loops: 3\n"
                            "  workers: 5\n"
@@ -54,6 +57,13 @@ START_TEST(reads_every_key)
     ck_assert_uint_eq(config.workers, 5);
     ck_assert_uint_eq(config.connections_max, 77);
     ck_assert_uint_eq(config.idle_ns, UINT64_C(120000000000));
+    ck_assert_uint_eq(config.governor.free_bytes, UINT64_C(100) << 20);
+    ck_assert_uint_eq(config.governor.leave_bytes, UINT64_C(1) << 30);
+    ck_assert_uint_eq(config.governor.dwell_ns, UINT64_C(3000000000));
+    ck_assert_uint_eq(config.governor.interval_ns, 50000000);
+    ck_assert_uint_eq(config.governor.transitions_max, 7);
+    ck_assert(config.governor.is_closed_on_unknown);
+    ck_assert_str_eq(config.governor.pressure_file, "/etc/weir/figures");
     ck_assert_uint_eq(config.route_count, 2);
     const struct weir_route_config *route = &config.routes[0];
     ck_assert_str_eq(route->path, "/a/b");
@@ -71,6 +81,7 @@ START_TEST(reads_every_key)
     ck_assert_str_eq(route->dirs[1].host_path, "/abs");
     ck_assert(!route->dirs[1].is_read_only);
     ck_assert_uint_eq(route->memory_bytes_max, 2u << 20);
+    ck_assert_uint_eq(route->guaranteed_bytes, 512u << 10); /* a quarter */
     ck_assert_uint_eq(route->fuel, 5);
     ck_assert_uint_eq(route->time_ns, 1500000000u);
     ck_assert_uint_eq(route->concurrency, 4);
@@ -96,6 +107,8 @@ START_TEST(fills_in_defaults)
     ck_assert_str_eq(config.listen, "127.0.0.1:7070");
     ck_assert_uint_eq(config.memory_bytes_max, WEIR_UNLIMITED);
     ck_assert_str_eq(config.spool_dir, "/var/tmp");
+    ck_assert_uint_eq(config.governor.free_bytes, WEIR_SERVER_FREE_LIMIT_DEFAULT);
+    ck_assert(!config.governor.is_closed_on_unknown);
     weir_arena_free(arena);
 }
 END_TEST
