@@ -120,6 +120,22 @@ static enum weir_status reserve_descriptors(const struct weir_server_config *con
         config->file, (unsigned long long)wanted, (unsigned long long)limit.rlim_cur);
 }
 
+/* Refused, the reservation is as it was. */
+static enum weir_status reserve_reports(struct weir_server *server,
+                                        const struct weir_server_config *config,
+                                        struct weir_error *error)
+{
+    uint64_t bytes = weir_server_plan_report_bytes(config);
+    (void)pthread_mutex_lock(&server->report_lock);
+    enum weir_status status = weir_account_reserve(server->reports_account, bytes, error);
+    if (status == WEIR_OK)
+        server->report_bytes = bytes;
+    else if (weir_account_reserve(server->reports_account, server->report_bytes, NULL) != WEIR_OK)
+        server->report_bytes = 0;
+    (void)pthread_mutex_unlock(&server->report_lock);
+    return status;
+}
+
 /* --- reloading ----------------------------------------------------------------------------- */
 
 /* Threads, sockets, engines: made once. */
@@ -171,6 +187,8 @@ enum weir_status weir_server_reload(struct weir_server *server,
     enum weir_status status = check_fixed(server->config, config, error);
     if (status == WEIR_OK)
         status = reserve_descriptors(config, error);
+    if (status == WEIR_OK)
+        status = reserve_reports(server, config, error);
     if (status != WEIR_OK)
         return status;
     struct weir__generation *generation = weir__generation_new(server, config, NULL, error);
@@ -238,8 +256,7 @@ enum weir_status weir_server_start(struct weir_server *server, struct weir_error
     server->charged_threads = thread_bytes(server->config);
     status = weir__connections_start(server, error);
     if (status == WEIR_OK)
-        status = weir_account_reserve(server->reports_account,
-                                      weir_server_plan_report_bytes(server->config), error);
+        status = reserve_reports(server, server->config, error);
     if (status == WEIR_OK)
         status = weir__watch_start(server, error);
     if (status == WEIR_OK)

@@ -247,6 +247,7 @@ struct weir_server {
      * when nothing else is granted. */
     pthread_mutex_t report_lock;
     struct weir_account *reports_account;
+    uint64_t report_bytes;              /* reserved */
     struct weir_cgroup_equation cgroup; /* under report_lock */
     pthread_mutex_t log_lock;
     uint64_t log_second;
