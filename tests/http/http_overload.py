@@ -14,8 +14,9 @@ import threading
 import time
 
 from weir_http import Options, equal, parse_options, serving, skip
-from http_cgroup import Cgroup, LIMIT
+from http_cgroup import LIMIT
 from http_pressure import pressure, wait
+from memory_cgroup import Cgroup
 
 MIB = 1 << 20
 FREE = 24 * MIB
@@ -151,7 +152,10 @@ def main():
     parse_options()
     if os.geteuid() != 0:
         skip("a memory cgroup needs root")
-    cgroup = Cgroup()
+    try:
+        cgroup = Cgroup("overload", LIMIT)
+    except OSError as error:
+        skip(f"no memory cgroup can be made here: {error}")
     if cgroup.version != 1:
         cgroup.remove()
         skip("the figures of this test are those of cgroup v1")
