@@ -2,16 +2,18 @@
 #include "base/listen.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-
-#include "base/cleanup.h"
+#include <unistd.h>
 
 #define BACKLOG 511 /* what nginx asks for; the kernel cuts it to net.core.somaxconn */
 
@@ -48,14 +50,32 @@ static enum weir_status refuse(const char *text, int number, struct weir_error *
                           strerror(number), remedy);
 }
 
+static_assert(offsetof(struct sockaddr_in6, sin6_port) == offsetof(struct sockaddr_in, sin_port),
+              "the port stands at one place in both");
+
 static uint16_t port_of(int fd)
 {
     struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
+    uint16_t port = 0;
     (void)getsockname(fd, (struct sockaddr *)&address, &size);
-    return ntohs(address.ss_family == AF_INET6
-                     ? ((struct sockaddr_in6 *)(void *)&address)->sin6_port
-                     : ((struct sockaddr_in *)(void *)&address)->sin_port);
+    memcpy(&port, (const char *)&address + offsetof(struct sockaddr_in, sin_port), sizeof port);
+    return ntohs(port);
+}
+
+/* The descriptor, or -errno. */
+static int open_socket(const struct addrinfo *address)
+{
+    int one = 1;
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+        bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    int failed = -errno;
+    (void)close(fd);
+    return failed;
 }
 
 enum weir_status weir_listen_open(const char *text, struct weir_listen *ret_listen,
@@ -75,17 +95,11 @@ enum weir_status weir_listen_open(const char *text, struct weir_listen *ret_list
     if (failed != 0)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "cannot listen on %s: %s", text, gai_strerror(failed));
-    int one = 1, cause = 0;
-    AUTO_CLOSE fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-        bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)
-        cause = errno;
+    listening.fd = open_socket(found);
     freeaddrinfo(found);
-    if (cause != 0)
-        return refuse(text, cause, error);
-    listening.port = port_of(fd);
-    listening.fd = fd;
-    fd = -1;
+    if (listening.fd < 0)
+        return refuse(text, -listening.fd, error);
+    listening.port = port_of(listening.fd);
     bool is_ipv6 = strchr(host, ':') != NULL;
     (void)snprintf(listening.url, sizeof listening.url, "http://%s%s%s:%u", is_ipv6 ? "[" : "",
                    host[0] != 0 ? host : "127.0.0.1", is_ipv6 ? "]" : "", listening.port);

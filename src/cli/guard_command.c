@@ -38,7 +38,7 @@ enum {
 
 static size_t environment_bytes(size_t count)
 {
-    return (count + ENV_COUNT + 1) * sizeof(char *) + ENV_COUNT * ENV_SIZE;
+    return (count + ENV_COUNT + 1) * sizeof(char *) + (size_t)ENV_COUNT * ENV_SIZE;
 }
 
 enum weir_status guard__commands_init(struct guard_commands *commands,

@@ -167,7 +167,7 @@ static void set_text_or_flag(struct guard_options *options, char letter, const c
             continue;
         if (plain[i].text != NULL)
             *plain[i].text = value;
-        else
+        if (plain[i].flag != NULL)
             *plain[i].flag = true;
     }
 }

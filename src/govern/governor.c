@@ -9,7 +9,7 @@
 #include "base/clock.h"
 
 /* A poll reads files into the stack: 16 KiB of memory.stat, paths, a reading. */
-#define THREAD_STACK_BYTES (256u * 1024)
+#define THREAD_STACK_BYTES (UINT64_C(256) << 10)
 #define SECOND_NS UINT64_C(1000000000)
 
 /* --- making --------------------------------------------------------------------------------- */
