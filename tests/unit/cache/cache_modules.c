@@ -2,6 +2,7 @@
 #include "tests/unit/cache/cache_modules.h"
 
 #include "base/check.h"
+#include "ledger/mapping.h"
 
 #define WASM_PAGE 65536u
 
@@ -131,6 +132,18 @@ struct weir_module *cache_get(struct weir_cache *cache, struct weir_engine *engi
     struct weir_error error = {0};
     must(weir_cache_get(cache, &request, &loaded, &error), &error);
     return loaded;
+}
+
+static void count_code(void *context, const struct weir_mapping *mapping)
+{
+    *(size_t *)context += mapping->kind == WEIR_KIND_CODE_MAPPED;
+}
+
+size_t cache_mapped_modules(void)
+{
+    size_t count = 0;
+    weir_mapping_walk(count_code, &count);
+    return count;
 }
 
 struct weir_cache_figures cache_figures(struct weir_cache *cache)

@@ -39,6 +39,8 @@ struct weir_cache *cache_open(const struct weir_cache_config *config);
 /* By id and bytes; the test fails when it does. */
 struct weir_module *cache_get(struct weir_cache *cache, struct weir_engine *engine,
                               const struct cache_module *module);
+/* Mappings of artifacts in this process. */
+size_t cache_mapped_modules(void);
 struct weir_cache_figures cache_figures(struct weir_cache *cache);
 /* What it says about a module; `place` NONE and no uses when it does not remember it. */
 struct weir_cache_entry cache_entry(struct weir_cache *cache, const struct cache_module *module);

@@ -3,7 +3,6 @@
 #include <glob.h>
 #include <sys/stat.h>
 
-#include "ledger/mapping.h"
 #include "tests/unit/cache/cache_modules.h"
 #include "tests/unit/runtime/runtime_fixture.h"
 
@@ -150,12 +149,12 @@ START_TEST(spares_what_is_in_use)
     uint64_t bytes = unit(cache);
     weir_cache_free(cache);
     cache = open_with(0, bytes + bytes / 2);
-    size_t mappings = weir_mapping_count();
+    size_t mappings = cache_mapped_modules();
     struct weir_module *first = cache_get(cache, engine, &modules[0]);
     struct weir_module *second = cache_get(cache, engine, &modules[1]);
     struct weir_module *again = cache_get(cache, engine, &modules[1]);
     ck_assert_ptr_eq(second, again);
-    ck_assert_uint_eq(weir_mapping_count(), mappings + 2);
+    ck_assert_uint_eq(cache_mapped_modules(), mappings + 2);
     struct weir_cache_entry entry = cache_entry(cache, &modules[1]);
     ck_assert_uint_eq(entry.place, WEIR_CACHE_AT_LENT);
     ck_assert_uint_eq(entry.cause, WEIR_CACHE_CAUSE_CROWDED);
@@ -176,11 +175,11 @@ START_TEST(spares_what_is_in_use)
     weir_module_unref(second); /* the last user of what is kept nowhere */
     ck_assert_uint_eq(cache_figures(cache).lent_modules, 0);
     ck_assert_uint_eq(cache_figures(cache).lent_bytes, 0);
-    ck_assert_uint_eq(weir_mapping_count(), mappings + 1);
+    ck_assert_uint_eq(cache_mapped_modules(), mappings + 1);
     weir_cache_free(cache);
     ck_assert_str_eq(weir_module_name(first), "test"); /* outlives the cache */
     weir_module_unref(first);
-    ck_assert_uint_eq(weir_mapping_count(), mappings);
+    ck_assert_uint_eq(cache_mapped_modules(), mappings);
 }
 END_TEST
 
@@ -188,7 +187,7 @@ START_TEST(serves_oversize)
 {
     struct weir_cache *cache = open_with(0, 128u << 10);
     use(cache, 1);
-    size_t mappings = weir_mapping_count();
+    size_t mappings = cache_mapped_modules();
     for (int i = 0; i < 4; i++)
         use(cache, i % 2);
     struct weir_cache_figures figures = cache_figures(cache);
@@ -196,7 +195,7 @@ START_TEST(serves_oversize)
     ck_assert_uint_eq(figures.misses[WEIR_CACHE_CAUSE_OVERSIZE], 3);
     ck_assert_uint_eq(figures.tiers[WEIR_CACHE_MEMORY].modules, 0);
     ck_assert_uint_eq(figures.tiers[WEIR_CACHE_DISK].hits, 3);
-    ck_assert_uint_eq(weir_mapping_count(), mappings);
+    ck_assert_uint_eq(cache_mapped_modules(), mappings);
     weir_cache_free(cache);
 }
 END_TEST

@@ -5,7 +5,6 @@
 
 #include "base/poison.h"
 #include "cache/cache_internal.h"
-#include "ledger/mapping.h"
 #include "tests/unit/cache/cache_modules.h"
 #include "tests/unit/runtime/runtime_fixture.h"
 
@@ -119,7 +118,7 @@ START_TEST(one_load_for_all)
         ;
     wait_until_waiting(CROWD - 1);
     /* The load stands still, and others come and go. */
-    size_t mappings = weir_mapping_count();
+    size_t mappings = cache_mapped_modules();
     for (int i = 1; i < MODULES; i++)
         weir_module_unref(cache_get(cache, engine, &modules[i]));
     weir_module_unref(cache_get(cache, engine, &modules[1]));
@@ -129,7 +128,7 @@ START_TEST(one_load_for_all)
     for (int i = 0; i < CROWD; i++)
         ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
     ck_assert_int_eq(gate.held, 1);
-    ck_assert_uint_eq(weir_mapping_count(), mappings + MODULES); /* one for all of the crowd */
+    ck_assert_uint_eq(cache_mapped_modules(), mappings + MODULES); /* one for all of the crowd */
     struct weir_cache_figures figures = cache_figures(cache);
     ck_assert_uint_eq(figures.tiers[WEIR_CACHE_DISK].hits, MODULES);
     ck_assert_uint_eq(figures.tiers[WEIR_CACHE_MEMORY].hits, CROWD - 1 + 1);
