@@ -110,7 +110,7 @@ static enum weir_status warm(struct weir_engine *engine, const struct cache_opti
     weir_cli_progress_begin(&progress, what, "functions", options->is_quiet);
     const struct weir_module_config config = {.progress = weir_cli_progress_step,
                                               .progress_context = &progress};
-    enum weir_status status = weir_host_file_module(engine, path, &config, &module, error);
+    enum weir_status status = weir_host_file_module(engine, NULL, path, &config, &module, error);
     weir_cli_progress_end(&progress);
     if (status != WEIR_OK)
         return status;

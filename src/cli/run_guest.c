@@ -33,7 +33,7 @@ static enum weir_status open_module(struct weir__run *run, struct weir_error *er
     weir_cli_progress_begin(&progress, what, "functions", options->is_quiet);
     const struct weir_module_config module = {.progress = weir_cli_progress_step,
                                               .progress_context = &progress};
-    status = weir_host_file_module(run->engine, options->file, &module, &run->module, error);
+    status = weir_host_file_module(run->engine, NULL, options->file, &module, &run->module, error);
     weir_cli_progress_end(&progress);
     return status;
 }

@@ -25,10 +25,14 @@ struct weir__raw_governor {
     char *mem_free_limit, *mem_free_leave, *dwell, *interval, *transitions_max, *on_unknown;
     char *pressure_file;
 };
+struct weir__raw_module_cache {
+    char *memory_max, *pinned_max, *disk_max, *trace;
+};
 struct weir__raw_config {
     char *listen, *memory_max, *modules, *cache;
     struct weir__raw_server server;
     struct weir__raw_governor governor;
+    struct weir__raw_module_cache module_cache;
     struct weir__raw_route *routes;
     unsigned routes_count;
 };

@@ -66,6 +66,14 @@ static const cyaml_schema_field_t GOVERNOR[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t MODULE_CACHE[] = {
+    TEXT(struct weir__raw_module_cache, memory_max),
+    TEXT(struct weir__raw_module_cache, pinned_max),
+    TEXT(struct weir__raw_module_cache, disk_max),
+    TEXT(struct weir__raw_module_cache, trace),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_value_t ROUTE_ENTRY = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct weir__raw_route, ROUTE),
 };
@@ -78,6 +86,8 @@ static const cyaml_schema_field_t TOP[] = {
     CYAML_FIELD_MAPPING("server", CYAML_FLAG_OPTIONAL, struct weir__raw_config, server, SERVER),
     CYAML_FIELD_MAPPING("governor", CYAML_FLAG_OPTIONAL, struct weir__raw_config, governor,
                         GOVERNOR),
+    CYAML_FIELD_MAPPING("module_cache", CYAML_FLAG_OPTIONAL, struct weir__raw_config, module_cache,
+                        MODULE_CACHE),
     CYAML_FIELD_SEQUENCE("routes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                          struct weir__raw_config, routes, &ROUTE_ENTRY, 0, WEIR_SERVER_ROUTES_MAX),
     CYAML_FIELD_END,
@@ -114,7 +124,8 @@ log_line(cyaml_log_t level, void *context, const char *format, va_list args)
         (void)snprintf(report->message, sizeof report->message, "%.150s", at);
 }
 
-static const cyaml_schema_field_t *const TABLES[] = {TOP, SERVER, GOVERNOR, ROUTE, LIMITS};
+static const cyaml_schema_field_t *const TABLES[] = {TOP,          SERVER, GOVERNOR,
+                                                     MODULE_CACHE, ROUTE,  LIMITS};
 
 /* The nearest key of any table: which table was meant is not known from the message. */
 static const char *nearest_key(const char *word)

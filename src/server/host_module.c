@@ -3,8 +3,8 @@
 
 #define MODULE_BYTES_MAX (UINT64_C(1) << 30) /* the engine's own limit: weir/engine.h */
 
-enum weir_status weir_host_file_module(struct weir_engine *engine, const char *path,
-                                       const struct weir_module_config *config,
+enum weir_status weir_host_file_module(struct weir_engine *engine, struct weir_cache *cache,
+                                       const char *path, const struct weir_module_config *config,
                                        struct weir_module **ret_module, struct weir_error *error)
 {
     struct weir_host_file file = {0};
@@ -16,7 +16,11 @@ enum weir_status weir_host_file_module(struct weir_engine *engine, const char *p
     if (named.name == NULL)
         named.name = weir_host_file_name(path);
     struct weir_error inner = {0};
-    status = weir_module_new(engine, file.bytes, file.size, &named, ret_module, &inner);
+    const struct weir_cache_request request = {
+        .engine = engine, .bytes = file.bytes, .size = file.size, .module = named};
+    status = cache != NULL
+                 ? weir_cache_get(cache, &request, ret_module, &inner)
+                 : weir_module_new(engine, file.bytes, file.size, &named, ret_module, &inner);
     weir_host_file_done(&file);
     if (status != WEIR_OK) {
         (void)weir_error_set(error, status, inner.offset, "%s: %s", path, inner.message);

@@ -10,8 +10,8 @@ weir__page *weir__page_find(const char *path)
         weir__page *page;
     } PAGES[] = {
         {"/v1/memory", weir__page_memory}, {"/v1/pressure", weir__page_pressure},
-        {"/metrics", weir__page_metrics},  {"/healthz", weir__page_healthz},
-        {"/readyz", weir__page_readyz},
+        {"/v1/cache", weir__page_cache},   {"/metrics", weir__page_metrics},
+        {"/healthz", weir__page_healthz},  {"/readyz", weir__page_readyz},
     };
     for (size_t i = 0; i < sizeof PAGES / sizeof PAGES[0]; i++)
         if (strcmp(path, PAGES[i].path) == 0)

@@ -193,6 +193,7 @@ static struct page *make_locked(struct weir_server *server, const char *accept)
     weir_metrics_init(metrics, server->reports_account, weir_metrics_accepted(accept));
     weir_metrics_process(metrics);
     add_memory(metrics, server);
+    weir__server_cache_metrics(server, metrics);
     (void)weir__route_table_hold(server);
     add_server(metrics, server);
     add_pools(metrics, server);

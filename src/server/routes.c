@@ -65,8 +65,7 @@ static enum weir_status open_engine(struct weir_server *server, bool has_fuel,
 {
     enum weir_status status = WEIR_OK;
     if (server->engines[has_fuel] == NULL) {
-        const struct weir_engine_config config = {.has_fuel = has_fuel,
-                                                  .artifact_dir = server->config->cache_dir};
+        const struct weir_engine_config config = {.has_fuel = has_fuel};
         status = weir_engine_new(&config, &server->engines[has_fuel], error);
     }
     if (status != WEIR_OK || server->linkers[has_fuel] != NULL)
@@ -138,8 +137,9 @@ static enum weir_status open_module(const struct opening *opening, struct weir__
         module.progress = progress->compiled;
         module.progress_context = progress->context;
     }
-    return weir_host_file_module(opening->server->engines[config->fuel != 0], config->module,
-                                 &module, &route->module, error);
+    return weir_host_file_module(opening->server->engines[config->fuel != 0],
+                                 opening->server->cache, config->module, &module, &route->module,
+                                 error);
 }
 
 static void close_route(struct weir__route *route)

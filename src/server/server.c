@@ -67,9 +67,10 @@ enum weir_status weir_server_new(const struct weir_server_config *config,
                               &server->reports_account, error);
     if (status == WEIR_OK)
         server->first = weir__generation_new(server, config, NULL, error);
-    status = server->first != NULL
-                 ? weir__route_table_new(server, server->first, progress, &table, error)
-                 : WEIR_LIMIT;
+    if (status == WEIR_OK)
+        status = server->first != NULL ? weir__server_cache_open(server, error) : WEIR_LIMIT;
+    if (status == WEIR_OK)
+        status = weir__route_table_new(server, server->first, progress, &table, error);
     if (status != WEIR_OK) {
         weir_server_free(server);
         return status;
@@ -87,6 +88,7 @@ void weir_server_free(struct weir_server *server)
     weir__route_table_free(server, server->table);
     weir__generation_unref(server->first);
     weir_account_close(server->reports_account);
+    weir_cache_free(server->cache);
     for (size_t i = 0; i < 2; i++) {
         weir_linker_free(server->linkers[i]);
         weir_engine_unref(server->engines[i]);
@@ -138,6 +140,14 @@ static enum weir_status reserve_reports(struct weir_server *server,
 
 /* --- reloading ----------------------------------------------------------------------------- */
 
+static bool same_module_cache(const struct weir_cache_config_keys *a,
+                              const struct weir_cache_config_keys *b)
+{
+    return a->memory_bytes == b->memory_bytes && a->pinned_bytes == b->pinned_bytes &&
+           a->disk_bytes == b->disk_bytes && (a->trace == NULL) == (b->trace == NULL) &&
+           (a->trace == NULL || strcmp(a->trace, b->trace) == 0);
+}
+
 /* Threads, sockets, engines: made once. */
 static enum weir_status check_fixed(const struct weir_server_config *now,
                                     const struct weir_server_config *wanted,
@@ -151,6 +161,7 @@ static enum weir_status check_fixed(const struct weir_server_config *now,
     } KEYS[] = {
         {"listen", strcmp(now->listen, wanted->listen) == 0},
         {"cache", same_cache},
+        {"module_cache", same_module_cache(&now->module_cache, &wanted->module_cache)},
         {"server.spool", strcmp(now->spool_dir, wanted->spool_dir) == 0},
         {"server.loops", now->loops == wanted->loops},
         {"server.workers", now->workers == wanted->workers},

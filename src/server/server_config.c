@@ -1,5 +1,6 @@
 /* From texts to checked values: grammar, ranges, defaults, paths. Everything the caller keeps is
  * copied into its arena; libcyaml's own memory is given back before return. */
+#include "cache/cache_limits.h"
 #include "server/server_config.h"
 
 #include "base/bytes.h"
@@ -407,6 +408,28 @@ static enum weir_status read_governor(struct loader *loader, const struct weir__
                    &keys->pressure_file);
 }
 
+static enum weir_status read_module_cache(struct loader *loader,
+                                          const struct weir__raw_module_cache *raw,
+                                          struct weir_server_config *config)
+{
+    static const struct range TIER = {WEIR_CACHE_BYTES_MIN, WEIR_CACHE_BYTES_MAX};
+    struct weir_cache_config_keys *keys = &config->module_cache;
+    *keys = (struct weir_cache_config_keys){.memory_bytes = WEIR_SERVER_CACHE_MEMORY_DEFAULT,
+                                            .pinned_bytes = WEIR_SERVER_CACHE_PINNED_DEFAULT};
+    enum weir_status status =
+        read_size(loader, "module_cache.memory_max", raw->memory_max, TIER, &keys->memory_bytes);
+    if (status == WEIR_OK)
+        status = read_size(loader, "module_cache.pinned_max", raw->pinned_max, TIER,
+                           &keys->pinned_bytes);
+    if (status == WEIR_OK)
+        status =
+            read_size(loader, "module_cache.disk_max", raw->disk_max,
+                      (struct range){WEIR_CACHE_BYTES_MIN, WEIR_CACHE_DISK_MAX}, &keys->disk_bytes);
+    if (status != WEIR_OK || raw->trace == NULL)
+        return status;
+    return resolve(loader, "module_cache.trace", loader->folder, raw->trace, &keys->trace);
+}
+
 static enum weir_status read_top(struct loader *loader, const char *modules_dir,
                                  const struct weir__raw_config *raw,
                                  struct weir_server_config *config)
@@ -468,6 +491,8 @@ enum weir_status weir_server_config_parse(const struct weir_config_text *text,
         status = read_server(&loader, &raw->server, &config);
     if (status == WEIR_OK)
         status = read_governor(&loader, &raw->governor, &config);
+    if (status == WEIR_OK)
+        status = read_module_cache(&loader, &raw->module_cache, &config);
     if (status == WEIR_OK)
         status = read_routes(&loader, raw, &config);
     weir__config_free_raw(raw);

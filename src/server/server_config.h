@@ -36,6 +36,13 @@ struct weir_governor_config_keys {
     const char *pressure_file; /* injected figures instead of the cgroup's; NULL: none */
 };
 
+/* The module cache's tiers. */
+struct weir_cache_config_keys {
+    uint64_t memory_bytes, pinned_bytes;
+    uint64_t disk_bytes; /* 0: the default */
+    const char *trace;   /* a file that each use is written to; NULL: none */
+};
+
 struct weir_server_config {
     const char *file;      /* for messages */
     char listen[256];      /* "127.0.0.1:7070" */
@@ -48,6 +55,7 @@ struct weir_server_config {
     uint32_t connections_per_client_max;
     uint64_t idle_ns, body_ns, write_ns, drain_ns;
     struct weir_governor_config_keys governor;
+    struct weir_cache_config_keys module_cache;
     const struct weir_route_config *routes;
     size_t route_count;
 };

@@ -227,6 +227,7 @@ struct weir_server {
     struct weir_account *account;
     struct weir_engine *engines[2]; /* without and with fuel; NULL where no route asks */
     struct weir_linker *linkers[2];
+    struct weir_cache *cache;
     pthread_rwlock_t table_lock;
     struct weir__route_table *table;
     /* What a reload may change. */
@@ -398,8 +399,15 @@ bool weir__report_begin(struct weir__connection *connection);
 enum MHD_Result weir__page_memory(struct weir__connection *connection);
 enum MHD_Result weir__page_pressure(struct weir__connection *connection);
 enum MHD_Result weir__page_metrics(struct weir__connection *connection);
+enum MHD_Result weir__page_cache(struct weir__connection *connection);
 enum MHD_Result weir__page_healthz(struct weir__connection *connection);
 enum MHD_Result weir__page_readyz(struct weir__connection *connection);
+
+/* server_cache.c */
+struct weir_metrics;
+enum weir_status weir__server_cache_open(struct weir_server *server, struct weir_error *error)
+    WEIR_MUST_USE;
+void weir__server_cache_metrics(struct weir_server *server, struct weir_metrics *metrics);
 
 /* server_figures.c */
 void weir__figures_count(struct weir__route_figures *figures, unsigned status,

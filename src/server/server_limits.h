@@ -66,16 +66,24 @@
 #define WEIR_SERVER_SOCKET_BYTES (UINT64_C(4) * WEIR_SERVER_SOCKET_BUFFER_BYTES + (8u << 10))
 #define WEIR_SERVER_THREAD_KERNEL_BYTES (UINT64_C(32) << 10)
 #define WEIR_SERVER_KERNEL_BYTES (UINT64_C(2) << 20)
-/* /metrics and /v1/memory: so many at once, more are answered 429. JSON is a tree of about 100
- * bytes per value before it is text. */
+/* /metrics, /v1/memory and /v1/cache: so many at once, more are answered 429. JSON is a tree of
+ * about 100 bytes per value before it is text. */
 #define WEIR_SERVER_REPORTS_MAX 4u
 #define WEIR_SERVER_REPORT_BYTES (UINT64_C(128) << 10)
 #define WEIR_SERVER_REPORT_SLOT_BYTES (UINT64_C(6) << 10)
 #define WEIR_SERVER_REPORT_ROUTE_BYTES (UINT64_C(32) << 10)
+#define WEIR_SERVER_REPORT_MODULE_BYTES (UINT64_C(3) << 10)
 /* Areas and descriptors of libraries, malloc's heaps, threads; artifacts, epolls, the spawner,
  * files being read. */
 #define WEIR_SERVER_OWN_MAPPINGS 512u
 #define WEIR_SERVER_OWN_DESCRIPTORS 64u
+
+/* The module cache of a host: routes hold what they use, beside it stays what they used before.
+ * Modules that are remembered at all, and that a page of metrics tells one by one. */
+#define WEIR_SERVER_CACHE_MEMORY_DEFAULT (UINT64_C(8) << 20)
+#define WEIR_SERVER_CACHE_PINNED_DEFAULT (UINT64_C(8) << 20)
+#define WEIR_SERVER_CACHE_MODULES_MAX 128u
+#define WEIR_SERVER_CACHE_ROWS 64u
 
 /* --- the governor --- */
 

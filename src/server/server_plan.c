@@ -2,6 +2,7 @@
 #include "server/server_plan.h"
 
 #include "base/sizes.h"
+#include "cache/cache.h"
 #include "runtime/runtime_bounds.h"
 #include "server/server_internal.h"
 #include "worlds/wasi/wasi_bounds.h"
@@ -118,6 +119,17 @@ static void report_guests(const struct weir_server_config *config, weir_bound_re
     }
 }
 
+/* --- the module cache --------------------------------------------------------------------- */
+
+struct weir_cache_config weir__server_cache_config(const struct weir_server_config *config)
+{
+    return (struct weir_cache_config){.dir = config->cache_dir,
+                                      .pinned_bytes_max = config->module_cache.pinned_bytes,
+                                      .memory_bytes_max = config->module_cache.memory_bytes,
+                                      .disk_bytes_max = config->module_cache.disk_bytes,
+                                      .modules_max = WEIR_SERVER_CACHE_MODULES_MAX};
+}
+
 /* --- the server's own ---------------------------------------------------------------------- */
 
 /* One of WEIR_SERVER_REPORTS_MAX. */
@@ -127,7 +139,8 @@ static uint64_t page_bytes(const struct weir_server_config *config)
     for (size_t i = 0; i < config->route_count; i++)
         slots += config->routes[i].concurrency;
     return WEIR_SERVER_REPORT_BYTES + times(slots, WEIR_SERVER_REPORT_SLOT_BYTES) +
-           times(config->route_count, WEIR_SERVER_REPORT_ROUTE_BYTES);
+           times(config->route_count, WEIR_SERVER_REPORT_ROUTE_BYTES) +
+           WEIR_SERVER_CACHE_MODULES_MAX * WEIR_SERVER_REPORT_MODULE_BYTES;
 }
 
 uint64_t weir_server_plan_report_bytes(const struct weir_server_config *config)
@@ -329,6 +342,8 @@ static enum weir_status fill(const struct weir_server_config *config, struct wei
         return status;
     sum_routes(config, &sums);
     weir_code_bounds(&sums.code, weir_plan_bound, plan);
+    const struct weir_cache_config cache = weir__server_cache_config(config);
+    weir_cache_config_bounds(&cache, weir_plan_bound, plan);
     report_guests(config, weir_plan_bound, plan);
     weir_runtime_bounds(&sums.runtime, weir_plan_bound, plan);
     report_charged(config, &sums, weir_plan_bound, plan);

@@ -5,6 +5,8 @@
 #ifndef WEIR_SERVER_SERVER_PLAN_H
 #define WEIR_SERVER_SERVER_PLAN_H
 
+#include <weir/cache.h>
+
 #include "govern/plan.h"
 #include "server/server_config.h"
 
@@ -14,11 +16,14 @@ enum weir_status weir_server_plan_new(const struct weir_server_config *config,
                                       struct weir_plan **ret_plan, struct weir_error *error)
     WEIR_MUST_USE;
 
-/* What is reserved for reports: /metrics and /v1/memory. */
+/* What is reserved for reports: /metrics, /v1/memory, /v1/cache. */
 uint64_t weir_server_plan_report_bytes(const struct weir_server_config *config);
 
 /* Of the lines beside the ledger, what this process itself may come to hold of memory that cannot
  * be reclaimed. */
 uint64_t weir_server_plan_beside_bytes(const struct weir_server_config *config);
+
+/* The host's module cache as the configuration wants it. */
+struct weir_cache_config weir__server_cache_config(const struct weir_server_config *config);
 
 #endif
