@@ -108,7 +108,8 @@ static void print_walk(const struct weir_doctor_malloc *walk, const char *what)
         return;
     case WEIR_DOCTOR_WALK_REFUSED:
         (void)snprintf(text, sizeof text,
-                       "%s: in use or free is not observable, the process's memory may not be read",
+                       "%s: in use or free is not observable, the process's memory was not read "
+                       "(root may)",
                        what);
         break;
     case WEIR_DOCTOR_WALK_LOST:

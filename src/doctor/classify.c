@@ -165,7 +165,7 @@ static void count_pieces(struct weir__patient *patient, struct tally *tally, siz
         struct weir__page_sums pages = {0};
         struct weir_doctor_sum figures = {.space_bytes = piece.end - at};
         bool is_last = piece.end == area->end;
-        if (!weir__memory_sum(&patient->memory, at, piece.end, &pages))
+        if (!is_last && !weir__memory_sum(&patient->memory, at, piece.end, &pages))
             figures.is_merged = true;
         figures.rss_bytes = is_last ? left.rss_bytes : at_most(pages.resident, left.rss_bytes);
         uint64_t anon = at_most(pages.resident - pages.file, figures.rss_bytes);

@@ -90,7 +90,8 @@ static void find_trim(struct advising *a)
 static bool has_few_arenas(const struct weir_doctor_snapshot *s)
 {
     uint64_t set = s->has_arena_max ? strtoull(s->arena_max, NULL, 10) : 0;
-    return (set != 0 && set <= ARENAS_ADVISED) || s->arena_count <= ARENAS_ADVISED;
+    bool is_counted = s->arena_count != 0;
+    return (set != 0 && set <= ARENAS_ADVISED) || (is_counted && s->arena_count <= ARENAS_ADVISED);
 }
 
 /* More arenas than are needed: what they hold beyond what lives. */
@@ -100,7 +101,7 @@ static void find_arenas(struct advising *a)
     uint64_t rss = s->sums[WEIR_DOCTOR_MALLOC_ARENA].rss_bytes;
     bool is_seen = is_walked(&s->arenas);
     uint64_t bytes = is_seen ? less(rss, s->arenas.live_bytes + s->arenas.lost_bytes) : rss;
-    if (!is_worth(s, bytes) || (has_few_arenas(s) && s->arena_count != 0))
+    if (!is_worth(s, bytes) || has_few_arenas(s))
         return;
     struct weir_doctor_advice *advice = add(a, "arena-max", bytes);
     unsigned long long arenas =

@@ -26,6 +26,9 @@
 /* Pages of unknown areas that are searched for the header of a mapped chunk: 4 GiB, 0.9 s of CPU.
  */
 #define WEIR__SEARCH_PAGES_MAX (UINT64_C(1) << 20)
+/* A range whose pages are counted one by one: 128 MiB of pagemap, 0.3 s. What is larger (sparse
+ * reservations) is not divided. */
+#define WEIR__SUM_BYTES_MAX (UINT64_C(64) << 30)
 /* Of each read-only section of a program that is searched for the messages of an allocator; the
  * largest programs (Chromium, Nitro) have 60 to 100 MiB of them. */
 #define WEIR__SECTION_BYTES_MAX (UINT64_C(128) << 20)

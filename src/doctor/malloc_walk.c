@@ -22,6 +22,7 @@
 #define FLAGS 7u
 #define HEADER 16u
 #define CHUNK_MIN 32u
+#define GROWTH_BYTES_MAX (UINT64_C(64) << 20) /* of the main heap while it is walked */
 #define MAIN_BYTES_MAX (UINT64_C(1) << 40)
 #define FREE_HEADER 48u /* of a large free chunk: sizes and four links */
 #define FENCE_BYTES_MAX 64u
@@ -161,8 +162,10 @@ static bool is_top(const struct walker *w, const struct chunk *chunk)
         return false;
     if (w->heap->arena != 0)
         return end == current_end(w);
-    return end > w->heap->end || (w->memory->pages(w->memory->context, end, 1, &state) &&
-                                  (state & (WEIR__PAGE_PRESENT | WEIR__PAGE_SWAPPED)) == 0);
+    if (end > w->heap->end)
+        return end - w->heap->end <= GROWTH_BYTES_MAX;
+    return (w->memory->pages(w->memory->context, end, 1, &state) &&
+            (state & (WEIR__PAGE_PRESENT | WEIR__PAGE_SWAPPED)) == 0);
 }
 
 /* The end of a heap that is not its arena's last: a chunk of 16 bytes and one of none. */

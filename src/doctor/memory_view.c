@@ -109,6 +109,8 @@ bool weir__memory_sum(const struct weir__memory *memory, uint64_t start, uint64_
 {
     struct weir__page_sums sums = {0};
     uint8_t states[PAGES_AT_ONCE];
+    if (end > start && end - start > WEIR__SUM_BYTES_MAX)
+        return false;
     while (start < end) {
         uint64_t left = (end - start) / WEIR__PAGE;
         size_t now = left < PAGES_AT_ONCE ? (size_t)left : PAGES_AT_ONCE;
