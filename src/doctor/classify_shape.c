@@ -261,7 +261,9 @@ uint64_t weir__by_stack_shape(const struct weir__place *place)
         return 0;
     if (guard != 0 && guard <= GUARD_BYTES_MAX && (left == limit || left == limit - guard))
         return area->end;
-    if (is_no_huge && guard != 0 && guard <= GUARD_BYTES_MAX)
+    /* Of another size than the limit says: where the memory was read, a record would tell. */
+    if (is_no_huge && guard != 0 && guard <= GUARD_BYTES_MAX &&
+        !place->patient->snapshot->can_read_memory)
         return area->end;
     return is_no_huge && left % limit == 0 ? place->at + limit : 0;
 }
