@@ -99,7 +99,7 @@ void guard__log_start(struct guard_log *log, struct weir_governor *governor)
     else if (reading->state == WEIR_READING_UNLIMITED)
         guard__log("protection is not active: %s; every request is admitted until there is a limit",
                    reading->why);
-    else if (reading->state == WEIR_READING_UNKNOWN)
+    else if (trigger->state == WEIR_TRIGGER_UNKNOWN)
         guard__log("error: protection is blind: %s; %s until it can be read", reading->why,
                    policy_text(options));
     else if (trigger->reason == WEIR_REASON_LIMIT)

@@ -276,17 +276,11 @@ static enum weir_status open_governor(const struct guard_options *options, struc
                                       struct guard_commands *commands,
                                       struct weir_governor **ret_governor, struct weir_error *error)
 {
-    bool has_pause =
-        (options->on_pause != NULL || options->on_resume != NULL) && !options->is_pause_off;
-    uint64_t short_bytes = options->has_free_limit ? options->free_limit_bytes : 0;
-    if (has_pause && options->pause_limit_bytes > short_bytes)
-        short_bytes = options->pause_limit_bytes;
     const struct weir_governor_config config = {
         .monitor = {.root = options->cgroup_root,
                     .pid = options->pid,
                     .cgroup = options->cgroup,
-                    .pressure_file = options->pressure_file,
-                    .short_bytes = short_bytes},
+                    .pressure_file = options->pressure_file},
         .stale_ns = options->stale_ns,
         .event = options->is_once || options->is_explain ? NULL : guard__log_event,
         .event_context = log};

@@ -147,14 +147,15 @@ static void read_now(struct weir_governor *governor, uint64_t now_ns)
     struct weir_governor_status *work = &governor->work;
     bool was_failing = work->is_read_failing;
     weir_monitor_read(governor->monitor, now_ns, &governor->reading);
-    work->is_read_failing = governor->reading.state == WEIR_READING_UNKNOWN;
+    work->is_read_failing =
+        governor->reading.state == WEIR_READING_UNKNOWN || governor->reading.is_partial;
     if (governor->config.read != NULL)
         governor->config.read(governor->config.read_context, &governor->reading);
     count_events(governor);
     if (work->is_read_failing) {
         work->read_failures++;
         (void)snprintf(work->read_why, sizeof work->read_why, "%s", governor->reading.why);
-        if (!governor->has_good)
+        if (!governor->has_good || governor->reading.is_partial)
             work->reading = governor->reading;
         weir__governor_event(governor, (struct weir_governor_event){.kind = WEIR_EVENT_READ,
                                                                     .text = work->read_why});

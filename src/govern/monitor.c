@@ -239,18 +239,18 @@ static void conclude(const struct weir_monitor *monitor, struct weir_reading *re
     char words[WEIR_GOVERN_REASON_SIZE];
     char path[WEIR_GOVERN_REASON_SIZE / 2];
     struct judged judged = judge(monitor);
-    if (judged.least != NULL &&
-        (judged.unknown == NULL || weir_room_is_short(judged.least, monitor->config.short_bytes))) {
-        take_binding(monitor, judged.least, reading);
-        return;
-    }
     if (judged.unknown != NULL) {
-        size_t level = (size_t)(judged.unknown - monitor->rooms);
-        weir__room_words(monitor, level, words, sizeof words);
-        weir__monitor_path(monitor, level, "", path, sizeof path);
+        reading->level = (size_t)(judged.unknown - monitor->rooms);
+        weir__room_words(monitor, reading->level, words, sizeof words);
+        weir__monitor_path(monitor, reading->level, "", path, sizeof path);
         reading->state = WEIR_READING_UNKNOWN;
-        reading->level = level;
         (void)snprintf(reading->why, sizeof reading->why, "%.120s: %.120s", path, words);
+        if (judged.least == NULL)
+            return;
+        reading->is_partial = true;
+    }
+    if (judged.least != NULL) {
+        take_binding(monitor, judged.least, reading);
         return;
     }
     reading->state = WEIR_READING_UNLIMITED;

@@ -7,8 +7,10 @@
  *   KNOWN      some level has a limit, and every level could be read.
  *   UNLIMITED  every level could be read, and none has a limit; or there is no memory cgroup.
  *   UNKNOWN    some level has or may have a limit, but a file is missing, malformed or unreadable,
- *              the cgroup or the process is gone. When another level alone is short already, the
- *              reading still is KNOWN: it is pressed, whatever the rest says.
+ *              the cgroup or the process is gone.
+ *
+ * When other levels have figures the reading is KNOWN but partial: who finds it short may act on
+ * it, whatever the unread level would say; for everybody else it is as good as UNKNOWN.
  *
  * One thread at a time. Nothing is allocated between weir_monitor_new() and weir_monitor_free(),
  * except that a process (`pid`) which moved to another cgroup is looked up again.
@@ -26,8 +28,6 @@ struct weir_monitor_config {
     const char *pid;           /* whose cgroup: "self" (also NULL) or a number */
     const char *cgroup;        /* instead: a folder or a name, see weir_cgroup_open() */
     const char *pressure_file; /* instead of all this: injected figures, see below */
-    /* What is short of free memory already makes a reading KNOWN: the largest free limit in use. */
-    uint64_t short_bytes;
 };
 
 enum weir_reading_state {
@@ -54,6 +54,7 @@ struct weir_cgroup_events {
 
 struct weir_reading {
     enum weir_reading_state state;
+    bool is_partial; /* KNOWN by some levels, while another is UNKNOWN: `why` */
     uint64_t at_ns;
     /* Of the binding level. UNLIMITED: the limit and what is free are UINT64_MAX. UNKNOWN: 0. */
     uint64_t limit_bytes;
@@ -64,7 +65,7 @@ struct weir_reading {
     size_t level;
     size_t level_count;
     char binding[WEIR_GOVERN_BINDING_SIZE]; /* the limit's file; "" without */
-    char why[WEIR_GOVERN_REASON_SIZE];      /* UNLIMITED and UNKNOWN: in words */
+    char why[WEIR_GOVERN_REASON_SIZE];      /* UNLIMITED, UNKNOWN, partial: in words */
     unsigned signals;                       /* enum weir_signal, or'ed */
     struct weir_pressure pressure;
     bool is_machine_pressure;      /* the cgroup has none of its own: /proc/pressure/memory */

@@ -41,7 +41,8 @@ static void say_answer(struct explain *explain, const struct weir_reading *readi
         say(explain, "Nothing binds: %s.", reading->why);
         return;
     }
-    if (reading->state == WEIR_READING_UNKNOWN) {
+    bool is_short = free_limit_bytes != UINT64_MAX && reading->free_bytes <= free_limit_bytes;
+    if (reading->state == WEIR_READING_UNKNOWN || (reading->is_partial && !is_short)) {
         say(explain, "Unknown: %s.", reading->why);
         return;
     }

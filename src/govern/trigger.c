@@ -130,7 +130,9 @@ bool weir_trigger_step(struct weir_trigger *trigger, const struct weir_reading *
     const struct weir_trigger_config *config = &trigger->config;
     if (config->is_off)
         return begin(trigger, WEIR_TRIGGER_NORMAL, WEIR_REASON_OFF, now_ns);
-    if (reading->state == WEIR_READING_UNKNOWN) {
+    /* What one level alone says counts only where it is short: the others cannot make it better. */
+    if (reading->state == WEIR_READING_UNKNOWN ||
+        (reading->is_partial && reading->free_bytes > config->enter_free_bytes)) {
         trigger->is_calm = false;
         if (trigger->has_good && now_ns - trigger->good_ns <= config->stale_ns)
             return false;

@@ -276,14 +276,13 @@ static enum weir_status make_governor(struct weir_server *server,
                                       const struct weir_governor_config_keys *keys,
                                       struct weir_governor **ret_governor, struct weir_error *error)
 {
-    const struct weir_governor_config config = {
-        .monitor = {.pressure_file = keys->pressure_file,
-                    .short_bytes = quarters(keys->free_bytes, 8)},
-        .stale_ns = 10 * keys->interval_ns + WEIR_SERVER_STALE_NS,
-        .event = note_event,
-        .event_context = server,
-        .read = follow,
-        .read_context = server};
+    const struct weir_governor_config config = {.monitor = {.pressure_file = keys->pressure_file},
+                                                .stale_ns =
+                                                    10 * keys->interval_ns + WEIR_SERVER_STALE_NS,
+                                                .event = note_event,
+                                                .event_context = server,
+                                                .read = follow,
+                                                .read_context = server};
     const struct weir_task tasks[] = {
         {.name = "compile jobs", .set = pause_compiling, .context = server},
         {.name = "warm slots", .set = pause_warming, .context = server}};

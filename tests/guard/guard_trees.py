@@ -123,6 +123,15 @@ def test_a_short_level_decides_whatever_the_others_are():
     tree.level("/a", limit=1000 * MIB, usage=950 * MIB)
     tree.level("")
     equal(judge(tree)[0], 4)
+    tree.level("/a", limit=1000 * MIB, usage=800 * MIB)  # not short for requests, but for a pause
+    with guarding("--cgroup-root", tree.root, *LIMIT, "--on-unknown", "closed",
+                  "--pause-free-limit", "300MiB", "--on-pause", "true") as guard:
+        guard.until_log("error: protection is blind: /sys/fs/cgroup/a/b: memory.max is malformed")
+        refusal = guard.refusal()
+        equal(refusal["reason"],
+              "memory pressure is unknown: /sys/fs/cgroup/a/b: memory.max is malformed")
+        actions = {action["name"]: action["state"] for action in guard.pressure()["actions"]}
+        equal(actions, {"pause": "pressed", "refuse": "unknown"})
 
 
 def test_unreadable_is_not_missing():
