@@ -21,6 +21,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+/* Samples: as many as a verdict wants with ease, not so often that reading them is a load, and not
+ * so seldom that a day of troughs is lost between two. */
 #define INTERVAL_PARTS 300u
 #define INTERVAL_MAX_NS UINT64_C(10000000000)
 #define INTERVAL_MIN_NS UINT64_C(10000000)
@@ -50,15 +52,16 @@ static void stop(int number)
     is_stopped = 1;
 }
 
-/* Signals arrive only while the watch waits, so none is missed. */
-static void catch_signals(void)
+/* Signals arrive only while the watch waits, so none is missed. `ret_before` is the mask to go back
+ * to when it is over, since a command of --trim inherits it. */
+static void catch_signals(sigset_t *ret_before)
 {
     struct sigaction action = {.sa_handler = stop};
     sigset_t blocked;
     (void)sigemptyset(&blocked);
     (void)sigaddset(&blocked, SIGINT);
     (void)sigaddset(&blocked, SIGTERM);
-    (void)sigprocmask(SIG_BLOCK, &blocked, NULL);
+    (void)sigprocmask(SIG_BLOCK, &blocked, ret_before);
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
 }
@@ -345,8 +348,10 @@ static enum weir_status sample(struct session *session, struct weir_error *error
                                    .wait = wait_until,
                                    .seen = seen,
                                    .context = session};
-    catch_signals();
+    sigset_t before;
+    catch_signals(&before);
     status = weir_watch_run(session->watch, &loop, &session->watched.end, error);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
     weir_cli_progress_end(&session->progress);
     session->watched.reading_ns = session->reading_ns / (weir_watch_count(session->watch).seen + 1);
     return status;
