@@ -142,8 +142,8 @@ def leak_by_http(options):
     fixture.end()
 
 
-def cache_by_file(options):
-    fixture = Fixture(options, "cache")
+def metrics_file(options, fixture):
+    """A file of the fixture's metrics, and the function that brings it up to date."""
     path = os.path.join(options.folder, "metrics.prom")
 
     def write():
@@ -152,6 +152,12 @@ def cache_by_file(options):
         os.rename(path + ".new", path)
 
     write()
+    return path, write
+
+
+def cache_by_file(options):
+    fixture = Fixture(options, "cache")
+    path, write = metrics_file(options, fixture)
     got, code, err, _ = watch(options, fixture,
                               ["--cache", f"{path}#cache_used_bytes,cache_limit_bytes",
                                "--operations", f'{path}#work_total{{kind="a"}}'],
@@ -164,12 +170,14 @@ def cache_by_file(options):
 
 def ended_process(options):
     fixture = Fixture(options, "leak")
+    path, write = metrics_file(options, fixture)
 
     def kill(_):
         fixture.process.kill()
         fixture.process.wait()
 
-    got, code, err, _ = watch(options, fixture, [], SAMPLES, kill)
+    got, code, err, _ = watch(options, fixture, ["--operations", f"{path}#work_total"], SAMPLES,
+                              kill, write)
     check(got["verdict"]["kind"] == "leak" and code == 9, "a process that ended is judged",
           f"{code} {got} {err}")
     check(got["watch"]["end"] == "process ended", "its end is told", got["watch"])
