@@ -336,7 +336,7 @@ enum weir_status weir_compile_job_run(struct weir_artifact_dir *dir,
         status = weir_artifact_key(&attempt.module_hash, &job->options, &attempt.key, error);
     if (status != WEIR_OK)
         return status;
-    enum weir_artifact_miss miss = WEIR_ARTIFACT_MISS_ABSENT;
+    enum weir_artifact_miss miss = WEIR_ARTIFACT_MISS_NONE;
     if (dir != NULL) {
         int fd = -1;
         status = weir__artifact_dir_find(dir, &attempt.key, &fd, &miss, error);

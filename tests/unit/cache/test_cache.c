@@ -3,6 +3,7 @@
 #include <glob.h>
 #include <sys/stat.h>
 
+#include "cache/replay.h"
 #include "tests/unit/cache/cache_modules.h"
 #include "tests/unit/runtime/runtime_fixture.h"
 
@@ -302,6 +303,58 @@ START_TEST(tells_why_a_load_failed)
 }
 END_TEST
 
+/* Without a directory every load compiles, and no disk tier missed anything. */
+START_TEST(works_without_a_disk)
+{
+    const struct weir_cache_config config = {0};
+    struct weir_cache *cache = cache_open(&config);
+    use(cache, 0);
+    use(cache, 0);
+    ck_assert_int_eq(weir_cache_drop(cache, &modules[0].id, NULL), WEIR_OK);
+    use(cache, 0);
+    ck_assert_int_eq(pin(cache, 0, NULL), WEIR_OK);
+    ck_assert_uint_eq(weir_cache_warm(cache, engine), 0);
+    struct weir_cache_figures figures = cache_figures(cache);
+    ck_assert_uint_eq(figures.compiled, 2);
+    ck_assert_uint_eq(figures.disk_absent, 0);
+    ck_assert_uint_eq(figures.tiers[WEIR_CACHE_DISK].limit_bytes, 0);
+    ck_assert_uint_eq(figures.tiers[WEIR_CACHE_PINNED].modules, 1);
+    weir_cache_free(cache);
+}
+END_TEST
+
+/* What is recorded can be replayed. */
+START_TEST(records_uses)
+{
+    struct weir_cache *cache = open_with(0, 0);
+    char path[96], text[4096] = "";
+    (void)snprintf(path, sizeof path, "%s/trace", folder.path);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    use(cache, 0);
+    ck_assert_int_eq(weir_cache_record(cache, fd, NULL), WEIR_OK);
+    for (int i = 0; i < 6; i++)
+        use(cache, i % 2);
+    ck_assert_int_eq(weir_cache_record(cache, -1, NULL), WEIR_OK);
+    use(cache, 1);
+    ck_assert_int_gt(pread(fd, text, sizeof text - 1, 0), 0);
+    (void)close(fd);
+    const struct weir_replay_trace trace = {.name = path, .bytes = text, .size = strlen(text)};
+    struct weir_replay *replay = NULL;
+    struct weir_replay_figures figures;
+    ck_assert_int_eq(weir_replay_open(&trace, &replay, NULL), WEIR_OK);
+    weir_replay_figures(replay, &figures);
+    ck_assert_uint_eq(figures.uses, 6);
+    ck_assert_uint_eq(figures.modules, 2);
+    ck_assert_uint_eq(figures.largest_bytes, cache_entry(cache, &modules[0]).bytes);
+    weir_replay_free(replay);
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    ck_assert_int_eq(weir_cache_record(cache, full, NULL), WEIR_OK);
+    ck_assert_int_eq(weir_cache_record(cache, -1, NULL), WEIR_IO);
+    (void)close(full);
+    weir_cache_free(cache);
+}
+END_TEST
+
 START_TEST(keeps_engines_apart)
 {
     const struct weir_engine_config with_fuel = {.has_fuel = true};
@@ -429,6 +482,8 @@ int main(void)
     tcase_add_test(tests, pins);
     tcase_add_test(tests, refuses_damage);
     tcase_add_test(tests, tells_why_a_load_failed);
+    tcase_add_test(tests, works_without_a_disk);
+    tcase_add_test(tests, records_uses);
     tcase_add_test(tests, keeps_engines_apart);
     tcase_add_test(tests, forgets_history);
     tcase_add_test(tests, advises);
