@@ -13,6 +13,13 @@ extern "C" {
 #define WEIR_TRAP_FRAMES_MAX 64
 #define WEIR_TRAP_NAME_SIZE 80
 
+enum weir_trap_code {
+#define WEIR_TRAP(id, name, text) WEIR_TRAP_##id,
+#include <weir/trap.def>
+#undef WEIR_TRAP
+    WEIR_TRAP_COUNT
+};
+
 struct weir_module;
 
 struct weir_trap_frame {

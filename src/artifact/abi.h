@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <weir/trap.h>
 #include <weir/value.h>
 
 #define WEIR_ABI_VERSION 1u
@@ -117,13 +118,8 @@ enum weir_builtin {
     WEIR_BUILTIN_COUNT
 };
 
-enum weir_trap_code {
-#define WEIR_TRAP(id, name, text) WEIR_TRAP_##id,
-#include <weir/trap.def>
-#undef WEIR_TRAP
-    WEIR_TRAP_COUNT
-};
-/* In trap sites only: the offset is a return address, not a trapping instruction. */
+/* In trap sites only, beside enum weir_trap_code: the offset is a return address, not a trapping
+ * instruction. */
 #define WEIR_SITE_CALL 0xffu
 
 #endif

@@ -1,0 +1,16 @@
+;; A plugin: takes memory, asks its host for things, and does not always behave.
+(module
+  (import "host" "open" (func $open (param i32) (result i32)))
+  (import "host" "drop" (func $drop (param i32)))
+  (import "host" "log" (func $log (param i32 i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 64) "at work")
+  (func (export "run") (param $number i32) (result i32)
+    (local $buffer i32)
+    (local.set $buffer (call $open (i32.const 4000)))
+    (call $log (i32.const 64) (i32.const 7))
+    (if (i32.eq (memory.grow (i32.const 4)) (i32.const -1)) (then unreachable))
+    (memory.fill (i32.const 65536) (local.get $number) (i32.const 200000))
+    (if (i32.eqz (i32.rem_u (local.get $number) (i32.const 8))) (then unreachable))
+    (if (i32.rem_u (local.get $number) (i32.const 5)) (then (call $drop (local.get $buffer))))
+    (i32.load8_u (i32.const 70000))))

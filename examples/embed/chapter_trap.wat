@@ -1,0 +1,15 @@
+;; Ways to end a call before its time.
+(module
+  (import "host" "refuse" (func $refuse (param i32)))
+  (memory 1)
+  (func $share (param i32) (result i32)
+    (i32.div_s (i32.const 100) (local.get 0)))
+  (func (export "divide") (param i32) (result i32)
+    (call $share (local.get 0)))
+  (func (export "load") (param i32) (result i32)
+    (i32.load (local.get 0)))
+  (func $deep (export "deep") (param i32) (result i32)
+    (i32.add (i32.const 1) (call $deep (local.get 0))))
+  (func (export "ask") (param i32) (result i32)
+    (call $refuse (local.get 0))
+    (i32.const 0)))
