@@ -26,13 +26,14 @@ static uint64_t less(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
-/* Ours among what the cgroup counts as used; 0 when it cannot be told, which is the safe side. */
+/* Ours among what the cgroup counts as used: what the ledger charges is anonymous; artifacts that
+ * live in memory files count as others'. 0 when it cannot be told, which is the safe side. */
 static uint64_t own_bytes(void)
 {
     struct weir_proc_status process;
     if (weir_proc_status_read("/proc/self/status", &process, NULL) != WEIR_OK)
         return 0;
-    return process.rss_anon + process.rss_shmem;
+    return process.rss_anon;
 }
 
 /* While requests are refused nobody else asks, and the operator's reload must not fail. */

@@ -13,12 +13,12 @@ import tempfile
 import threading
 import time
 
-from weir_http import Options, equal, parse_options, serving, skip
-from http_cgroup import LIMIT
+from weir_http import Options, Server, equal, parse_options, serving, skip
 from http_pressure import pressure, wait
 from memory_cgroup import Cgroup
 
 MIB = 1 << 20
+LIMIT = 256 * MIB
 FREE = 24 * MIB
 MEASURE_SECONDS = 3
 SECONDS = 60
@@ -128,7 +128,21 @@ def another_fills_it(cgroup, server):
     equal(cgroup.oom_kills(), 0, "oom_kill")
 
 
+def refuses_to_start(wrap):
+    """The plan is for more than the cgroup has: said with figures and the knobs."""
+    try:
+        Server(CONFIG, wrap).close()
+    except AssertionError as failure:
+        said = str(failure)
+        for words in ("the plan does not fit", "of 256 MiB (memory.limit_in_bytes of",
+                      "The largest knobs", "memory_max", "--overcommit starts anyway"):
+            equal(words in said, True, f"{words!r} in {said}")
+        return
+    raise AssertionError("it started although the plan does not fit")
+
+
 def run(cgroup, wrap, folder):
+    refuses_to_start(wrap)
     with serving(CONFIG, wrap, ("--overcommit",)) as server:
         cache = in_cgroup(cgroup, 'dd if=/dev/zero of="$1" bs=1M count=$2 2>/dev/null; '
                           'while :; do cat "$1" >/dev/null; '
@@ -156,17 +170,13 @@ def main():
         cgroup = Cgroup("overload", LIMIT)
     except OSError as error:
         skip(f"no memory cgroup can be made here: {error}")
-    if cgroup.version != 1:
+    try:
+        if cgroup.version != 1:
+            skip("the figures of this test are those of cgroup v1")
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+            run(cgroup, cgroup.enter(), folder)
+    finally:
         cgroup.remove()
-        skip("the figures of this test are those of cgroup v1")
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        wrap = os.path.join(folder, "wrap.sh")
-        with open(wrap, "w", encoding="ascii") as file:
-            file.write(f'echo $$ >{cgroup.path}/cgroup.procs && exec "$@"\n')
-        try:
-            run(cgroup, ("sh", wrap), folder)
-        finally:
-            cgroup.remove()
 
 
 if __name__ == "__main__":
