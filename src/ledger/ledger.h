@@ -77,6 +77,8 @@ enum weir_status weir_ledger_add_reclaimer(const struct weir_reclaimer *reclaime
 void weir_ledger_remove_reclaimer(const char *name, void *context);
 /* Asks one after the other, in order of registration, until enough is given back. */
 uint64_t weir_ledger_reclaim(uint64_t wanted_bytes);
+/* Only those of that name. */
+uint64_t weir_ledger_reclaim_from(const char *name, uint64_t wanted_bytes);
 
 /* Where the figure of a bound is from. */
 enum weir_bound_basis {

@@ -37,7 +37,8 @@ void weir_ledger_remove_reclaimer(const char *name, void *context)
     (void)pthread_mutex_unlock(&registry_lock);
 }
 
-uint64_t weir_ledger_reclaim(uint64_t wanted_bytes)
+/* `name` NULL: all of them. */
+static uint64_t ask(const char *name, uint64_t wanted_bytes)
 {
     uint64_t given = 0;
     for (size_t i = 0; given < wanted_bytes; i++) {
@@ -49,7 +50,18 @@ uint64_t weir_ledger_reclaim(uint64_t wanted_bytes)
         (void)pthread_mutex_unlock(&registry_lock);
         if (reclaimer.reclaim == NULL)
             break;
-        given += reclaimer.reclaim(reclaimer.context, wanted_bytes - given);
+        if (name == NULL || strcmp(name, reclaimer.name) == 0)
+            given += reclaimer.reclaim(reclaimer.context, wanted_bytes - given);
     }
     return given;
+}
+
+uint64_t weir_ledger_reclaim(uint64_t wanted_bytes)
+{
+    return ask(NULL, wanted_bytes);
+}
+
+uint64_t weir_ledger_reclaim_from(const char *name, uint64_t wanted_bytes)
+{
+    return ask(name, wanted_bytes);
 }

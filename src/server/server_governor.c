@@ -64,11 +64,11 @@ static void follow(void *context, const struct weir_reading *reading)
 
 /* --- the ladder ---------------------------------------------------------------------------- */
 
-/* Blocks of requests that are not in flight, and what malloc keeps. */
+/* Modules that no route uses, blocks of requests that are not in flight, what malloc keeps. */
 static uint64_t shrink_caches(void *context, uint64_t wanted_bytes)
 {
     struct weir_server *server = context;
-    uint64_t given = 0;
+    uint64_t given = weir_ledger_reclaim_from("module cache", wanted_bytes);
     const struct weir__route_table *table = weir__route_table_hold(server);
     for (size_t i = 0; i < table->count && given < wanted_bytes; i++)
         given += weir__route_shrink(table->routes[i]);
