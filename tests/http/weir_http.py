@@ -65,7 +65,8 @@ class Server:
         os.mkdir(spool)
         with open(path, "w", encoding="utf-8") as file:
             file.write(config.format(cache=os.path.join(self.folder.name, "cache"), spool=spool))
-        self.log = open(os.path.join(self.folder.name, "log"), "w+", encoding="utf-8")
+        # Appended to: a reader that shared the offset would move the server's place in it.
+        self.log = open(os.path.join(self.folder.name, "log"), "a", encoding="utf-8")
         self.process = subprocess.Popen(
             [*wrap, Options.program, "serve", "--quiet", "--config", path, "--modules",
              Options.guests, "--listen", "127.0.0.1:0", *extra],
@@ -78,9 +79,8 @@ class Server:
         self.port = int(match.group(1))
 
     def read_log(self):
-        self.log.flush()
-        self.log.seek(0)
-        return self.log.read()
+        with open(self.log.name, encoding="utf-8") as log:
+            return log.read()
 
     def connect(self, timeout=30):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
