@@ -62,19 +62,36 @@ static inline const wasm_func_t *example_func(const wasm_extern_vec_t *exports, 
     return wasm_extern_as_func(exports->data[index]);
 }
 
-/* Calls a function of i32s that must not trap; what it returns, or 0. */
-static inline int32_t example_call(const wasm_func_t *func, size_t count, const int32_t *numbers)
+/* Calls a function of i32s with at most one result. */
+static inline wasm_trap_t *example_try(const wasm_func_t *func, size_t count,
+                                       const int32_t *numbers, wasm_val_t *result)
 {
     wasm_val_t args[4];
-    wasm_val_t result = WASM_INIT_VAL;
     for (size_t i = 0; i < count; i++) {
         args[i].kind = WASM_I32;
         args[i].of.i32 = numbers[i];
     }
     wasm_val_vec_t arg_vec = {count, args};
-    wasm_val_vec_t result_vec = {wasm_func_result_arity(func), &result};
-    example_check(wasm_func_call(func, &arg_vec, &result_vec) == NULL, "a call comes back");
-    return result_vec.size > 0 ? result.of.i32 : 0;
+    wasm_val_vec_t result_vec = {wasm_func_result_arity(func), result};
+    return wasm_func_call(func, &arg_vec, &result_vec);
+}
+
+/* One that must not trap; what it returns, or 0. */
+static inline int32_t example_call(const wasm_func_t *func, size_t count, const int32_t *numbers)
+{
+    wasm_val_t result = WASM_I32_VAL(0);
+    example_check(example_try(func, count, numbers, &result) == NULL, "a call comes back");
+    return result.of.i32;
+}
+
+static inline bool example_traps(const wasm_func_t *func, size_t count, const int32_t *numbers)
+{
+    wasm_val_t result = WASM_I32_VAL(0);
+    wasm_trap_t *trap = example_try(func, count, numbers, &result);
+    if (trap == NULL)
+        return false;
+    wasm_trap_delete(trap);
+    return true;
 }
 
 #endif

@@ -1,19 +1,6 @@
 /* Memory that host and guest both read, write and grow. */
 #include "example.h"
 
-static bool load_traps(const wasm_extern_vec_t *exports, int32_t address)
-{
-    wasm_val_t args[] = {WASM_I32_VAL(address)};
-    wasm_val_t result = WASM_INIT_VAL;
-    wasm_val_vec_t arg_vec = WASM_ARRAY_VEC(args);
-    wasm_val_vec_t result_vec = {1, &result};
-    wasm_trap_t *trap = wasm_func_call(example_func(exports, 2), &arg_vec, &result_vec);
-    if (trap == NULL)
-        return false;
-    wasm_trap_delete(trap);
-    return true;
-}
-
 int main(int argc, char **argv)
 {
     wasm_engine_t *engine = wasm_engine_new();
@@ -34,9 +21,9 @@ int main(int argc, char **argv)
     EXPECT(memcmp(data + 16, "WHAT THE HOSTT WROTE", 20) == 0);
 
     const int32_t beyond = (int32_t)MEMORY_PAGE_SIZE;
-    EXPECT(load_traps(&exports, beyond));
+    EXPECT(example_traps(example_func(&exports, 2), 1, &beyond));
     EXPECT(wasm_memory_grow(memory, 1) && wasm_memory_size(memory) == 2);
-    EXPECT(!load_traps(&exports, beyond));
+    EXPECT(!example_traps(example_func(&exports, 2), 1, &beyond));
     wasm_memory_data(memory)[beyond] = 9; /* ask again after growth: it may move elsewhere */
     EXPECT(example_call(example_func(&exports, 2), 1, &beyond) == 9);
     EXPECT(!wasm_memory_grow(memory, 1)); /* two pages at most */

@@ -16,15 +16,8 @@ static int32_t dispatch(const wasm_extern_vec_t *exports, int32_t handler, int32
 
 static bool dispatch_traps(const wasm_extern_vec_t *exports, int32_t handler)
 {
-    wasm_val_t args[] = {WASM_I32_VAL(handler), WASM_I32_VAL(0)};
-    wasm_val_t result = WASM_INIT_VAL;
-    wasm_val_vec_t arg_vec = WASM_ARRAY_VEC(args);
-    wasm_val_vec_t result_vec = {1, &result};
-    wasm_trap_t *trap = wasm_func_call(example_func(exports, 2), &arg_vec, &result_vec);
-    if (trap == NULL)
-        return false;
-    wasm_trap_delete(trap);
-    return true;
+    const int32_t numbers[] = {handler, 0};
+    return example_traps(example_func(exports, 2), 2, numbers);
 }
 
 int main(int argc, char **argv)

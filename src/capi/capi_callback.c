@@ -14,7 +14,7 @@ struct weir__capi_host_func {
 
 /* Room for the values of one call. */
 struct frame {
-    wasm_val_t small[2 * WEIR_CAPI_SMALL];
+    wasm_val_t small[WEIR_CAPI_SMALL_VALUES];
     wasm_val_t *vals; /* parameters, then results */
     size_t count;
 };
@@ -24,7 +24,7 @@ static enum weir_status take_room(struct frame *frame, const struct weir__capi_h
 {
     frame->vals = frame->small;
     frame->count = func->type.param_count + func->type.result_count;
-    if (frame->count <= 2 * WEIR_CAPI_SMALL)
+    if (frame->count <= WEIR_CAPI_SMALL_VALUES)
         return WEIR_OK;
     frame->vals = weir_account_alloc(func->store->account, WEIR_KIND_HOST_BUFFER,
                                      frame->count * sizeof *frame->vals, error);

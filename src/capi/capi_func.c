@@ -27,7 +27,7 @@ struct call {
     const wasm_func_t *func;
     struct wasm_store_t *store;
     struct weir_func_type type;
-    union weir_value small[2 * WEIR_CAPI_SMALL];
+    union weir_value small[WEIR_CAPI_SMALL_VALUES];
     union weir_value *values;
     size_t bytes; /* of values, when they are not small */
 };
@@ -42,7 +42,7 @@ static enum weir_status begin(struct call *call, const wasm_val_vec_t *args,
                               call->type.param_count);
     size_t count = call->type.param_count + call->type.result_count;
     call->values = call->small;
-    if (count > 2 * WEIR_CAPI_SMALL) {
+    if (count > WEIR_CAPI_SMALL_VALUES) {
         call->bytes = count * sizeof *call->values;
         call->values =
             weir_account_alloc(call->store->account, WEIR_KIND_HOST_BUFFER, call->bytes, error);
@@ -116,7 +116,9 @@ wasm_trap_t *wasm_func_call(const wasm_func_t *func, const wasm_val_vec_t *args,
 {
     struct wasm_store_t *store = func->ref.store;
     weir__capi_collect(store);
-    struct call call = {.func = func, .store = store};
+    struct call call; /* room for values is not cleared */
+    call.func = func;
+    call.store = store;
     weir_func_type(func->ref.item.func, &call.type);
     struct weir_trap trap; /* 12 KiB, written only by a guest that traps */
     trap.cause = (struct weir_error){0};

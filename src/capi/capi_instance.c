@@ -3,7 +3,7 @@
 
 /* The imports as the runtime wants them. */
 struct list {
-    struct weir_extern small[WEIR_CAPI_SMALL];
+    struct weir_extern small[WEIR_CAPI_SMALL_IMPORTS];
     struct weir_extern *items;
     size_t count;
 };
@@ -13,7 +13,7 @@ static enum weir_status take_imports(struct wasm_store_t *store, const wasm_exte
 {
     list->items = list->small;
     list->count = imports != NULL ? imports->size : 0;
-    if (list->count > WEIR_CAPI_SMALL) {
+    if (list->count > WEIR_CAPI_SMALL_IMPORTS) {
         list->items = weir_account_alloc(store->account, WEIR_KIND_HOST_BUFFER,
                                          list->count * sizeof *list->items, error);
         if (list->items == NULL)

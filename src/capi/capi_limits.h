@@ -7,7 +7,8 @@
 #define WEIR_CAPI_INSTANCES_MAX 1000000u
 
 /* Calls with at most so many values, and instances with so few imports, need no allocation. */
-#define WEIR_CAPI_SMALL 16u
+#define WEIR_CAPI_SMALL_VALUES 32u
+#define WEIR_CAPI_SMALL_IMPORTS 16u
 
 /* References inside a store are looked through for dead ones when there are twice as many as the
  * last time left alive, and at least so many: the cost per reference is constant. */

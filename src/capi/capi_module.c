@@ -125,7 +125,7 @@ static struct weir__capi_body *new_body(struct wasm_engine_t *engine, const uint
         body_unref(body);
         return NULL;
     }
-    if (body->bytes != NULL)
+    if (body->bytes != NULL && bytes != NULL)
         memcpy(body->bytes, bytes, size);
     return body;
 }

@@ -14,7 +14,7 @@ struct list {
 static bool open_list(struct list *list)
 {
     list->refs = list->room > 0 ? weir_account_alloc(list->store->account, WEIR_KIND_HOST_BUFFER,
-                                                     list->room * sizeof *list->refs, NULL)
+                                                     list->room * sizeof(void *), NULL)
                                 : NULL;
     return list->refs != NULL || list->room == 0;
 }
@@ -22,7 +22,7 @@ static bool open_list(struct list *list)
 static void close_list(struct list *list)
 {
     weir_account_free(list->store->account, WEIR_KIND_HOST_BUFFER, list->refs,
-                      list->room * sizeof *list->refs);
+                      list->room * sizeof(void *));
 }
 
 static void add(void *context, struct wasm_ref_t *ref)

@@ -62,7 +62,23 @@ wasm_valkind_t wasm_valtype_kind(const wasm_valtype_t *type)
 
 wasm_valkind_t weir__capi_kind_of(enum weir_type type)
 {
-    return valtype_of(type)->kind;
+    switch (type) { /* on the way of every value */
+    case WEIR_TYPE_I32:
+        return WASM_I32;
+    case WEIR_TYPE_I64:
+        return WASM_I64;
+    case WEIR_TYPE_F32:
+        return WASM_F32;
+    case WEIR_TYPE_F64:
+        return WASM_F64;
+    case WEIR_TYPE_EXTERNREF:
+        return WASM_EXTERNREF;
+    case WEIR_TYPE_FUNCREF:
+        return WASM_FUNCREF;
+    case WEIR_TYPE_V128:
+        break;
+    }
+    return KIND_V128;
 }
 
 enum weir_type weir__capi_type_of(wasm_valkind_t kind)
@@ -117,11 +133,11 @@ static void *new_type(size_t bytes)
 #define DEFINE_CONVERSIONS(name, KIND)                                                             \
     wasm_externtype_t *wasm_##name##_as_externtype(wasm_##name##_t *type)                          \
     {                                                                                              \
-        return type != NULL ? &type->head : NULL;                                                  \
+        return (wasm_externtype_t *)(void *)type;                                                  \
     }                                                                                              \
     const wasm_externtype_t *wasm_##name##_as_externtype_const(const wasm_##name##_t *type)        \
     {                                                                                              \
-        return type != NULL ? &type->head : NULL;                                                  \
+        return (const wasm_externtype_t *)(const void *)type;                                      \
     }                                                                                              \
     wasm_##name##_t *wasm_externtype_as_##name(wasm_externtype_t *type)                            \
     {                                                                                              \

@@ -99,7 +99,7 @@ void wasm_val_vec_delete(wasm_val_vec_t *vec)
     }                                                                                              \
     void wasm_##name##_vec_new_uninitialized(wasm_##name##_vec_t *out, size_t size)                \
     {                                                                                              \
-        out->data = new_block(size, sizeof *out->data);                                            \
+        out->data = new_block(size, sizeof(void *));                                               \
         out->size = out->data != NULL ? size : 0;                                                  \
     }                                                                                              \
     void wasm_##name##_vec_new(wasm_##name##_vec_t *out, size_t size,                              \

@@ -59,6 +59,10 @@ wasm_func_t *func_of(const struct exports *exports, const char *name);
 int32_t call_i32(const wasm_func_t *func, size_t count, const int32_t *args);
 /* One of externrefs: an own reference. */
 wasm_ref_t *call_ref(const wasm_func_t *func, wasm_ref_t *arg);
+/* The type of "imports"' function "call": four numbers, and the same turned round. */
+wasm_functype_t *turn_type(void);
+/* Takes a trap whose message has this text in it. */
+void expect_trap(wasm_trap_t *trap, const char *text);
 /* A message of that text, with its zero. */
 wasm_trap_t *trap_of(wasm_store_t *store, const char *text);
 bool name_is(const wasm_name_t *name, const char *text);

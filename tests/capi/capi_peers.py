@@ -76,6 +76,10 @@ def build(name, folder, args):
     sources = sorted(glob.glob(os.path.join(args.sources, "cases_*.c")) +
                      [os.path.join(args.sources, part) for part in ("capi_main.c", "capi_world.c")])
     libraries = [os.path.join(folder, path) for path in peer["link"]]
+    used = sources + glob.glob(os.path.join(args.sources, "*.h")) + [__file__]
+    if os.path.exists(program) and \
+            os.path.getmtime(program) > max(os.path.getmtime(path) for path in used):
+        return program
     command = [args.cc, "-std=gnu17", "-O1", "-Wall", "-Wextra", *peer["defines"],
                f"-I{os.path.join(folder, peer['include'])}", f"-I{args.modules}",
                f"-I{args.sources}", *sources, "-o", program]

@@ -142,3 +142,27 @@ wasm_trap_t *trap_of(wasm_store_t *store, const char *text)
     wasm_name_delete(&message);
     return trap;
 }
+
+wasm_functype_t *turn_type(void)
+{
+    wasm_valtype_t *ps[] = {wasm_valtype_new_i32(), wasm_valtype_new_i64(), wasm_valtype_new_f32(),
+                            wasm_valtype_new_f64()};
+    wasm_valtype_t *rs[] = {wasm_valtype_new_f64(), wasm_valtype_new_f32(), wasm_valtype_new_i64(),
+                            wasm_valtype_new_i32()};
+    wasm_valtype_vec_t params;
+    wasm_valtype_vec_t results;
+    wasm_valtype_vec_new(&params, 4, ps);
+    wasm_valtype_vec_new(&results, 4, rs);
+    return wasm_functype_new(&params, &results);
+}
+
+void expect_trap(wasm_trap_t *trap, const char *text)
+{
+    CHECK(trap != NULL);
+    wasm_message_t message;
+    wasm_trap_message(trap, &message);
+    CHECK(message.size > 1 && message.data[message.size - 1] == '\0');
+    CHECK(strstr(message.data, text) != NULL);
+    wasm_name_delete(&message);
+    wasm_trap_delete(trap);
+}

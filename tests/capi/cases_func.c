@@ -72,25 +72,14 @@ static void traps(void)
     world_open(&world);
     exports_open(&exports, &world, "plain", NULL);
     wasm_val_vec_t none = WASM_EMPTY_VEC;
-    wasm_trap_t *trap = wasm_func_call(func_of(&exports, "trap"), &none, &none);
-    CHECK(trap != NULL);
-    wasm_message_t message;
-    wasm_trap_message(trap, &message);
-    CHECK(message.size > 1 && message.data[message.size - 1] == '\0');
-    CHECK(strstr(message.data, "unreachable") != NULL);
-    wasm_name_delete(&message);
-    wasm_trap_delete(trap);
+    expect_trap(wasm_func_call(func_of(&exports, "trap"), &none, &none), "unreachable");
     wasm_val_t args[] = {WASM_I32_VAL(1), WASM_I32_VAL(0)};
     wasm_val_t result = WASM_I32_VAL(77);
     wasm_val_vec_t arg_vec = WASM_ARRAY_VEC(args);
     wasm_val_vec_t result_vec = {1, &result};
-    trap = wasm_func_call(func_of(&exports, "divide"), &arg_vec, &result_vec);
-    CHECK(trap != NULL);
-    wasm_trap_message(trap, &message);
-    CHECK(strstr(message.data, "divide by zero") != NULL);
-    wasm_name_delete(&message);
-    wasm_trap_delete(trap);
-    trap = wasm_func_call(func_of(&exports, "forever"), &none, &none);
+    expect_trap(wasm_func_call(func_of(&exports, "divide"), &arg_vec, &result_vec),
+                "divide by zero");
+    wasm_trap_t *trap = wasm_func_call(func_of(&exports, "forever"), &none, &none);
     CHECK(trap != NULL);
     wasm_trap_delete(trap);
     /* The store goes on. */
@@ -221,15 +210,7 @@ static void finalize(void *data)
 
 static wasm_func_t *turn_func(wasm_store_t *store)
 {
-    wasm_valtype_t *ps[] = {wasm_valtype_new_i32(), wasm_valtype_new_i64(), wasm_valtype_new_f32(),
-                            wasm_valtype_new_f64()};
-    wasm_valtype_t *rs[] = {wasm_valtype_new_f64(), wasm_valtype_new_f32(), wasm_valtype_new_i64(),
-                            wasm_valtype_new_i32()};
-    wasm_valtype_vec_t params;
-    wasm_valtype_vec_t results;
-    wasm_valtype_vec_new(&params, 4, ps);
-    wasm_valtype_vec_new(&results, 4, rs);
-    wasm_functype_t *type = wasm_functype_new(&params, &results);
+    wasm_functype_t *type = turn_type();
     wasm_func_t *func = wasm_func_new(store, type, turn);
     wasm_functype_delete(type);
     CHECK(func != NULL);
@@ -336,13 +317,7 @@ static void traps_by_callback(void)
     struct exports exports;
     open_imports(&exports, &world, &env);
     wasm_val_vec_t none = WASM_EMPTY_VEC;
-    wasm_trap_t *trap = wasm_func_call(func_of(&exports, "plain"), &none, &none);
-    CHECK(trap != NULL);
-    wasm_message_t message;
-    wasm_trap_message(trap, &message);
-    CHECK(strstr(message.data, "the host says no") != NULL);
-    wasm_name_delete(&message);
-    wasm_trap_delete(trap);
+    expect_trap(wasm_func_call(func_of(&exports, "plain"), &none, &none), "the host says no");
     exports_close(&exports);
     world_close(&world);
 }
@@ -375,13 +350,7 @@ static void traps_through_callbacks(void)
     struct exports exports;
     open_imports(&exports, &world, &env);
     wasm_val_vec_t none = WASM_EMPTY_VEC;
-    wasm_trap_t *trap = wasm_func_call(func_of(&exports, "plain"), &none, &none);
-    CHECK(trap != NULL);
-    wasm_message_t message;
-    wasm_trap_message(trap, &message);
-    CHECK(strstr(message.data, "unreachable") != NULL);
-    wasm_name_delete(&message);
-    wasm_trap_delete(trap);
+    expect_trap(wasm_func_call(func_of(&exports, "plain"), &none, &none), "unreachable");
     exports_close(&exports);
     exports_close(&plain);
     world_close(&world);
