@@ -39,21 +39,24 @@ struct weir__flight {
     struct weir_error error;
 };
 
+/* What a hit touches comes first and lies together. */
 struct weir__record {
     struct weir__sieve_node node; /* first: a node is its record */
     struct weir_hash id;          /* of the module's bytes */
     struct weir_engine *engine;   /* with the id what it is found by; compared only, unless a module
                                    * is loaded: history may be about an engine that is gone */
-    struct weir_hash key;         /* of the artifact, as last loaded */
     struct weir_module *module;
+    struct weir_hash key; /* of the artifact, as last loaded */
     struct weir__flight *flight;
-    struct weir_cache *cache;
-    enum weir_cache_place place;
-    enum weir_cache_cause cause; /* why the next load will be needed; while loaded: of the last */
     uint32_t next_in_chain;
+    enum weir_cache_place place;
+    uint64_t hits, used_ms;
+
+    enum weir_cache_cause cause; /* why the next load will be needed; while loaded: of the last */
     uint32_t previous_gone, next_gone; /* history, longest gone first */
-    uint64_t since_ms, used_ms;
-    uint64_t hits, loads, compiles, evictions;
+    struct weir_cache *cache;
+    uint64_t since_ms;
+    uint64_t loads, compiles, evictions;
     uint64_t misses[WEIR_CACHE_CAUSE_COUNT];
     uint64_t load_ns_sum, load_ns_last;
     char name[48];
