@@ -14,6 +14,8 @@ static const char FULL[] = "listen: '[::1]:8080'\n"
                            "governor: { mem_free_limit: 100MiB, mem_free_leave: 1GiB, dwell: 3s,\n"
                            "            interval: 50ms, transitions_max: 7, on_unknown: closed,\n"
                            "            pressure_file: figures }\n"
+                           "module_cache: { memory_max: 512MiB, pinned_max: 64KiB,\n"
+                           "                disk_max: 1024TiB, trace: uses }\n"
                            "server:\n"
                            "  loops: 3\n"
                            "  workers: 5\n"
@@ -57,6 +59,10 @@ START_TEST(reads_every_key)
     ck_assert_uint_eq(config.workers, 5);
     ck_assert_uint_eq(config.connections_max, 77);
     ck_assert_uint_eq(config.idle_ns, UINT64_C(120000000000));
+    ck_assert_uint_eq(config.module_cache.memory_bytes, UINT64_C(512) << 20);
+    ck_assert_uint_eq(config.module_cache.pinned_bytes, UINT64_C(64) << 10);
+    ck_assert_uint_eq(config.module_cache.disk_bytes, UINT64_C(1) << 50);
+    ck_assert_str_eq(config.module_cache.trace, "/etc/weir/uses");
     ck_assert_uint_eq(config.governor.free_bytes, UINT64_C(100) << 20);
     ck_assert_uint_eq(config.governor.leave_bytes, UINT64_C(1) << 30);
     ck_assert_uint_eq(config.governor.dwell_ns, UINT64_C(3000000000));
