@@ -23,6 +23,7 @@ struct plan_options {
     const char *target; /* "nitro", "wasmd"; NULL: weir */
     const char *file;   /* its configuration; NULL: defaults */
     enum plan_output output;
+    bool is_explain;
     struct weir_nitro_run run; /* memory_bytes 0: the binding cgroup's */
     bool is_code_bound;
     const char *modules;

@@ -1,6 +1,8 @@
 /* `weir plan`: what a node's configuration may take of memory, before it starts. */
 #include "cli/plan_internal.h"
 
+#include "govern/monitor.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +10,7 @@
 enum {
     FOR = 16,
     CGROUP_ROOT,
+    EXPLAIN,
     MEMORY,
     MARGIN,
     ARENAS,
@@ -30,6 +33,7 @@ static const struct weir_cli_option OPTIONS[] = {
     {JSON, "json", NULL, "as --output json"},
     {MEMORY, "memory", "SIZE", "weir, nitro: the limit to stay under (this process's\ncgroup)"},
     {CGROUP_ROOT, "cgroup-root", "DIR", "look for /proc and /sys under DIR"},
+    {EXPLAIN, "explain", NULL, "also say which limit binds, level by level"},
     {MARGIN, "margin", "SIZE", "nitro: left free beside everything (400MB)"},
     {ARENAS, "arenas", "N|unset", "nitro: MALLOC_ARENA_MAX (2)"},
     {CPUS, "cpus", "N", "nitro: CPUs of the host, for arenas that are unset\n(this machine's)"},
@@ -180,6 +184,9 @@ static enum weir_status set_option(void *context, char letter, const char *value
     case CGROUP_ROOT:
         options->root = value;
         return WEIR_OK;
+    case EXPLAIN:
+        options->is_explain = true;
+        return WEIR_OK;
     case MEMORY:
         options->first_memory_option = option_name(letter);
         return set_sizes(&options->run, letter, value, error);
@@ -225,6 +232,26 @@ static enum weir_status parse(int argc, char **argv, struct plan_options *option
     }
 }
 
+static void print_line(void *context, const char *line)
+{
+    (void)context;
+    printf("%s\n", line);
+}
+
+/* After the plan, whatever it said. */
+static int explain(const struct plan_options *options, int exit_code)
+{
+    const struct weir_monitor_config config = {.root = options->root};
+    struct weir_error error = {0};
+    struct weir_monitor *monitor = NULL;
+    if (weir_monitor_new(&config, weir_account_host(), &monitor, &error) != WEIR_OK)
+        return weir_cli_fail(weir__plan_command.name, &error);
+    printf("\n");
+    weir_monitor_explain(monitor, UINT64_MAX, print_line, NULL);
+    weir_monitor_free(monitor);
+    return exit_code;
+}
+
 static int run(struct plan_options *options, const char *surplus)
 {
     const struct weir_cli_command *command = &weir__plan_command;
@@ -251,9 +278,12 @@ static int run(struct plan_options *options, const char *surplus)
     if (target == 0 && options->file == NULL)
         return weir_cli_usage_error(command, "no configuration is named; for a node's, say "
                                              "--for nitro or --for wasmd");
-    return target == 0   ? weir__plan_weir(options)
-           : target == 1 ? weir__plan_nitro(options)
-                         : weir__plan_wasmd(options);
+    if (options->is_explain && options->output != PLAN_TABLE)
+        return weir_cli_usage_error(command, "--explain goes with the table");
+    int exit_code = target == 0   ? weir__plan_weir(options)
+                    : target == 1 ? weir__plan_nitro(options)
+                                  : weir__plan_wasmd(options);
+    return options->is_explain ? explain(options, exit_code) : exit_code;
 }
 
 int main(int argc, char **argv)
