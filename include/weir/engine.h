@@ -7,6 +7,7 @@
 #define WEIR_ENGINE_H
 
 #include <weir/account.h>
+#include <weir/event.h>
 #include <weir/fuel.h>
 #include <weir/value.h>
 
@@ -32,6 +33,8 @@ struct weir_engine_config {
     uint64_t stack_bytes;      /* of a guest stack, guard not counted: 1 MiB */
     uint64_t module_bytes_max; /* 1 GiB */
     struct weir_account *account; /* parent of the engine's own account: host */
+    weir_event_hook *event_hook;  /* none; told what comes and goes, see event.h */
+    void *event_context;          /* the embedder's; must outlive the engine's last object */
 };
 
 /* The first engine of a process installs the trap handlers (SIGSEGV, SIGBUS, SIGILL, SIGFPE on

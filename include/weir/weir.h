@@ -7,6 +7,7 @@
 #include <weir/cache.h>
 #include <weir/engine.h>
 #include <weir/error.h>
+#include <weir/event.h>
 #include <weir/extern.h>
 #include <weir/handle.h>
 #include <weir/instance.h>

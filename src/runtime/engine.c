@@ -61,6 +61,8 @@ enum weir_status weir_engine_new(const struct weir_engine_config *config,
     engine->stack_bytes =
         or_default(config->stack_bytes, WEIR_STACK_BYTES_DEFAULT) & ~UINT64_C(4095);
     engine->module_bytes_max = or_default(config->module_bytes_max, WEIR_MODULE_BYTES_DEFAULT);
+    engine->event_hook = config->event_hook;
+    engine->event_context = config->event_context;
     if (config->artifact_dir != NULL) {
         status = weir_artifact_dir_open(config->artifact_dir, &engine->dir, error);
         if (status != WEIR_OK) {

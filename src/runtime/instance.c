@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "runtime/store_internal.h"
+#include "runtime/event_internal.h"
 
 /* Arrays of an instance in one piece, so that it costs one allocation. */
 struct layout {
@@ -397,6 +397,7 @@ static enum weir_status make(struct weir_store *store, struct weir_module *modul
     store->instances = instance;
     store->instance_count++;
     instance->number = ++store->instances_made;
+    weir__event_instance(instance, WEIR_EVENT_INSTANCE_CREATED);
     *ret_instance = instance;
     return WEIR_OK;
 }

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "runtime/module_internal.h"
+#include "runtime/event_internal.h"
 
 struct weir_module *weir_module_ref(struct weir_module *module)
 {
@@ -56,6 +56,8 @@ void weir_module_unref(struct weir_module *module)
         return;
     if (module->owner.unused != NULL)
         module->owner.unused(module->owner.context, module);
+    if (module->is_whole)
+        weir__event_module(module, WEIR_EVENT_MODULE_RELEASED);
     struct weir_engine *engine = module->engine;
     struct weir_account *account = engine->account;
     if (module->code.end != 0)

@@ -26,6 +26,8 @@ struct weir_engine {
     struct weir_account *parent; /* of stores, by default */
     struct weir_account *account;
     struct weir_artifact_dir *dir;
+    weir_event_hook *event_hook; /* NULL: nobody wants to know */
+    void *event_context;
 };
 
 /* What weir_module_import() and weir_module_export() hand out; made on first use. */
@@ -51,6 +53,7 @@ struct weir_module {
     uint64_t file_bytes;
     bool needs_undo; /* the state after instantiation is not just the initial image */
     bool was_cached;
+    bool is_whole; /* loading ended well */
     double compile_ms;
     struct weir_module_owner owner;
     _Atomic(struct weir__module_info *) info;

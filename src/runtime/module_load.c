@@ -14,7 +14,7 @@
 #include "artifact/cpu.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
-#include "runtime/module_internal.h"
+#include "runtime/event_internal.h"
 
 #define WASM_PAGE UINT64_C(65536)
 #define SYSTEM_PAGE UINT64_C(4096)
@@ -208,6 +208,8 @@ enum weir_status weir_module_load(struct weir_engine *engine, int fd,
         weir_module_unref(module);
         return status;
     }
+    module->is_whole = true;
+    weir__event_module(module, WEIR_EVENT_MODULE_CREATED);
     *ret_module = module;
     return WEIR_OK;
 }

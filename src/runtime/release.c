@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/event_internal.h"
 #include "runtime/handle_internal.h"
 #include "runtime/linker_internal.h"
 #include "runtime/references.h"
@@ -281,6 +282,7 @@ static void release(struct weir_instance *instance, struct weir_receipt *receipt
 {
     struct weir_store *store = instance->store;
     struct weir_module *module = instance->module;
+    weir__event_instance(instance, WEIR_EVENT_INSTANCE_RELEASED);
     weir__handles_free(instance->handles, receipt);
     weir__instance_free_parts(instance);
     unlink_instance(instance);

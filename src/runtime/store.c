@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "runtime/event_internal.h"
 #include "runtime/handle_internal.h"
 #include "runtime/task_internal.h"
 
@@ -70,6 +71,7 @@ enum weir_status weir_store_new(struct weir_engine *engine, const struct weir_st
     store->timer.store = store;
     store->timer.deadline_ns = UINT64_MAX;
     configure(store, config);
+    weir__event_store(store, WEIR_EVENT_STORE_CREATED);
     *ret_store = store;
     return WEIR_OK;
 }
@@ -130,6 +132,15 @@ static void free_contents(struct weir_store *store)
     weir__store_rest(store);
 }
 
+static void tell_of_end(const struct weir_store *store)
+{
+    if (!weir__event_is_wanted(store->engine))
+        return;
+    for (const struct weir_instance *at = store->instances; at != NULL; at = at->next)
+        weir__event_tell_instance(at, WEIR_EVENT_INSTANCE_RELEASED);
+    weir__event_tell_store(store, WEIR_EVENT_STORE_RELEASED);
+}
+
 void weir_store_close(struct weir_store *store, struct weir_receipt *receipt)
 {
     if (store == NULL)
@@ -138,6 +149,7 @@ void weir_store_close(struct weir_store *store, struct weir_receipt *receipt)
     struct weir_account *account = store->account;
     struct weir_engine *engine = store->engine;
     struct weir_account_reading before;
+    tell_of_end(store);
     if (receipt != NULL)
         weir_account_read(account, &before);
     struct weir__task_group *group = weir__tasks_close(store, receipt);

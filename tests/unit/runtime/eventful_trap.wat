@@ -1,0 +1,4 @@
+;; Ends before it begins.
+(module
+  (func $start unreachable)
+  (start $start))
