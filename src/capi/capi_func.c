@@ -35,13 +35,13 @@ struct call {
 static enum weir_status begin(struct call *call, const wasm_val_vec_t *args,
                               struct weir_error *error)
 {
+    call->values = call->small;
     size_t arg_count = args != NULL ? args->size : 0;
     if (arg_count != call->type.param_count)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "%zu arguments are given, the function takes %zu", arg_count,
                               call->type.param_count);
     size_t count = call->type.param_count + call->type.result_count;
-    call->values = call->small;
     if (count > WEIR_CAPI_SMALL_VALUES) {
         call->bytes = count * sizeof *call->values;
         call->values =
