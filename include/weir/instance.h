@@ -10,7 +10,8 @@ extern "C" {
 
 /* Links, allocates, initialises and runs the start function. LINK lists every missing or
  * mismatching import in error->details. TRAP (with *trap) when a segment is out of bounds or start
- * traps; what other instances of the store already saw of it stays, as the specification says. */
+ * traps; the instance stays then, as the specification says, if others already hold something of it
+ * (see weir_instance_release), and is released otherwise. */
 enum weir_status weir_instance_new(struct weir_store *store, const struct weir_linker *linker,
                                    struct weir_module *module, struct weir_instance **ret_instance,
                                    struct weir_trap *trap, struct weir_error *error);

@@ -48,6 +48,7 @@ struct wasm_ref_t {
         struct weir_extern item; /* FUNC to MEMORY */
         struct {
             struct weir_instance *instance; /* INSTANCE */
+            struct weir_instance_pin *pin;  /* so that nobody else releases it */
             size_t dormant_count; /* objects that it owns, with host info and without handles */
         };
     };
@@ -148,6 +149,7 @@ struct wasm_ref_t *weir__capi_extern(struct wasm_store_t *store, const struct we
                                      struct weir_error *error);
 struct wasm_ref_t *weir__capi_instance(struct wasm_store_t *store, struct weir_instance *instance,
                                        struct weir_error *error);
+enum weir_status weir__capi_pin(struct wasm_ref_t *instance, struct weir_error *error);
 /* The first handle of an object that was just allocated. */
 void weir__capi_begin(struct wasm_ref_t *ref, enum weir__capi_kind kind,
                       struct wasm_store_t *store);

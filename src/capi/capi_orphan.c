@@ -53,8 +53,12 @@ static bool release(struct wasm_ref_t *instance)
         .store = instance->store, .owner = instance, .room = instance->dormant_count};
     if (!open_list(&list))
         return false;
+    weir_instance_unpin(instance->pin);
+    instance->pin = NULL;
     bool is_released = weir_instance_release(instance->instance, NULL, NULL) == WEIR_OK;
-    if (is_released) {
+    if (!is_released) {
+        (void)weir__capi_pin(instance, NULL); /* it has no handles */
+    } else {
         if (list.room > 0)
             weir__capi_each(instance->store, add, &list);
         end(&list);

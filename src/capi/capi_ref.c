@@ -103,12 +103,25 @@ static struct wasm_ref_t *find_or_make(struct wasm_store_t *store, const struct 
     return ref;
 }
 
+enum weir_status weir__capi_pin(struct wasm_ref_t *instance, struct weir_error *error)
+{
+    return weir_instance_pin(instance->instance, "a handle of the standard C API", &instance->pin,
+                             error);
+}
+
 static struct wasm_ref_t *instance_object(struct wasm_store_t *store,
                                           struct weir_instance *instance, struct weir_error *error)
 {
     const struct wasm_ref_t key = {
         .kind = WEIR__CAPI_INSTANCE, .identity = {.home = instance}, .instance = instance};
-    return find_or_make(store, &key, error);
+    size_t count = store->object_count;
+    struct wasm_ref_t *ref = find_or_make(store, &key, error);
+    if (store->object_count == count || weir__capi_pin(ref, error) == WEIR_OK)
+        return ref;
+    store->orphan_count--;
+    weir__capi_unlist(ref);
+    weir__capi_free(ref);
+    return NULL;
 }
 
 struct wasm_ref_t *weir__capi_extern(struct wasm_store_t *store, const struct weir_extern *item,

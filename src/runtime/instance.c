@@ -406,8 +406,11 @@ static enum weir_status start(struct weir_instance *instance, struct weir_instan
                               struct weir_trap *trap, struct weir_error *error)
 {
     enum weir_status status = initialise(instance, trap, error);
-    if (status != WEIR_OK)
+    if (status != WEIR_OK) {
+        /* It stays where others already hold something of it. */
+        (void)weir_instance_release(instance, NULL, NULL);
         return status;
+    }
     instance->is_whole = true;
     *ret_instance = instance;
     return WEIR_OK;

@@ -3,8 +3,10 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "capi_keep_wasm.h"
 #include "capi_plain_wasm.h"
 #include "capi_refs_wasm.h"
+#include "capi_start_wasm.h"
 #include "tests/capi/capi_kinds.h"
 
 #include <weir/capi.h>
@@ -307,6 +309,17 @@ START_TEST(collects_dead_references)
 }
 END_TEST
 
+static wasm_trap_t *complain(void *env, const wasm_val_vec_t *args, wasm_val_vec_t *results)
+{
+    (void)args;
+    (void)results;
+    wasm_message_t message;
+    wasm_name_new_from_string_nt(&message, env);
+    wasm_trap_t *trap = wasm_trap_new(store, &message);
+    wasm_name_delete(&message);
+    return trap;
+}
+
 /* --- instances ----------------------------------------------------------------------------- */
 
 static uint64_t linear_bytes(void)
@@ -401,6 +414,65 @@ START_TEST(releases_after_the_call)
     doomed = NULL;
     ck_assert_ptr_null(wasm_func_call(func, &arg_vec, &result_vec));
     ck_assert_uint_eq(linear_bytes(), 0);
+    wasm_func_delete(func);
+}
+END_TEST
+
+/* Start functions that trap leave no instance behind, and the trap still knows its frames. */
+START_TEST(failed_starts_leave_nothing)
+{
+    static char said[] = "no start today";
+    wasm_functype_t *type = wasm_functype_new_1_0(wasm_valtype_new_i32());
+    wasm_func_t *func = wasm_func_new_with_env(store, type, complain, said, NULL);
+    wasm_functype_delete(type);
+    wasm_extern_t *items[] = {wasm_func_as_extern(func)};
+    wasm_extern_vec_t imports = WASM_ARRAY_VEC(items);
+    wasm_module_t *module = new_module(capi_start_wasm, sizeof capi_start_wasm);
+    struct weir_account_reading before;
+    struct weir_account_reading after;
+    for (int i = 0; i < 200; i++) {
+        wasm_trap_t *trap = NULL;
+        ck_assert_ptr_null(wasm_instance_new(store, module, &imports, &trap));
+        wasm_frame_t *origin = wasm_trap_origin(trap);
+        ck_assert_uint_eq(wasm_frame_func_index(origin), 1);
+        ck_assert_ptr_null(wasm_frame_instance(origin));
+        wasm_frame_delete(origin);
+        expect_message(trap, said);
+        weir_account_read(weir_store_account(weir_wasm_store(store)), i == 0 ? &before : &after);
+    }
+    ck_assert_mem_eq(before.kinds, after.kinds, sizeof before.kinds);
+    wasm_module_delete(module);
+    wasm_func_delete(func);
+}
+END_TEST
+
+static wasm_ref_t *kept;
+
+static wasm_trap_t *keep(const wasm_val_vec_t *args, wasm_val_vec_t *results)
+{
+    (void)results;
+    kept = wasm_ref_copy(args->data[0].of.ref);
+    return NULL;
+}
+
+/* What a callback keeps of an instance that fails to start, works; then the instance goes. */
+START_TEST(failed_starts_may_be_held)
+{
+    wasm_functype_t *type = wasm_functype_new_1_0(wasm_valtype_new_funcref());
+    wasm_func_t *func = wasm_func_new(store, type, keep);
+    wasm_functype_delete(type);
+    wasm_extern_t *items[] = {wasm_func_as_extern(func)};
+    wasm_extern_vec_t imports = WASM_ARRAY_VEC(items);
+    wasm_module_t *module = new_module(capi_keep_wasm, sizeof capi_keep_wasm);
+    ck_assert_ptr_null(wasm_instance_new(store, module, &imports, NULL));
+    ck_assert_uint_eq(linear_bytes(), 1 << 16);
+    wasm_val_t result = WASM_INIT_VAL;
+    wasm_val_vec_t results = {1, &result};
+    ck_assert_ptr_null(wasm_func_call(wasm_ref_as_func(kept), NULL, &results));
+    ck_assert_int_eq(result.of.i32, 42);
+    wasm_ref_delete(kept);
+    ck_assert_uint_eq(linear_bytes(), 0);
+    wasm_module_delete(module);
     wasm_func_delete(func);
 }
 END_TEST
@@ -509,17 +581,6 @@ START_TEST(leads_to_weirs_own)
 }
 END_TEST
 
-static wasm_trap_t *complain(void *env, const wasm_val_vec_t *args, wasm_val_vec_t *results)
-{
-    (void)args;
-    (void)results;
-    wasm_message_t message;
-    wasm_name_new_from_string_nt(&message, env);
-    wasm_trap_t *trap = wasm_trap_new(store, &message);
-    wasm_name_delete(&message);
-    return trap;
-}
-
 /* A callback's trap that Weir's own call came back with is not mistaken for a later one. */
 START_TEST(mixes_both_apis)
 {
@@ -558,6 +619,8 @@ int main(void)
     tcase_add_test(tests, releases_instances);
     tcase_add_test(tests, keeps_instances_that_are_held);
     tcase_add_test(tests, releases_after_the_call);
+    tcase_add_test(tests, failed_starts_leave_nothing);
+    tcase_add_test(tests, failed_starts_may_be_held);
     tcase_add_test(tests, traps_outlive_instances);
     tcase_add_test(tests, refuses_damaged_forms);
     tcase_add_test(tests, keeps_engines_apart);
