@@ -119,6 +119,7 @@ wasm_trap_t *wasm_func_call(const wasm_func_t *func, const wasm_val_vec_t *args,
     struct call call; /* room for values is not cleared */
     call.func = func;
     call.store = store;
+    call.values = call.small;
     weir_func_type(func->ref.item.func, &call.type);
     struct weir_trap trap; /* 12 KiB, written only by a guest that traps */
     trap.cause = (struct weir_error){0};
