@@ -23,6 +23,9 @@ KEYS = {
         "governor: { mem_free_limit: %s }\nroutes: [ { " + ROUTE + " } ]\n",
     "governor.mem_free_leave":
         "governor: { mem_free_leave: %s }\nroutes: [ { " + ROUTE + " } ]\n",
+    **{f"module_cache.{key}":
+       "module_cache: { " + key + ": %s }\nroutes: [ { " + ROUTE + " } ]\n"
+       for key in ("memory_max", "pinned_max", "disk_max")},
     "memory_max of a route":
         "routes: [ { " + ROUTE + ", memory_max: %s, limits: { memory: 4MiB } } ]\n",
     "memory": "routes: [ { " + ROUTE + ", limits: { memory: %s } } ]\n",
