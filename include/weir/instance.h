@@ -68,6 +68,11 @@ struct weir_memory *weir_instance_memory(struct weir_instance *instance, size_t 
  * instantiation and start (kernel ≥ 6.7 by PAGEMAP_SCAN, else by pagemap), and destroys the handles
  * of its table. STATE while a call is active or parked. */
 enum weir_status weir_instance_reset(struct weir_instance *instance, struct weir_error *error);
+/* For tests, and for those who don't believe it: compares all that a reset puts back, each page of
+ * the memories, with that state. CORRUPT names the first difference: memory and offset, table and
+ * element, global, segment, handles. Reads the whole of the memories, untouched pages too. STATE as
+ * above. */
+enum weir_status weir_instance_verify(struct weir_instance *instance, struct weir_error *error);
 
 #ifdef __cplusplus
 }

@@ -82,6 +82,26 @@ static uint64_t segment_offset(const struct weir_instance *instance,
     return is_64 ? (uint64_t)value.i64 : (uint32_t)value.i32;
 }
 
+static void write_elements(const struct weir_instance *instance,
+                           const struct weir_artifact_elem *elem, void **to)
+{
+    for (uint32_t i = 0; i < elem->count; i++)
+        to[i] = weir__elem_item(instance, elem->first + i);
+}
+
+void weir__instance_expect_table(const struct weir_instance *instance, uint32_t index,
+                                 void **elements)
+{
+    const struct weir_artifact *artifact = &instance->module->artifact;
+    bool is_64 = instance->tables[index]->is_64;
+    for (uint32_t i = 0; i < artifact->head->elems.count; i++) {
+        const struct weir_artifact_elem *elem = &artifact->elems[i];
+        if (elem->mode == WEIR_SEGMENT_ACTIVE && elem->table_index == index)
+            write_elements(instance, elem,
+                           elements + segment_offset(instance, &elem->offset, is_64));
+    }
+}
+
 enum weir_trap_code weir__instance_fill_tables(struct weir_instance *instance, bool own_only)
 {
     const struct weir_artifact *artifact = &instance->module->artifact;
@@ -94,8 +114,7 @@ enum weir_trap_code weir__instance_fill_tables(struct weir_instance *instance, b
         uint64_t offset = segment_offset(instance, &elem->offset, table->is_64);
         if (!weir_range_fits(offset, elem->count, table->vm.size))
             return WEIR_TRAP_TABLE_BOUNDS;
-        for (uint32_t j = 0; j < elem->count; j++)
-            table->vm.elements[offset + j] = weir__elem_item(instance, elem->first + j);
+        write_elements(instance, elem, table->vm.elements + offset);
         if (elem->table_index < artifact->head->table_import_count)
             table->vm.is_dirty = 1;
     }

@@ -6,7 +6,9 @@
 
 #include <weir/pool.h>
 
-#include "runtime/store_internal.h"
+#include <weir/task.h>
+
+#include "runtime/handle_internal.h"
 
 struct weir_pool {
     pthread_mutex_t lock;
@@ -19,8 +21,9 @@ struct weir_pool {
     struct weir_store *warm; /* through next_warm; the latest first, its pages are warm too */
     uint32_t slots_max, warm_max;
     uint32_t in_use, warm_count;
-    uint64_t takes, cold_takes, resets, busy;
-    bool is_reserving;
+    struct weir_pool_figures figures; /* all but in_use and warm */
+    struct weir_error fault;          /* set once */
+    bool is_reserving, is_verifying;
     bool is_closed;                    /* freed when the last slot comes back */
     struct weir_pool *previous, *next; /* of the process, until closed */
 };
@@ -49,6 +52,23 @@ static void unlist(struct weir_pool *pool)
     if (pool->next != NULL)
         pool->next->previous = pool->previous;
     (void)pthread_mutex_unlock(&pools_lock);
+}
+
+/* What identifies a thread among those that live. */
+static uint64_t own_key(void)
+{
+    static _Thread_local char here;
+    return (uint64_t)(uintptr_t)&here;
+}
+
+static struct weir__store_extent extent_of(const struct weir_store *store)
+{
+    return (struct weir__store_extent){.instances = store->instances,
+                                       .memories = store->memories,
+                                       .tables = store->tables,
+                                       .host_funcs = store->host_funcs,
+                                       .host_globals = store->host_globals,
+                                       .definitions = store->definitions};
 }
 
 /* A warm slot's store, or NULL. */
@@ -88,6 +108,7 @@ static void destroy(struct weir_pool *pool)
 {
     struct weir_engine *engine = pool->engine;
     (void)pthread_mutex_destroy(&pool->lock);
+    weir_error_done(&pool->fault);
     weir_module_unref(pool->module);
     weir_account_free(engine->account, WEIR_KIND_METADATA, pool->name, pool->name_bytes);
     weir_account_free(engine->account, WEIR_KIND_METADATA, pool, sizeof *pool);
@@ -124,6 +145,7 @@ enum weir_status weir_pool_new(const struct weir_linker *linker, struct weir_mod
     pool->config.data_free = NULL;
     pool->slots_max = config->slots_max != 0 ? config->slots_max : WEIR_POOL_SLOTS_DEFAULT;
     pool->warm_max = config->warm_max != 0 ? config->warm_max : WEIR_POOL_WARM_DEFAULT;
+    pool->is_verifying = config->is_verifying;
     pool->is_reserving = config->is_reserving && config->store.memory_bytes_max != 0;
     enlist(pool);
     *ret_pool = pool;
@@ -164,6 +186,7 @@ static enum weir_status make_slot(struct weir_pool *pool, struct weir_instance *
         return status;
     }
     store->pooled = *ret_instance;
+    store->pool_extent = extent_of(store);
     return WEIR_OK;
 }
 
@@ -215,23 +238,42 @@ static enum weir_status reserve(struct weir_pool *pool, struct weir_instance *in
     return status;
 }
 
+/* A warm slot of this key, else the latest; NULL without. Under the lock. */
+static struct weir_store *pop_near(struct weir_pool *pool, uint64_t key)
+{
+    struct weir_store **at = &pool->warm;
+    for (uint32_t i = 0; *at != NULL && i < WEIR_POOL_NEAR_MAX; i++, at = &(*at)->next_warm)
+        if ((*at)->pool_key == key)
+            break;
+    if (*at == NULL || (*at)->pool_key != key)
+        at = &pool->warm;
+    struct weir_store *store = *at;
+    if (store == NULL)
+        return NULL;
+    pool->figures.near_takes += store->pool_key == key;
+    *at = store->next_warm;
+    pool->warm_count--;
+    return store;
+}
+
 enum weir_status weir_pool_take(struct weir_pool *pool, struct weir_instance **ret_instance,
                                 struct weir_error *error)
 {
+    return weir_pool_take_near(pool, own_key(), ret_instance, error);
+}
+
+enum weir_status weir_pool_take_near(struct weir_pool *pool, uint64_t key,
+                                     struct weir_instance **ret_instance, struct weir_error *error)
+{
     (void)pthread_mutex_lock(&pool->lock);
     bool is_busy = pool->in_use >= pool->slots_max;
-    struct weir_store *store = is_busy ? NULL : pool->warm;
+    struct weir_store *store = is_busy ? NULL : pop_near(pool, key);
     if (is_busy) {
-        pool->busy++;
+        pool->figures.busy++;
     } else {
         pool->in_use++;
-        pool->takes++;
-        if (store != NULL) {
-            pool->warm = store->next_warm;
-            pool->warm_count--;
-        } else {
-            pool->cold_takes++;
-        }
+        pool->figures.takes++;
+        pool->figures.cold_takes += store == NULL;
     }
     (void)pthread_mutex_unlock(&pool->lock);
     if (is_busy)
@@ -245,6 +287,7 @@ enum weir_status weir_pool_take(struct weir_pool *pool, struct weir_instance **r
             return status;
         }
     }
+    instance->store->pool_key = key;
     enum weir_status status = reserve(pool, instance, error);
     if (status == WEIR_OK)
         *ret_instance = instance;
@@ -278,11 +321,12 @@ void weir_pool_drop(struct weir_pool *pool, struct weir_instance *instance)
     leave(pool);
 }
 
-void weir_pool_give(struct weir_pool *pool, struct weir_instance *instance)
+/* What the reset of an instance leaves alone: calls, tasks, handles and timers of the store. */
+static bool reset_store(struct weir_store *store)
 {
-    struct weir_store *store = instance->store;
-    WEIR_ASSERT(store->pooled == instance);
     weir_store_unpark(store);
+    weir_store_cancel_tasks(store, NULL);
+    weir__handles_destroy(store->handles, NULL);
     store->data = NULL;
     store->data_free = NULL;
     weir_store_clear_interrupt(store);
@@ -292,15 +336,41 @@ void weir_pool_give(struct weir_pool *pool, struct weir_instance *instance)
         weir_store_set_deadline(store, 0);
         weir_store_set_slice(store, 0);
     }
-    if (store->instances->next != NULL || weir_instance_reset(instance, NULL) != WEIR_OK) {
+    const struct weir__store_extent extent = extent_of(store);
+    return weir_store_task_count(store) == 0 &&
+           memcmp(&extent, &store->pool_extent, sizeof extent) == 0;
+}
+
+/* True when the instance is as new. */
+static bool reset_slot(struct weir_pool *pool, struct weir_instance *instance)
+{
+    struct weir_error fault = {0};
+    bool is_clean = reset_store(instance->store) && weir_instance_reset(instance, NULL) == WEIR_OK;
+    bool is_right =
+        !is_clean || !pool->is_verifying || weir_instance_verify(instance, &fault) == WEIR_OK;
+    (void)pthread_mutex_lock(&pool->lock);
+    pool->figures.resets += is_clean;
+    pool->figures.spoiled += !is_clean;
+    pool->figures.faults += !is_right;
+    if (!is_right && pool->fault.status == WEIR_OK) {
+        pool->fault = fault;
+        fault = (struct weir_error){0};
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+    weir_error_done(&fault);
+    return is_clean && is_right;
+}
+
+void weir_pool_give(struct weir_pool *pool, struct weir_instance *instance)
+{
+    struct weir_store *store = instance->store;
+    WEIR_ASSERT(store->pooled == instance);
+    if (!reset_slot(pool, instance)) {
         weir_pool_drop(pool, instance);
         return;
     }
     if (pool->is_reserving)
         weir_account_unreserve(store->account);
-    (void)pthread_mutex_lock(&pool->lock);
-    pool->resets++;
-    (void)pthread_mutex_unlock(&pool->lock);
     if (!keep_warm(pool, store))
         weir_pool_drop(pool, instance);
 }
@@ -312,15 +382,20 @@ void weir_pool_set_warm(struct weir_pool *pool, uint32_t warm_max)
     (void)pthread_mutex_unlock(&pool->lock);
 }
 
+const struct weir_error *weir_pool_fault(struct weir_pool *pool)
+{
+    (void)pthread_mutex_lock(&pool->lock);
+    const struct weir_error *fault = pool->fault.status != WEIR_OK ? &pool->fault : NULL;
+    (void)pthread_mutex_unlock(&pool->lock);
+    return fault;
+}
+
 void weir_pool_figures(const struct weir_pool *shared, struct weir_pool_figures *ret)
 {
     struct weir_pool *pool = (struct weir_pool *)(uintptr_t)shared;
     (void)pthread_mutex_lock(&pool->lock);
-    *ret = (struct weir_pool_figures){.in_use = pool->in_use,
-                                      .warm = pool->warm_count,
-                                      .takes = pool->takes,
-                                      .cold_takes = pool->cold_takes,
-                                      .resets = pool->resets,
-                                      .busy = pool->busy};
+    *ret = pool->figures;
+    ret->in_use = pool->in_use;
+    ret->warm = pool->warm_count;
     (void)pthread_mutex_unlock(&pool->lock);
 }

@@ -104,30 +104,39 @@ static enum weir_status restore_memory(struct weir_memory *memory, struct weir_e
 }
 
 /* Elements are written again where anybody may have written one. */
-static bool clear_table(struct weir_table *table)
+static enum weir_status clear_table(struct weir_table *table, bool *ret_is_refilled,
+                                    struct weir_error *error)
 {
     if (table->vm.is_dirty == 0)
-        return false;
+        return WEIR_OK;
     /* What it had grown by is zero again for the next growth. */
-    memset(table->vm.elements, 0, table->vm.size * sizeof(void *));
+    uint64_t size = table->vm.size;
     table->vm.size = table->min;
+    enum weir_status status = weir__table_close(table, error);
+    if (status != WEIR_OK)
+        return status;
+    uint64_t bytes = size * sizeof(void *);
+    if (table->mapping.base != NULL && bytes > table->accessible_bytes)
+        bytes = table->accessible_bytes;
+    memset(table->vm.elements, 0, bytes);
     table->vm.is_dirty = 0;
     if (table->undo == NULL)
-        return true;
-    memcpy(table->vm.elements, table->undo, table->min * sizeof(void *));
-    return false;
+        *ret_is_refilled = true;
+    else
+        memcpy(table->vm.elements, table->undo, table->min * sizeof(void *));
+    return WEIR_OK;
 }
 
 static enum weir_status restore_tables(struct weir_instance *instance, struct weir_error *error)
 {
     const struct weir_artifact_head *head = instance->module->artifact.head;
     bool is_refilled = false;
-    for (uint32_t i = head->table_import_count; i < head->tables.count; i++)
-        if (clear_table(instance->tables[i]))
-            is_refilled = true;
-    if (!is_refilled)
-        return WEIR_OK;
-    enum weir_status status = weir__module_check_file(instance->module, error);
+    enum weir_status status = WEIR_OK;
+    for (uint32_t i = head->table_import_count; status == WEIR_OK && i < head->tables.count; i++)
+        status = clear_table(instance->tables[i], &is_refilled, error);
+    if (status != WEIR_OK || !is_refilled)
+        return status;
+    status = weir__module_check_file(instance->module, error);
     if (status != WEIR_OK)
         return status;
     /* Segments write what they wrote before; tables with an undo copy get theirs afterwards. */

@@ -27,6 +27,8 @@
 /* Defaults of struct weir_pool_config. */
 #define WEIR_POOL_SLOTS_DEFAULT 64u
 #define WEIR_POOL_WARM_DEFAULT 8u
+/* Warm slots that a take looks through for one of its own key, under the pool's lock. */
+#define WEIR_POOL_NEAR_MAX 8u
 
 /* Handles of one table: the canonical ABI's bound. Lends of one call: more than a call has
  * arguments, and less than 64 KiB. */

@@ -126,6 +126,16 @@ struct weir_instance {
     bool is_whole;              /* instantiation ended well; reset is possible */
 };
 
+/* What a store has had put into it besides: the front of each list, which only grow there. */
+struct weir__store_extent {
+    const struct weir_instance *instances;
+    const struct weir_memory *memories;
+    const struct weir_table *tables;
+    const struct weir__host_func *host_funcs;
+    const struct weir__host_global *host_globals;
+    const struct weir__definition *definitions;
+};
+
 struct weir_store {
     struct weir_engine *engine;
     struct weir_account *account;
@@ -174,6 +184,8 @@ struct weir_store {
     void (*data_free)(void *data);
     struct weir_store *next_warm; /* in a pool */
     struct weir_instance *pooled;
+    uint64_t pool_key; /* whom it served last */
+    struct weir__store_extent pool_extent;
 };
 
 /* Zeroed memory, 16-byte aligned, that lives as long as the instance that is being made, or else as
@@ -220,6 +232,9 @@ enum weir_status weir__table_new(struct weir_store *store, enum weir_type elemen
                                  const struct weir_limits *limits, struct weir_table **ret_table,
                                  struct weir_error *error) WEIR_MUST_USE;
 void weir__table_free(struct weir_table *table);
+/* Gives back the room that it had grown by since instantiation; its size is as then. */
+enum weir_status weir__table_close(struct weir_table *table, struct weir_error *error)
+    WEIR_MUST_USE;
 /* The old size, or UINT64_MAX. */
 uint64_t weir__table_grow(struct weir_table *table, void *value, uint64_t count,
                           struct weir_error *error);
@@ -234,6 +249,9 @@ union weir_value weir__init_value(const struct weir_instance *instance,
 void *weir__elem_item(const struct weir_instance *instance, uint32_t item);
 /* Applies active segments; the trap code that the first failing one asks for, or NONE. */
 enum weir_trap_code weir__instance_fill_tables(struct weir_instance *instance, bool own_only);
+/* What they put into an own table, which held nothing: of its size right after instantiation. */
+void weir__instance_expect_table(const struct weir_instance *instance, uint32_t index,
+                                 void **elements);
 enum weir_trap_code weir__instance_fill_memories(struct weir_instance *instance);
 /* Active and declarative segments are dropped once they were applied. */
 void weir__instance_drop_segments(struct weir_instance *instance);

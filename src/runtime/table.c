@@ -39,6 +39,22 @@ static enum weir_status open_elements(struct weir_table *table, uint64_t element
     return WEIR_OK;
 }
 
+enum weir_status weir__table_close(struct weir_table *table, struct weir_error *error)
+{
+    uint64_t keep = weir_align_up(table->min * sizeof(void *), SYSTEM_PAGE);
+    uint64_t have = table->accessible_bytes;
+    if (have <= keep)
+        return WEIR_OK;
+    uint8_t *from = table->mapping.base + keep;
+    if (madvise(from, have - keep, MADV_DONTNEED) != 0 ||
+        mprotect(from, have - keep, PROT_NONE) != 0)
+        return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET,
+                              "the system kept pages that a table had grown by");
+    table->accessible_bytes = keep;
+    weir_account_discharge(table->store->account, WEIR_KIND_TABLE, have - keep);
+    return WEIR_OK;
+}
+
 static enum weir_status place_elements(struct weir_table *table, struct weir_error *error)
 {
     uint64_t bytes = table->limit * sizeof(void *);

@@ -62,6 +62,8 @@ static void reset(void)
     struct weir_error error = {0};
     enum weir_status status = weir_instance_reset(instance, &error);
     ck_assert_msg(status == WEIR_OK, "reset: %s", error.message);
+    status = weir_instance_verify(instance, &error);
+    ck_assert_msg(status == WEIR_OK, "after a reset: %s", error.message);
 }
 
 static uint8_t *copy_of_memory(size_t *ret_size)
@@ -172,7 +174,7 @@ START_TEST(keeps_what_it_may)
     ck_assert_uint_ge(figures.private_bytes, 100 * 4096);
     ck_assert_uint_ge(figures.resident_bytes, 100 * 4096);
     ck_assert_uint_ge(figures.reserved_bytes, 64 * PAGE);
-    reset();
+    ck_assert_int_eq(weir_instance_reset(instance, &error), WEIR_OK);
     ck_assert_int_eq(weir_memory_figures(memory, &figures, &error), WEIR_OK);
     uint64_t keep = forms[_i].keep_bytes != 0 ? forms[_i].keep_bytes : UINT64_C(1) << 20;
     if (keep < 100 * 4096)
