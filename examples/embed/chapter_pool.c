@@ -3,8 +3,39 @@
  * A pool keeps warm slots: a store with one instance each. A slot that is given back is reset to
  * the state right after instantiation, so nothing of one call reaches the next one. Its memory is
  * that of the slots in use and of at most `warm_max` idle ones.
+ *
+ * A pool that verifies compares each slot with its first state, for tests of the host: here a
+ * resource that writes to its guest's memory when it ends, which is after the memory was reset.
  */
 #include "chapter.h"
+
+static void write_late(void *context, uint64_t rep)
+{
+    (void)context;
+    struct weir_memory *memory = weir_instance_memory((struct weir_instance *)(uintptr_t)rep, 0);
+    (void)weir_memory_write(memory, 4660, "bye", 3); /* the mistake */
+}
+
+static void find_mistake(struct weir_module *module)
+{
+    static const struct weir_resource_type type = {.name = "farewell", .destroy = write_late};
+    struct weir_error error = {0};
+    struct weir_pool *pool = NULL;
+    struct weir_instance *slot = NULL;
+    struct weir_handles *handles = NULL;
+    struct weir_handle handle;
+    struct weir_pool_config config = {.is_verifying = true};
+    must(weir_pool_new(NULL, module, &config, &pool, &error), &error);
+    must(weir_pool_take_near(pool, 7, &slot, &error), &error); /* rather the slot of customer 7 */
+    must(weir_instance_handles(slot, &handles, &error), &error);
+    struct weir_handle_new wanted = {.type = &type, .rep = (uintptr_t)slot};
+    must(weir_handle_make(handles, &wanted, &handle, &error), &error);
+    weir_pool_give(pool, slot);
+    const struct weir_error *fault = weir_pool_fault(pool);
+    EXPECT(fault != NULL);
+    print_error(stdout, fault);
+    weir_pool_free(pool);
+}
 
 int main(int argc, char **argv)
 {
@@ -41,6 +72,7 @@ int main(int argc, char **argv)
     printf("%llu takes, %llu of them cold; %u in use, %u warm\n", (unsigned long long)figures.takes,
            (unsigned long long)figures.cold_takes, figures.in_use, figures.warm);
     weir_pool_free(pool);
+    find_mistake(module);
     weir_module_unref(module);
     weir_engine_unref(engine);
     return 0;
