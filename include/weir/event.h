@@ -6,7 +6,7 @@
  * Each object that was created is released exactly once, on every path: a store that is closed
  * tells of each of its instances, then of itself; a pool's slots and a cache's modules are no
  * exception. What could not be made is not told of, but an instance is there before its start
- * function runs, and stays with its store when that traps.
+ * function runs, and goes when that traps (unless something holds it already).
  *
  * The hook runs on the thread that creates or releases, inside that call and under locks of
  * Weir's; several threads may be in it at once, and it may run in any call of Weir that takes

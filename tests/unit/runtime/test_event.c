@@ -157,11 +157,11 @@ START_TEST(tells_of_failures)
         fixture_module(engine, &config, eventful_trap_wasm, sizeof eventful_trap_wasm);
     store = named_store("trap");
     ck_assert_int_eq(weir_instance_new(store, NULL, trapping, &instance, NULL, NULL), WEIR_TRAP);
-    weir_module_unref(trapping); /* the store's instance holds it */
-    CHECK_KINDS(WEIR_EVENT_MODULE_CREATED, WEIR_EVENT_STORE_CREATED, WEIR_EVENT_INSTANCE_CREATED);
+    CHECK_KINDS(WEIR_EVENT_MODULE_CREATED, WEIR_EVENT_STORE_CREATED, WEIR_EVENT_INSTANCE_CREATED,
+                WEIR_EVENT_INSTANCE_RELEASED);
+    weir_module_unref(trapping);
     weir_store_close(store, NULL);
-    CHECK_KINDS(WEIR_EVENT_INSTANCE_RELEASED, WEIR_EVENT_STORE_RELEASED,
-                WEIR_EVENT_MODULE_RELEASED);
+    CHECK_KINDS(WEIR_EVENT_MODULE_RELEASED, WEIR_EVENT_STORE_RELEASED);
     end();
 }
 END_TEST

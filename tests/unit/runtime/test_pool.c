@@ -560,7 +560,7 @@ START_TEST(pool_memory_is_in_use_and_warm)
         ck_assert_uint_le(reading.kinds[WEIR_KIND_STACK], WARM * (UINT64_C(1) << 20));
     }
     uint64_t last_bytes = growth_now();
-#ifndef __SANITIZE_ADDRESS__
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
     /* By the kernel: while in use each has its hundred pages; then the pages that may stay. */
     const uint64_t slack = 256 << 10;
     ck_assert_uint_ge(peak_bytes, first_bytes + IN_USE * 100 * 4096);
