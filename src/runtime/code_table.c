@@ -16,6 +16,7 @@
 #define PAGE_BITS 12
 #define LEAF_BITS (PAGE_BITS + LEVEL_BITS) /* a leaf's stretch: 16 MiB */
 #define MIDDLE_BITS (LEAF_BITS + LEVEL_BITS)
+#define NODES_AT_ONCE 8u /* 256 KiB, of which the kernel backs what is used */
 
 struct node {
     _Atomic(const void *) entries[LEVEL_ENTRIES]; /* ranges in leaves, leaves in middles */
@@ -59,27 +60,35 @@ const struct weir__code_range *weir__code_find(uint64_t pc)
 }
 
 /* From here on under the lock. */
-static struct node *take_node(uint64_t stretch, struct weir_error *error)
-{
-    struct node *node = free_nodes;
-    if (node != NULL) {
-        free_nodes = node->next_free;
-    } else {
-        struct weir_mapping mapping;
-        if (weir_mapping_new_charged(weir_account_host(), WEIR_KIND_METADATA, sizeof *node,
-                                     &mapping, error) != WEIR_OK)
-            return NULL;
-        node = (struct node *)(void *)mapping.base;
-    }
-    atomic_store_explicit(&node->stretch, stretch, memory_order_relaxed);
-    return node;
-}
-
 static void give_node(struct node *node)
 {
     WEIR_ASSERT(node->used == 0);
     node->next_free = free_nodes;
     free_nodes = node;
+}
+
+/* Several in one mapping: how many stretches hold code at once goes up and down with where the
+ * kernel puts modules, and the count of mappings must not. */
+static bool make_nodes(struct weir_error *error)
+{
+    struct weir_mapping mapping;
+    if (weir_mapping_new_charged(weir_account_host(), WEIR_KIND_METADATA,
+                                 NODES_AT_ONCE * sizeof(struct node), &mapping, error) != WEIR_OK)
+        return false;
+    struct node *nodes = (struct node *)(void *)mapping.base;
+    for (unsigned i = 0; i < NODES_AT_ONCE; i++)
+        give_node(&nodes[NODES_AT_ONCE - 1 - i]);
+    return true;
+}
+
+static struct node *take_node(uint64_t stretch, struct weir_error *error)
+{
+    if (free_nodes == NULL && !make_nodes(error))
+        return NULL;
+    struct node *node = free_nodes;
+    free_nodes = node->next_free;
+    atomic_store_explicit(&node->stretch, stretch, memory_order_relaxed);
+    return node;
 }
 
 static void set_entry(struct node *node, size_t index, const void *value)
