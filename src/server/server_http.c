@@ -163,7 +163,7 @@ enum weir_status weir__http_start(struct weir_server *server, struct weir_error 
 {
     const struct weir_server_config *config = server->config;
     unsigned flags =
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_ITC;
+        MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_ITC;
     const struct MHD_OptionItem options[] = {
         {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)drop_log, NULL},
         {MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL},

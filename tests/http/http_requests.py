@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from weir_http import account, equal, main
+from weir_http import account, equal, main, serving
 
 
 def test_hello(server):
@@ -207,6 +207,31 @@ def test_metrics_page(server):
             equal(name in seen, False, f"{name} twice")
             seen.add(name)
             float(line.rsplit(" ", 1)[1])
+
+
+FEW = """
+cache: {cache}
+server: {{ connections_max: 16, loops: 1, workers: 1, spool: {spool} }}
+routes:
+  - {{ path: /hello, module: hello.wasm }}
+"""
+
+
+def test_clients_that_end_with_their_last_bytes(_):
+    """Their connections end with the answer, not when they have been idle for long."""
+    with serving(FEW) as server:
+        for _ in range(200):
+            with server.socket() as raw:
+                raw.sendall(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+                raw.shutdown(socket.SHUT_WR)
+        for _ in range(20):
+            with server.socket(10) as raw:
+                raw.sendall(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+                raw.shutdown(socket.SHUT_WR)
+                answer = b""
+                while chunk := raw.recv(65536):
+                    answer += chunk
+                equal(answer[:15], b"HTTP/1.1 200 OK", "and the connection ends")
 
 
 def test_health(server):
