@@ -45,7 +45,7 @@ static void run_out_of_time(struct weir_instance *instance)
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     weir_store_set_deadline(store, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec +
-                                       20 * 1000000);
+                                       UINT64_C(20000000));
     EXPECT(weir_func_call(store, chapter_func(instance, "spin"), NULL, NULL, &trap, NULL) ==
            WEIR_TRAP);
     EXPECT(trap.code == WEIR_TRAP_DEADLINE);

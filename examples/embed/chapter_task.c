@@ -86,7 +86,7 @@ static enum weir_status start(struct weir_caller *caller, void *data, const unio
                                                     .wake = wake,
                                                     .done = done,
                                                     .data = lookup,
-                                                    .bytes = 64 * 1024};
+                                                    .bytes = UINT64_C(65536)};
     struct weir_error error = {0};
     if (weir_store_task_start(weir_caller_store(caller), world->executor, &definition, &error) ==
         WEIR_OK)

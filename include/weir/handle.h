@@ -8,8 +8,8 @@
  * A handle either owns its resource, whose type's `destroy` runs when the handle is dropped or its
  * table ends, or borrows it for the time of a scope (a call). While a handle is lent to a scope it
  * cannot be dropped or handed over; while it has children neither. What a guest never drops is
- * destroyed when its store closes or its instance is reset, children first, and the store's receipt
- * lists it with the place that made it.
+ * destroyed when its store closes or goes back to its pool, or its instance is reset, children
+ * first, and the store's receipt lists it with the place that made it.
  *
  * Errors of everything below, with a message that names index, type and table:
  *   NOT_FOUND         no such handle, or it is gone

@@ -97,7 +97,7 @@ static enum weir_status compare_elements(const struct weir_instance *instance, u
     uint64_t count = room > table->vm.size ? room : table->vm.size;
     for (uint64_t i = 0; i < count; i++) {
         const void *have = table->vm.elements[i];
-        if (have == (i < table->min ? wanted[i] : NULL))
+        if (have == (wanted != NULL && i < table->min ? wanted[i] : NULL))
             continue;
         return differs(instance, error, "table %u at element %" PRIu64 "%s: %s", index, i,
                        i < table->min ? "" : ", behind its end",
@@ -137,7 +137,7 @@ static enum weir_status check_globals(const struct weir_instance *instance,
         union weir_value wanted = global->is_mutable
                                       ? instance->saved_globals[saved++]
                                       : weir__init_value(instance, &artifact->globals[i].init);
-        if (memcmp(global->value, &wanted, sizeof wanted) != 0)
+        if (memcmp(global->value->v128, wanted.v128, sizeof wanted.v128) != 0)
             return differs(instance, error, "global %u: 0x%" PRIx64 " instead of 0x%" PRIx64 "%s",
                            i, (uint64_t)global->value->i64, (uint64_t)wanted.i64,
                            global->type == WEIR_TYPE_V128 ? " (low half)" : "");

@@ -63,6 +63,8 @@ static enum weir_status live(struct weir_engine *engine, struct weir_linker *lin
             status = call(instance, "grow", 3, error);
             if (status == WEIR_OK)
                 status = weir_instance_reset(instance, error);
+            if (status == WEIR_OK)
+                status = weir_instance_verify(instance, error);
             break;
         case 1:
             status = call(instance, "trap", 0, error);

@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/poison.h"
 #include "ledger/equation.h"
 #include "runtime/store_internal.h"
 #include "eventful_wasm.h"
 #include "state_wasm.h"
 
-#define PAGE 65536
+#define PAGE INT64_C(65536)
 
 static struct weir_engine_config config;
 static struct weir_engine *engine;
@@ -398,27 +399,27 @@ END_TEST
 
 /* --- affinity ------------------------------------------------------------------------------- */
 
-#define KEYS 4
+#define KEYS UINT64_C(4)
 
 START_TEST(pool_remembers_keys)
 {
     begin(0);
     struct weir_pool_figures figures;
-    struct weir_pool *pool = new_pool(&(struct weir_pool_config){.warm_max = KEYS});
+    struct weir_pool *pool = new_pool(&(struct weir_pool_config){.warm_max = (uint32_t)KEYS});
     struct weir_instance *slots[KEYS];
     for (uint64_t key = 0; key < KEYS; key++)
         ck_assert_int_eq(weir_pool_take_near(pool, key + 1, &slots[key], NULL), WEIR_OK);
-    for (int key = 0; key < KEYS; key++)
+    for (uint64_t key = 0; key < KEYS; key++)
         weir_pool_give(pool, slots[key]);
     static const uint64_t orders[][KEYS] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {2, 0, 3, 1}};
     for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
-        for (int j = 0; j < KEYS; j++) {
+        for (uint64_t j = 0; j < KEYS; j++) {
             struct weir_instance *slot = NULL;
             uint64_t key = orders[i][j];
             ck_assert_int_eq(weir_pool_take_near(pool, key + 1, &slot, NULL), WEIR_OK);
             ck_assert_ptr_eq(slot, slots[key]);
         }
-        for (int j = 0; j < KEYS; j++)
+        for (uint64_t j = 0; j < KEYS; j++)
             weir_pool_give(pool, slots[orders[i][KEYS - 1 - j]]);
     }
     weir_pool_figures(pool, &figures);
@@ -468,9 +469,9 @@ END_TEST
 
 /* --- memory --------------------------------------------------------------------------------- */
 
-#define IN_USE 12
-#define WARM 3
-#define KEEP_BYTES (16 * 4096)
+#define IN_USE UINT64_C(12)
+#define WARM UINT64_C(3)
+#define KEEP_BYTES (UINT64_C(16) * 4096)
 
 static uint64_t used_of(struct weir_account *account)
 {
@@ -490,15 +491,15 @@ static void use_many(struct weir_pool *pool, struct weir_account *tenant, uint64
 {
     struct weir_instance *slots[IN_USE];
     uint64_t sum = 0;
-    for (int i = 0; i < IN_USE; i++) {
+    for (uint64_t i = 0; i < IN_USE; i++) {
         slots[i] = take(pool);
         use(slots[i]);
     }
-    for (int i = 0; i < IN_USE; i++)
+    for (uint64_t i = 0; i < IN_USE; i++)
         sum += used_of(weir_store_account(weir_instance_store(slots[i])));
     ck_assert_uint_eq(used_of(tenant), sum); /* none is warm while so many are in use */
     *ret_peak_bytes = growth_now();
-    for (int i = 0; i < IN_USE; i++)
+    for (uint64_t i = 0; i < IN_USE; i++)
         weir_pool_give(pool, slots[i]);
 }
 
@@ -541,10 +542,11 @@ START_TEST(pool_memory_is_in_use_and_warm)
     ck_assert_int_eq(weir_account_new(weir_account_host(), WEIR_ACCOUNT_TENANT, "t", WEIR_UNLIMITED,
                                       &tenant, NULL),
                      WEIR_OK);
-    struct weir_pool *pool = new_pool(&(struct weir_pool_config){
-        .store = {.account = tenant, .keep_resident_bytes = KEEP_BYTES}, .warm_max = WARM});
+    struct weir_pool *pool = new_pool(
+        &(struct weir_pool_config){.store = {.account = tenant, .keep_resident_bytes = KEEP_BYTES},
+                                   .warm_max = (uint32_t)WARM});
     struct weir_error error = {0};
-    ck_assert_int_eq(weir_pool_warm(pool, WARM, &error), WEIR_OK);
+    ck_assert_int_eq(weir_pool_warm(pool, (uint32_t)WARM, &error), WEIR_OK);
     uint64_t warm_bytes = used_of(tenant);
     ck_assert_uint_ge(warm_bytes, WARM * 8 * PAGE);
     uint64_t first_bytes = growth_now();
@@ -560,7 +562,7 @@ START_TEST(pool_memory_is_in_use_and_warm)
         ck_assert_uint_le(reading.kinds[WEIR_KIND_STACK], WARM * (UINT64_C(1) << 20));
     }
     uint64_t last_bytes = growth_now();
-#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+#if !WEIR_ASAN && !WEIR_TSAN
     /* By the kernel: while in use each has its hundred pages; then the pages that may stay. */
     const uint64_t slack = 256 << 10;
     ck_assert_uint_ge(peak_bytes, first_bytes + IN_USE * 100 * 4096);
