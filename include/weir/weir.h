@@ -5,6 +5,7 @@
 
 #include <weir/account.h>
 #include <weir/cache.h>
+#include <weir/census.h>
 #include <weir/engine.h>
 #include <weir/error.h>
 #include <weir/event.h>

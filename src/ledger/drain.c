@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static bool barrier_everywhere(void)
+bool weir_barrier_everywhere(void)
 {
     if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0)
         return true;
@@ -86,7 +86,7 @@ bool weir__drain(struct weir_account *level, const struct weir_account *asker, u
     uint64_t over = granted > limit ? granted - limit : 0;
     uint64_t seen = mark(level, asker);
     bool enough = amount <= WEIR__BYTES_MAX && seen >= over && seen - over >= amount - room;
-    uint64_t taken = collect(level, enough && barrier_everywhere());
+    uint64_t taken = collect(level, enough && weir_barrier_everywhere());
     weir__tree_unlock();
     return taken != 0;
 }

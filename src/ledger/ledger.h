@@ -58,6 +58,10 @@ struct weir_account_source {
 };
 struct weir_arena_source weir_account_arena_source(struct weir_account_source *context);
 
+/* Every other thread of the process runs a full memory barrier before this returns (membarrier);
+ * false where the kernel cannot. */
+bool weir_barrier_everywhere(void);
+
 /* Charged heap of the whole process: what weir_account_alloc() holds now. */
 uint64_t weir_ledger_heap_bytes(void);
 

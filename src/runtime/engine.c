@@ -70,6 +70,7 @@ enum weir_status weir_engine_new(const struct weir_engine_config *config,
             return status;
         }
     }
+    weir__census_enlist(&engine->census, WEIR_CENSUS_ENGINE, NULL);
     *ret_engine = engine;
     return WEIR_OK;
 }
@@ -84,6 +85,7 @@ void weir_engine_unref(struct weir_engine *engine)
 {
     if (engine == NULL || atomic_fetch_sub_explicit(&engine->refs, 1, memory_order_acq_rel) != 1)
         return;
+    weir__census_delist_engine(&engine->census, &engine->past);
     if (engine->dir != NULL)
         weir_artifact_dir_close(engine->dir);
     struct weir_account *account = engine->account;

@@ -155,6 +155,18 @@ static inline void put_results(struct weir_store *store, const struct weir__type
                (type->result_count - 1) * sizeof results[0]);
 }
 
+/* What a census tells of the store's calls costs two loads and a store here. */
+static inline void begin_outermost(struct weir_store *store, const struct weir__type *type)
+{
+    store->call_type = type;
+    weir__census_count(&store->calls);
+    if (UNLIKELY(store->caller != &weir__current)) {
+        if (store->caller != NULL)
+            weir__census_count(&store->thread_changes);
+        store->caller = &weir__current;
+    }
+}
+
 enum weir_status weir_func_call(struct weir_store *store, struct weir_funcref *func,
                                 const union weir_value *args, union weir_value *results,
                                 struct weir_trap *trap, struct weir_error *error)
@@ -188,7 +200,7 @@ enum weir_status weir_func_call(struct weir_store *store, struct weir_funcref *f
     if (UNLIKELY(store->active != NULL))
         guest_sp = store->state->guest_sp & ~UINT64_C(15);
     else
-        store->call_type = type;
+        begin_outermost(store, type);
     begin(store, &activation);
     store->depth++;
     int back = weir__boundary_enter(store->state, &entry, guest_sp);

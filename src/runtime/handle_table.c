@@ -18,7 +18,9 @@ static enum weir_status make_table(struct weir_store *store, struct weir_instanc
     handles->store = store;
     handles->instance = instance;
     handles->max = store->handles_max;
+    weir__census_begin(&store->mark);
     *slot = handles;
+    weir__census_end(&store->mark);
     return WEIR_OK;
 }
 
@@ -186,10 +188,13 @@ static enum weir_status grow(struct weir_handles *handles, struct weir_error *er
         weir_account_alloc(account, WEIR_KIND_HANDLE, capacity * entry_bytes, error);
     if (entries == NULL)
         return weir__refused(error);
+    struct weir__handle_entry *old = handles->entries;
     if (handles->size != 0)
-        memcpy(entries, handles->entries, handles->size * entry_bytes);
-    weir_account_free(account, WEIR_KIND_HANDLE, handles->entries, handles->capacity * entry_bytes);
+        memcpy(entries, old, handles->size * entry_bytes);
+    weir__census_begin(&handles->store->mark);
     handles->entries = entries;
+    weir__census_end(&handles->store->mark);
+    weir_account_free(account, WEIR_KIND_HANDLE, old, handles->capacity * entry_bytes);
     handles->capacity = capacity;
     if (handles->size == 0)
         handles->size = 1;
@@ -235,13 +240,15 @@ struct weir__handle_entry *weir__handle_add(struct weir_handles *handles,
     if (use == NULL || check_limits(handles, wanted, use, error) != WEIR_OK ||
         (handles->free == 0 && grow(handles, error) != WEIR_OK))
         return NULL;
+    uint64_t now_ns = weir_clock_ns();
+    weir__census_begin(&store->mark);
     uint32_t index = take_index(handles);
     struct weir__handle_entry *entry = &handles->entries[index];
     entry->use = use;
     entry->rep = wanted->rep;
     entry->scope = NULL;
     entry->label = wanted->label;
-    entry->made_ns = weir_clock_ns();
+    entry->made_ns = now_ns;
     entry->site_pc = store->active != NULL ? store->state->guest_pc : 0;
     entry->lend_count = 0;
     entry->child_count = 0;
@@ -250,6 +257,7 @@ struct weir__handle_entry *weir__handle_add(struct weir_handles *handles,
     handles->count++;
     store->handle_count++;
     use->count++;
+    weir__census_end(&store->mark);
     *ret_handle = (struct weir_handle){index, entry->generation};
     return entry;
 }
@@ -282,6 +290,7 @@ enum weir_status weir_handle_make(struct weir_handles *handles,
 void weir__handle_remove(struct weir_handles *handles, uint32_t index)
 {
     struct weir__handle_entry *entry = &handles->entries[index];
+    weir__census_begin(&handles->store->mark);
     *(entry->newer != 0 ? &handles->entries[entry->newer].older : &handles->newest) = entry->older;
     *(entry->older != 0 ? &handles->entries[entry->older].newer : &handles->oldest) = entry->newer;
     if (entry->parent != 0)
@@ -295,6 +304,7 @@ void weir__handle_remove(struct weir_handles *handles, uint32_t index)
     handles->free = index;
     handles->count--;
     handles->store->handle_count--;
+    weir__census_end(&handles->store->mark);
 }
 
 /* Nothing may depend on a handle that goes. */

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/clock.h"
 #include "runtime/event_internal.h"
 
 /* Arrays of an instance in one piece, so that it costs one allocation. */
@@ -261,7 +262,9 @@ static void unlink_memory(struct weir_store *store, struct weir_memory *memory)
     struct weir_memory **at = &store->memories;
     while (*at != memory)
         at = &(*at)->next;
+    weir__census_begin(&store->mark);
     *at = memory->next;
+    weir__census_end(&store->mark);
 }
 
 static void unlink_table(struct weir_store *store, struct weir_table *table)
@@ -269,7 +272,9 @@ static void unlink_table(struct weir_store *store, struct weir_table *table)
     struct weir_table **at = &store->tables;
     while (*at != table)
         at = &(*at)->next;
+    weir__census_begin(&store->mark);
     *at = table->next;
+    weir__census_end(&store->mark);
 }
 
 void weir__instance_free_parts(struct weir_instance *instance)
@@ -393,10 +398,13 @@ static enum weir_status make(struct weir_store *store, struct weir_module *modul
     }
     weir__region_move(store, &instance->region, &region);
     (void)weir_module_ref(module);
+    instance->made_ns = weir_clock_ns();
+    weir__census_begin(&store->mark);
     instance->next = store->instances;
     store->instances = instance;
     store->instance_count++;
     instance->number = ++store->instances_made;
+    weir__census_end(&store->mark);
     weir__event_instance(instance, WEIR_EVENT_INSTANCE_CREATED);
     *ret_instance = instance;
     return WEIR_OK;

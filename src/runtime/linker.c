@@ -9,7 +9,7 @@
 #define BUCKETS_FIRST 64u
 
 struct weir_linker {
-    struct weir_engine *engine;
+    struct weir__linker_head head; /* first */
     struct weir__definition **buckets;
     uint32_t bucket_count;
     uint32_t count;
@@ -28,6 +28,12 @@ static uint32_t hash_names(const char *module, size_t module_size, const char *n
     return (uint32_t)(hash ^ hash >> 32);
 }
 
+static void add_bytes(struct weir_linker *linker, int64_t bytes)
+{
+    uint64_t old = atomic_load_explicit(&linker->head.bytes, memory_order_relaxed);
+    atomic_store_explicit(&linker->head.bytes, old + (uint64_t)bytes, memory_order_relaxed);
+}
+
 enum weir_status weir_linker_new(struct weir_engine *engine, struct weir_linker **ret_linker,
                                  struct weir_error *error)
 {
@@ -42,7 +48,9 @@ enum weir_status weir_linker_new(struct weir_engine *engine, struct weir_linker 
         return weir__refused(error);
     }
     linker->bucket_count = BUCKETS_FIRST;
-    linker->engine = weir_engine_ref(engine);
+    linker->head.engine = weir_engine_ref(engine);
+    add_bytes(linker, (int64_t)(sizeof *linker + BUCKETS_FIRST * sizeof(void *)));
+    weir__census_enlist(&linker->head.census, WEIR_CENSUS_LINKER, &engine->past);
     *ret_linker = linker;
     return WEIR_OK;
 }
@@ -89,7 +97,8 @@ void weir_linker_free(struct weir_linker *linker)
 {
     if (linker == NULL)
         return;
-    struct weir_engine *engine = linker->engine;
+    struct weir_engine *engine = linker->head.engine;
+    weir__census_delist(&linker->head.census);
     for (uint32_t i = 0; i < linker->bucket_count; i++) {
         while (linker->buckets[i] != NULL) {
             struct weir__definition *definition = linker->buckets[i];
@@ -110,7 +119,7 @@ void weir_linker_allow_shadowing(struct weir_linker *linker, bool allow)
 
 struct weir_engine *weir__linker_engine(const struct weir_linker *linker)
 {
-    return linker->engine;
+    return linker->head.engine;
 }
 
 static struct weir__definition **find_place(const struct weir_linker *linker, uint32_t hash,
@@ -142,7 +151,7 @@ const struct weir__definition *weir__linker_find(const struct weir_linker *linke
 /* A table that cannot grow is only slower. */
 static void grow_buckets(struct weir_linker *linker)
 {
-    struct weir_account *account = linker->engine->account;
+    struct weir_account *account = linker->head.engine->account;
     uint32_t count = linker->bucket_count * 2;
     struct weir__definition **buckets =
         weir_account_alloc(account, WEIR_KIND_METADATA, count * sizeof(void *), NULL);
@@ -158,6 +167,7 @@ static void grow_buckets(struct weir_linker *linker)
     }
     weir_account_free(account, WEIR_KIND_METADATA, linker->buckets,
                       linker->bucket_count * sizeof(void *));
+    add_bytes(linker, (int64_t)((count - linker->bucket_count) * sizeof(void *)));
     linker->buckets = buckets;
     linker->bucket_count = count;
 }
@@ -174,7 +184,7 @@ static enum weir_status define(struct weir_linker *linker, const struct names *n
                                const struct weir__definition *content, struct weir_error *error)
 {
     size_t bytes = sizeof *content + names->module_size + names->name_size + 1;
-    struct weir_account *account = linker->engine->account;
+    struct weir_account *account = linker->head.engine->account;
     struct weir__definition *definition =
         weir_account_alloc(account, WEIR_KIND_METADATA, bytes, error);
     if (definition == NULL)
@@ -197,8 +207,9 @@ static enum weir_status define(struct weir_linker *linker, const struct names *n
     definition->next = before != NULL ? before->next : NULL;
     *at = definition;
     enlist(definition);
+    add_bytes(linker, (int64_t)bytes - (before != NULL ? (int64_t)before->bytes : 0));
     if (before != NULL)
-        free_definition(linker->engine, before);
+        free_definition(linker->head.engine, before);
     else if (++linker->count > linker->bucket_count)
         grow_buckets(linker);
     return WEIR_OK;

@@ -4,6 +4,7 @@
 
 #include <weir/linker.h>
 
+#include "runtime/census_internal.h"
 #include "runtime/process_internal.h"
 
 struct weir__definition {
@@ -19,6 +20,13 @@ struct weir__definition {
     weir_host_func *func;
     void *data;
     char names[]; /* module, then name */
+};
+
+/* What a census sees of a linker; its first member. */
+struct weir__linker_head {
+    struct weir__census_link census;
+    struct weir_engine *engine;
+    _Atomic uint64_t bytes; /* written by who fills it */
 };
 
 const struct weir__definition *weir__linker_find(const struct weir_linker *linker,

@@ -11,6 +11,7 @@
 #include <weir/extern.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/sizes.h"
 #include "runtime/store_internal.h"
 
@@ -74,7 +75,9 @@ enum weir_status weir__memory_resize(struct weir_memory *memory, uint64_t bytes,
     } else if (bytes < old) {
         weir_account_discharge(account, WEIR_KIND_LINEAR_MEMORY, old - bytes);
     }
+    weir__census_begin(&memory->store->mark);
     memory->vm.size_bytes = bytes;
+    weir__census_end(&memory->store->mark);
     if (bytes > memory->peak_bytes)
         memory->peak_bytes = bytes;
     return WEIR_OK;
@@ -118,8 +121,11 @@ enum weir_status weir__memory_new(struct weir_store *store, const struct weir_li
         weir__memory_free(memory);
         return status;
     }
+    memory->made_ns = weir_clock_ns();
+    weir__census_begin(&store->mark);
     memory->next = store->memories;
     store->memories = memory;
+    weir__census_end(&store->mark);
     *ret_memory = memory;
     return WEIR_OK;
 }

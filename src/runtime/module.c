@@ -58,6 +58,7 @@ void weir_module_unref(struct weir_module *module)
         module->owner.unused(module->owner.context, module);
     if (module->is_whole)
         weir__event_module(module, WEIR_EVENT_MODULE_RELEASED);
+    weir__census_delist(&module->census);
     struct weir_engine *engine = module->engine;
     struct weir_account *account = engine->account;
     if (module->code.end != 0)

@@ -10,6 +10,7 @@
 #include <weir/trap.h>
 
 #include "artifact/artifact.h"
+#include "runtime/census_internal.h"
 #include "runtime/module_source.h"
 #include "runtime/process_internal.h"
 
@@ -28,6 +29,8 @@ struct weir_engine {
     struct weir_artifact_dir *dir;
     weir_event_hook *event_hook; /* NULL: nobody wants to know */
     void *event_context;
+    struct weir__census_link census;
+    struct weir__census_past past;
 };
 
 /* What weir_module_import() and weir_module_export() hand out; made on first use. */
@@ -58,6 +61,7 @@ struct weir_module {
     struct weir_module_owner owner;
     _Atomic(struct weir__module_info *) info;
     pthread_mutex_t info_lock;
+    struct weir__census_link census;
     char name[WEIR_TRAP_NAME_SIZE];
 };
 

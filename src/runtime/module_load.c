@@ -208,6 +208,8 @@ enum weir_status weir_module_load(struct weir_engine *engine, int fd,
         weir_module_unref(module);
         return status;
     }
+    weir__census_loaded(module->artifact.head->module_sha256, module->name, false);
+    weir__census_enlist(&module->census, WEIR_CENSUS_MODULE, &engine->past);
     module->is_whole = true;
     weir__event_module(module, WEIR_EVENT_MODULE_CREATED);
     *ret_module = module;
@@ -264,6 +266,8 @@ enum weir_status weir_module_obtain(struct weir_engine *engine,
     status = weir_module_load(engine, fd, source->config, ret_module, error);
     if (status == WEIR_OK) {
         (*ret_module)->was_cached = result.was_cached;
+        if (!result.was_cached)
+            weir__census_loaded((*ret_module)->head.module_sha256, (*ret_module)->name, true);
         (*ret_module)->compile_ms = result.compile_ms;
     }
     return status;

@@ -187,6 +187,9 @@ static enum weir_status make_slot(struct weir_pool *pool, struct weir_instance *
     }
     store->pooled = *ret_instance;
     store->pool_extent = extent_of(store);
+    weir__census_begin(&store->mark);
+    store->is_slot = true;
+    weir__census_end(&store->mark);
     return WEIR_OK;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "runtime/event_internal.h"
 #include "runtime/handle_internal.h"
 #include "runtime/linker_internal.h"
@@ -25,8 +26,11 @@ enum weir_status weir_instance_pin(struct weir_instance *instance, const char *h
         return weir__refused(error);
     pin->instance = instance;
     (void)snprintf(pin->holder, sizeof pin->holder, "%s", holder);
+    pin->made_ns = weir_clock_ns();
+    weir__census_begin(&instance->store->mark);
     pin->next = instance->pins;
     instance->pins = pin;
+    weir__census_end(&instance->store->mark);
     *ret_pin = pin;
     return WEIR_OK;
 }
@@ -38,7 +42,9 @@ void weir_instance_unpin(struct weir_instance_pin *pin)
     struct weir_instance_pin **at = &pin->instance->pins;
     while (*at != pin)
         at = &(*at)->next;
+    weir__census_begin(&pin->instance->store->mark);
     *at = pin->next;
+    weir__census_end(&pin->instance->store->mark);
     weir_account_free(pin->instance->store->account, WEIR_KIND_METADATA, pin, sizeof *pin);
 }
 
@@ -274,8 +280,10 @@ static void unlink_instance(struct weir_instance *instance)
     struct weir_instance **at = &instance->store->instances;
     while (*at != instance)
         at = &(*at)->next;
+    weir__census_begin(&instance->store->mark);
     *at = instance->next;
     instance->store->instance_count--;
+    weir__census_end(&instance->store->mark);
 }
 
 static void release(struct weir_instance *instance, struct weir_receipt *receipt)
@@ -283,9 +291,10 @@ static void release(struct weir_instance *instance, struct weir_receipt *receipt
     struct weir_store *store = instance->store;
     struct weir_module *module = instance->module;
     weir__event_instance(instance, WEIR_EVENT_INSTANCE_RELEASED);
+    weir__held_end(instance);
+    unlink_instance(instance);
     weir__handles_free(instance->handles, receipt);
     weir__instance_free_parts(instance);
-    unlink_instance(instance);
     weir__region_free(store, &instance->region);
     weir_module_unref(module);
 }

@@ -38,6 +38,17 @@
 /* Pins of an instance that a receipt names, of however many: a table may hold a million. */
 #define WEIR_PINS_NAMED_MAX 64
 
+/* Censuses. Objects of the list between two pauses: about 100 µs, which is what a store that makes
+ * something may wait. Groups and stores by default: less than 1 MiB; more than the maximum is a
+ * typing error. Handles of one table that are looked at one by one: 10 ms; what is beyond is only
+ * counted. Edges of references: 60 KiB of stack to search them. */
+#define WEIR_CENSUS_BATCH 64
+#define WEIR_CENSUS_GROUPS_DEFAULT 1024u
+#define WEIR_CENSUS_STORES_DEFAULT 256u
+#define WEIR_CENSUS_MAX 1048576u
+#define WEIR_CENSUS_HANDLES_MAX 65536u
+#define WEIR_REF_EDGES_MAX 4096u
+
 /* Executors: host work mostly waits for the system, so a few threads serve many guests; a queue of
  * the maximum is 10 MiB of records. The stack is what libraries such as resolvers need. */
 #define WEIR_EXECUTOR_THREADS_DEFAULT 2u

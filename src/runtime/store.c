@@ -71,6 +71,7 @@ enum weir_status weir_store_new(struct weir_engine *engine, const struct weir_st
     store->timer.store = store;
     store->timer.deadline_ns = UINT64_MAX;
     configure(store, config);
+    weir__census_enlist(&store->census, WEIR_CENSUS_STORE, &engine->past);
     weir__event_store(store, WEIR_EVENT_STORE_CREATED);
     *ret_store = store;
     return WEIR_OK;
@@ -119,6 +120,7 @@ static void free_contents(struct weir_store *store)
     for (struct weir_instance *instance = store->instances; instance != NULL; instance = next) {
         next = instance->next; /* the record goes with its region */
         weir__instance_unpin_all(instance);
+        weir__held_end(instance);
         weir__handles_free(instance->handles, NULL);
         weir_module_unref(instance->module);
         weir_arena_free(instance->region.arena);
@@ -146,6 +148,7 @@ void weir_store_close(struct weir_store *store, struct weir_receipt *receipt)
     if (store == NULL)
         return;
     WEIR_ASSERT(store->active == NULL); /* not from inside a call into the store */
+    weir__census_delist_store(store);
     struct weir_account *account = store->account;
     struct weir_engine *engine = store->engine;
     struct weir_account_reading before;

@@ -11,6 +11,7 @@
 #include <weir/instance.h>
 #include <weir/pool.h>
 
+#include "runtime/census_internal.h"
 #include "runtime/linker_internal.h"
 #include "runtime/module_internal.h"
 
@@ -27,6 +28,7 @@ struct weir_memory {
     struct weir_vm_memory vm; /* first: generated code has pointers to it */
     struct weir_store *store;
     struct weir_memory *next;
+    uint64_t made_ns;
     struct weir_mapping mapping;
     uint64_t reset_bytes;      /* size right after instantiation and start */
     uint64_t limit_bytes;      /* growth ends here: declared maximum or configured limit */
@@ -45,6 +47,7 @@ struct weir_table {
     struct weir_vm_table vm; /* first */
     struct weir_store *store;
     struct weir_table *next;
+    uint64_t made_ns;
     struct weir_mapping mapping; /* none when the elements lie in the store's arena */
     enum weir_type element;
     uint64_t min;   /* size right after instantiation and start */
@@ -93,6 +96,7 @@ struct weir__host_global {
 struct weir_instance_pin {
     struct weir_instance *instance;
     struct weir_instance_pin *next;
+    uint64_t made_ns;
     char holder[WEIR_PIN_HOLDER_SIZE];
 };
 
@@ -120,6 +124,8 @@ struct weir_instance {
     uint64_t *saved_elems;
     struct weir_handles *handles; /* NULL until somebody asks */
     struct weir_instance_pin *pins;
+    _Atomic(struct weir_held *) helds; /* weir_held_new(); changed under the lock of held.c */
+    uint64_t made_ns;
     uint32_t number;            /* in order of creation in the store, from 1 */
     struct weir__region region; /* where all these records lie */
     uint64_t region_bytes;      /* from this record on, arrays included */
@@ -186,6 +192,14 @@ struct weir_store {
     struct weir_instance *pooled;
     uint64_t pool_key; /* whom it served last */
     struct weir__store_extent pool_extent;
+    /* Seen by a census from other threads. */
+    struct weir__census_link census;
+    bool is_slot;                    /* of a pool; under the mark */
+    struct weir__census_mark mark;   /* around changes of the lists above */
+    _Atomic uint64_t calls;          /* from the host, outermost */
+    _Atomic uint64_t resets;         /* of instances */
+    _Atomic uint64_t thread_changes; /* calls by another thread than the last */
+    const void *caller;              /* thread of the last call */
 };
 
 /* Zeroed memory, 16-byte aligned, that lives as long as the instance that is being made, or else as

@@ -6,6 +6,7 @@
 #include <weir/extern.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "runtime/store_internal.h"
 
 #define SYSTEM_PAGE UINT64_C(4096)
@@ -35,7 +36,9 @@ static enum weir_status open_elements(struct weir_table *table, uint64_t element
                               "the system refused %llu more bytes of table",
                               (unsigned long long)(wanted - have));
     }
+    weir__census_begin(&table->store->mark);
     table->accessible_bytes = wanted;
+    weir__census_end(&table->store->mark);
     return WEIR_OK;
 }
 
@@ -96,8 +99,11 @@ enum weir_status weir__table_new(struct weir_store *store, enum weir_type elemen
         return status;
     }
     table->vm.size = limits->min;
+    table->made_ns = weir_clock_ns();
+    weir__census_begin(&store->mark);
     table->next = store->tables;
     store->tables = table;
+    weir__census_end(&store->mark);
     *ret_table = table;
     return WEIR_OK;
 }

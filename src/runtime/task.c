@@ -1,6 +1,31 @@
 /* The store's side of tasks: starting, reaping, cancelling, and what outlives a closed store. */
 #include "base/check.h"
+#include "base/clock.h"
 #include "runtime/task_internal.h"
+
+/* All groups, for censuses. Taken before a group's own lock. */
+static pthread_mutex_t groups_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct weir__task_group *groups;
+
+static void enlist_group(struct weir__task_group *group)
+{
+    (void)pthread_mutex_lock(&groups_lock);
+    group->next_group = groups;
+    if (groups != NULL)
+        groups->previous_group = group;
+    groups = group;
+    (void)pthread_mutex_unlock(&groups_lock);
+}
+
+static void unlist_group(struct weir__task_group *group)
+{
+    (void)pthread_mutex_lock(&groups_lock);
+    *(group->previous_group != NULL ? &group->previous_group->next_group : &groups) =
+        group->next_group;
+    if (group->next_group != NULL)
+        group->next_group->previous_group = group->previous_group;
+    (void)pthread_mutex_unlock(&groups_lock);
+}
 
 static enum weir_status make_group(struct weir_store *store, struct weir_error *error)
 {
@@ -13,12 +38,14 @@ static enum weir_status make_group(struct weir_store *store, struct weir_error *
     (void)pthread_mutex_init(&group->lock, NULL);
     group->account = store->account;
     group->is_open = true;
+    enlist_group(group);
     store->tasks = group;
     return WEIR_OK;
 }
 
 static void free_group(struct weir__task_group *group)
 {
+    unlist_group(group);
     struct weir_drain *drain = group->drain;
     (void)pthread_mutex_destroy(&group->lock);
     weir_account_free(group->account, WEIR_KIND_METADATA, group, sizeof *group);
@@ -43,6 +70,7 @@ static enum weir_status make_task(struct weir__task_group *group,
     }
     task->definition = *definition;
     task->group = group;
+    task->made_ns = weir_clock_ns();
     *ret_task = task;
     return WEIR_OK;
 }
@@ -224,6 +252,33 @@ void weir__tasks_visit(const struct weir_store *store, const struct weir_instanc
         if (task->definition.instance == instance)
             visit(context, task->definition.label);
     (void)pthread_mutex_unlock(&group->lock);
+}
+
+static void visit_group(struct weir__task_group *group,
+                        void (*visit)(void *context, const struct weir__task_view *view),
+                        void *context)
+{
+    (void)pthread_mutex_lock(&group->lock);
+    for (const struct weir_store_task *task = group->tasks; task != NULL; task = task->next) {
+        const struct weir__task_view view = {.label = task->definition.label,
+                                             .bytes = task->definition.bytes + sizeof *task,
+                                             .made_ns = task->made_ns,
+                                             .has_ended = task->has_ended,
+                                             .is_cancelled = weir_store_task_is_cancelled(task),
+                                             .is_orphan = !group->is_open,
+                                             .account = group->account};
+        visit(context, &view);
+    }
+    (void)pthread_mutex_unlock(&group->lock);
+}
+
+void weir__tasks_census(void (*visit)(void *context, const struct weir__task_view *view),
+                        void *context)
+{
+    (void)pthread_mutex_lock(&groups_lock);
+    for (struct weir__task_group *group = groups; group != NULL; group = group->next_group)
+        visit_group(group, visit, context);
+    (void)pthread_mutex_unlock(&groups_lock);
 }
 
 /* --- the end of the store -------------------------------------------------------------------- */

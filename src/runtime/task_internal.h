@@ -21,6 +21,7 @@ struct weir_store_task {
     struct weir__task_group *group;
     struct weir_executor *executor;
     struct weir_store_task *next;         /* in the group's list */
+    uint64_t made_ns;
     struct weir_store_task *next_waiting; /* in the executor's queue */
     _Atomic bool is_cancelled;
     /* The group's lock: run has come back, or it was taken out of the queue before. */
@@ -35,6 +36,7 @@ struct weir__task_group {
     struct weir_store_task *tasks; /* not reaped */
     uint32_t count;
     bool is_open;
+    struct weir__task_group *previous_group, *next_group; /* of the process */
     struct weir_drain *drain; /* told when the last task of a closed store has ended */
 };
 
