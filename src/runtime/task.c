@@ -3,8 +3,10 @@
 #include "base/clock.h"
 #include "runtime/task_internal.h"
 
-/* All groups, for censuses. Taken before a group's own lock. */
+/* All groups, for censuses. Never held together with a group's own lock: that one is held while a
+ * store closes, and what the embedder does then may end another store's group. */
 static pthread_mutex_t groups_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t visitor_left = PTHREAD_COND_INITIALIZER;
 static struct weir__task_group *groups;
 
 static void enlist_group(struct weir__task_group *group)
@@ -17,9 +19,12 @@ static void enlist_group(struct weir__task_group *group)
     (void)pthread_mutex_unlock(&groups_lock);
 }
 
+/* Waits for censuses that look at the group's list of tasks, which is empty by now. */
 static void unlist_group(struct weir__task_group *group)
 {
     (void)pthread_mutex_lock(&groups_lock);
+    while (group->visitors != 0)
+        (void)pthread_cond_wait(&visitor_left, &groups_lock);
     *(group->previous_group != NULL ? &group->previous_group->next_group : &groups) =
         group->next_group;
     if (group->next_group != NULL)
@@ -276,8 +281,14 @@ void weir__tasks_census(void (*visit)(void *context, const struct weir__task_vie
                         void *context)
 {
     (void)pthread_mutex_lock(&groups_lock);
-    for (struct weir__task_group *group = groups; group != NULL; group = group->next_group)
+    for (struct weir__task_group *group = groups; group != NULL; group = group->next_group) {
+        group->visitors++; /* it stays in the list */
+        (void)pthread_mutex_unlock(&groups_lock);
         visit_group(group, visit, context);
+        (void)pthread_mutex_lock(&groups_lock);
+        if (--group->visitors == 0)
+            (void)pthread_cond_broadcast(&visitor_left);
+    }
     (void)pthread_mutex_unlock(&groups_lock);
 }
 

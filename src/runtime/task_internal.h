@@ -20,7 +20,7 @@ struct weir_store_task {
     struct weir_store_task_definition definition;
     struct weir__task_group *group;
     struct weir_executor *executor;
-    struct weir_store_task *next;         /* in the group's list */
+    struct weir_store_task *next; /* in the group's list */
     uint64_t made_ns;
     struct weir_store_task *next_waiting; /* in the executor's queue */
     _Atomic bool is_cancelled;
@@ -37,6 +37,7 @@ struct weir__task_group {
     uint32_t count;
     bool is_open;
     struct weir__task_group *previous_group, *next_group; /* of the process */
+    uint32_t visitors;                                    /* censuses that look at it */
     struct weir_drain *drain; /* told when the last task of a closed store has ended */
 };
 

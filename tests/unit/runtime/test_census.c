@@ -387,6 +387,73 @@ START_TEST(is_taken_while_stores_run)
 }
 END_TEST
 
+/* --- tasks of stores that close ------------------------------------------------------------- */
+
+#define CLOSINGS 200
+static struct weir_executor *executor;
+
+static void run_nothing(struct weir_store_task *task, void *data)
+{
+    (void)task;
+    (void)data;
+}
+
+static void done_nothing(void *data, bool was_run)
+{
+    (void)data;
+    (void)was_run;
+}
+
+static struct weir_store *busy_store(const struct weir_store_config *config)
+{
+    const struct weir_store_task_definition definition = {
+        .label = "work", .run = run_nothing, .done = done_nothing};
+    struct weir_store *store = NULL;
+    ck_assert_int_eq(weir_store_new(engine, config, &store, NULL), WEIR_OK);
+    for (int i = 0; i < 4; i++) /* BUSY is fine: some of them run */
+        (void)weir_store_task_start(store, executor, &definition, NULL);
+    return store;
+}
+
+static void close_inner(void *data)
+{
+    weir_store_close(data, NULL);
+}
+
+/* While a store closes, its embedder's data may take another store along. */
+static void *close_nested(void *context)
+{
+    (void)context;
+    for (int i = 0; i < CLOSINGS; i++) {
+        const struct weir_store_config outer = {.data = busy_store(NULL), .data_free = close_inner};
+        weir_store_close(busy_store(&outer), NULL);
+    }
+    (void)atomic_fetch_sub(&running, 1);
+    return NULL;
+}
+
+START_TEST(tasks_are_counted_while_stores_close)
+{
+    pthread_t threads[2];
+    ck_assert_int_eq(weir_executor_new(NULL, &executor, NULL), WEIR_OK);
+    atomic_store(&running, 2);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, close_nested, NULL), 0);
+    while (atomic_load(&running) > 0) {
+        struct weir_census *census = take(NULL);
+        /* Two stores each, and what the executor still ends of closed ones. */
+        ck_assert_uint_le(total_of(census, WEIR_CENSUS_TASK).count, 2 * 2 * 4 + 64 + 2);
+        weir_census_free(census);
+    }
+    for (int i = 0; i < 2; i++)
+        (void)pthread_join(threads[i], NULL);
+    weir_executor_free(executor);
+    struct weir_census *census = take(NULL);
+    ck_assert_uint_eq(total_of(census, WEIR_CENSUS_TASK).count, 0);
+    weir_census_free(census);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("census");
@@ -401,6 +468,7 @@ int main(void)
     tcase_add_test(tests, every_refusal_leaves_nothing);
     tcase_add_test(tests, growth_per_instance_is_measured);
     tcase_add_test(tests, is_taken_while_stores_run);
+    tcase_add_test(tests, tasks_are_counted_while_stores_close);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
