@@ -40,7 +40,8 @@ const char *weir_census_type_name(enum weir_census_type type); /* "handle" */
 struct weir_census_config {
     uint32_t groups_max; /* 1,024 */
     uint32_t stores_max; /* listed one by one, the oldest: 256 */
-    /* What is younger than this census is `fresh` in the new one: none is. */
+    /* What is younger than this census is `fresh` in the new one: none is. So is what was made
+     * while that one was being taken. */
     const struct weir_census *since;
 };
 

@@ -373,8 +373,12 @@ static void visit_task(void *context, const struct weir__task_view *view)
     struct weir_account_reading reading;
     char owner[WEIR_CENSUS_OWNER_SIZE];
     weir_account_read(view->account, &reading);
-    (void)snprintf(owner, sizeof owner, "%sstore \"%s\"", view->is_orphan ? "closed " : "",
-                   reading.name);
+    if (view->instance_number != 0)
+        (void)snprintf(owner, sizeof owner, "instance %u of store \"%s\"", view->instance_number,
+                       reading.name);
+    else
+        (void)snprintf(owner, sizeof owner, "%sstore \"%s\"", view->is_orphan ? "closed " : "",
+                       reading.name);
     const struct item item = {.type = WEIR_CENSUS_TASK,
                               .name = view->label,
                               .origin = view->is_orphan      ? "runs, its store is closed"

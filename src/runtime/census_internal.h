@@ -119,7 +119,8 @@ struct weir__task_view {
     const char *label;
     uint64_t bytes, made_ns;
     bool has_ended, is_cancelled;
-    bool is_orphan; /* its store is closed */
+    bool is_orphan;           /* its store is closed */
+    uint32_t instance_number; /* for whom, while the store is open; 0: the store */
     struct weir_account *account;
 };
 /* Of all stores of the process, closed ones too. */

@@ -265,13 +265,16 @@ static void visit_group(struct weir__task_group *group,
 {
     (void)pthread_mutex_lock(&group->lock);
     for (const struct weir_store_task *task = group->tasks; task != NULL; task = task->next) {
-        const struct weir__task_view view = {.label = task->definition.label,
-                                             .bytes = task->definition.bytes + sizeof *task,
-                                             .made_ns = task->made_ns,
-                                             .has_ended = task->has_ended,
-                                             .is_cancelled = weir_store_task_is_cancelled(task),
-                                             .is_orphan = !group->is_open,
-                                             .account = group->account};
+        const struct weir_instance *instance = task->definition.instance;
+        const struct weir__task_view view = {
+            .label = task->definition.label,
+            .bytes = task->definition.bytes + sizeof *task,
+            .made_ns = task->made_ns,
+            .has_ended = task->has_ended,
+            .is_cancelled = weir_store_task_is_cancelled(task),
+            .is_orphan = !group->is_open,
+            .instance_number = instance != NULL && group->is_open ? instance->number : 0,
+            .account = group->account};
         visit(context, &view);
     }
     (void)pthread_mutex_unlock(&group->lock);

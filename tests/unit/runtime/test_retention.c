@@ -158,7 +158,7 @@ static void make_executor(struct scene *scene)
 static void start_task(struct scene *scene, bool is_open)
 {
     const struct weir_store_task_definition definition = {
-        .label = "resolve", .run = run, .done = done, .data = scene};
+        .label = "resolve", .run = run, .done = done, .data = scene, .instance = scene->instance};
     atomic_store(&scene->gate, is_open);
     ck_assert_int_eq(weir_store_task_start(scene->store, scene->executor, &definition, NULL),
                      WEIR_OK);
@@ -292,7 +292,7 @@ static const struct {
     {WEIR_RETENTION_TASK_OUTLIVES, make_executor, task_outlives,
      "1 of task \"resolve\" still run for closed store \"plugin\"", false},
     {WEIR_RETENTION_TASK_BLOCKS, make_executor, task_blocks,
-     "1 of task \"resolve\" of store \"plugin\", the oldest for", false},
+     "1 of task \"resolve\" of instance 1 of store \"plugin\", the oldest for", false},
     {WEIR_RETENTION_WAIT_HOLDS, make_instance, waits, "1 channel or timeout \"reply\"", true},
     {WEIR_RETENTION_HOST_BUFFERS, NULL, buffers, "12 buffer \"theirs\"", true},
     {WEIR_RETENTION_POOL_NOT_RESET, make_pool, pool_not_reset,
