@@ -42,7 +42,7 @@ wasm_byte_vec_t world_bytes(const char *name)
             return bytes;
         }
     }
-    CHECK(!"a module of the tests");
+    CHECK(false && "a module of the tests");
     abort();
 }
 
@@ -97,7 +97,7 @@ wasm_extern_t *export_of(const struct exports *exports, const char *name)
     for (size_t i = 0; i < exports->types.size; i++)
         if (name_is(wasm_exporttype_name(exports->types.data[i]), name))
             return exports->items.data[i];
-    CHECK(!"an export of that name");
+    CHECK(false && "an export of that name");
     return NULL;
 }
 
