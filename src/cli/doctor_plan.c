@@ -280,36 +280,12 @@ static enum weir_status fill_wasmd(const struct doctor_options *options,
 
 /* --- Weir ---------------------------------------------------------------------------------- */
 
-static enum weir_status read_weir(const struct doctor_options *options, json_t **ret_plan,
-                                  struct weir_error *error)
-{
-    AUTO_FREE char *bytes = NULL;
-    size_t size = 0;
-    if (options->plan_file == NULL)
-        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                              "--plan weir needs the plan: weir plan -o json weir.yaml > FILE");
-    enum weir_status status =
-        weir_cli_read_file(options->plan_file, WEIR_FOREIGN_CONFIG_BYTES_MAX, &bytes, &size, error);
-    if (status != WEIR_OK)
-        return status;
-    json_error_t failure;
-    json_t *plan = json_loadb(bytes, size, 0, &failure);
-    if (!json_is_array(json_object_get(plan, "lines"))) {
-        json_decref(plan);
-        return weir_error_set(error, WEIR_MALFORMED, WEIR_NO_OFFSET,
-                              "%.120s is no plan; make one: weir plan -o json weir.yaml > FILE",
-                              options->plan_file);
-    }
-    *ret_plan = plan;
-    return WEIR_OK;
-}
-
 static enum weir_status fill_weir(const struct doctor_options *options,
                                   const struct weir_doctor_snapshot *s, struct rows *rows,
                                   struct weir_error *error)
 {
     json_t *plan = NULL;
-    enum weir_status status = read_weir(options, &plan, error);
+    enum weir_status status = weir__doctor_weir_plan(options, &plan, error);
     if (status != WEIR_OK)
         return status;
     for (size_t i = 0; i < sizeof WEIR / sizeof WEIR[0]; i++) {

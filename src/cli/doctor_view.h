@@ -76,6 +76,9 @@ void weir__doctor_print(const struct doctor_options *options, const struct docto
 void weir__doctor_print_cgroup(const struct doctor_options *options,
                                const struct doctor_view *view);
 
+/* The plan of a Weir host, from its configuration or from what `weir plan -o json` printed. */
+enum weir_status weir__doctor_weir_plan(const struct doctor_options *options, json_t **ret_plan,
+                                        struct weir_error *error) WEIR_MUST_USE;
 json_t *weir__doctor_json(const struct doctor_view *view);
 enum weir_status weir__doctor_save(const char *path, json_t *json, struct weir_error *error)
     WEIR_MUST_USE;
