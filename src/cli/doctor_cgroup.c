@@ -1,16 +1,15 @@
-/* All processes of a cgroup: each looked at, their sum shown, and what the cgroup itself counts. */
+/* All processes of a cgroup and of those below it: each looked at, their sum shown, and what the
+ * cgroup itself counts. */
 #include "cli/doctor_view.h"
 
 #include "base/cleanup.h"
-#include "base/proc_scan.h"
-#include "base/proc_smaps.h"
+#include "base/proc_cgroup_members.h"
 #include "base/sizes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PROCS_SIZE ((size_t)DOCTOR_PROCESSES_MAX * 12) /* digits and a newline each */
 #define PROCESSES_SHOWN 10
 
 static int by_rss(const void *a, const void *b)
@@ -51,30 +50,31 @@ static enum weir_status look_at(const struct doctor_options *options, const char
     return status;
 }
 
-static enum weir_status look_at_all(const struct doctor_options *options, struct weir_scan procs,
-                                    struct doctor_view *view, struct weir_error *error)
+struct look {
+    const struct doctor_options *options;
+    struct doctor_view *view;
+    struct weir_error *error;
+    enum weir_status status;
+};
+
+static bool look_at_member(void *context, uint64_t pid)
 {
-    struct weir_scan line;
-    while (weir_scan_line(&procs, &line)) {
-        char pid[16];
-        uint64_t number = 0;
-        if (view->process_count == DOCTOR_PROCESSES_MAX)
-            return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
-                                  "%.120s has more than %d processes, which is the most that are "
-                                  "looked at; name a cgroup below it",
-                                  options->cgroup, DOCTOR_PROCESSES_MAX);
-        struct weir_scan scan = line;
-        if (weir_scan_done(&line))
-            continue;
-        if (!weir_scan_dec(&scan, &number) || line.end - line.at >= (long)sizeof pid)
-            return weir_error_set(error, WEIR_MALFORMED, WEIR_NO_OFFSET,
-                                  "%.120s/cgroup.procs is no list of processes", options->cgroup);
-        (void)snprintf(pid, sizeof pid, "%llu", (unsigned long long)number);
-        enum weir_status status = look_at(options, pid, view, error);
-        if (status != WEIR_OK)
-            return status;
+    struct look *look = context;
+    char text[24];
+    if (look->view->process_count == DOCTOR_PROCESSES_MAX) {
+        look->status = weir_error_set(look->error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
+                                      "%.120s has more than %d processes, which is the most that "
+                                      "are looked at; name a cgroup below it",
+                                      look->options->cgroup, DOCTOR_PROCESSES_MAX);
+        return false;
     }
-    return WEIR_OK;
+    if (pid == 0) { /* of another pid namespace: it has no number here */
+        look->view->refused_count++;
+        return true;
+    }
+    (void)snprintf(text, sizeof text, "%llu", (unsigned long long)pid);
+    look->status = look_at(look->options, text, look->view, look->error);
+    return look->status == WEIR_OK;
 }
 
 static void bind_cgroup(const struct doctor_options *options, const struct weir_cgroup *cgroup,
@@ -92,19 +92,16 @@ enum weir_status weir__doctor_look_cgroup(const struct doctor_options *options,
                                           struct doctor_view *view, struct weir_error *error)
 {
     AUTO_FREE struct weir_cgroup *cgroup = calloc(1, sizeof *cgroup);
-    AUTO_FREE char *text = malloc(PROCS_SIZE);
-    char path[WEIR_CGROUP_PATH_SIZE + 64];
-    size_t length = 0;
     view->processes = calloc(DOCTOR_PROCESSES_MAX, sizeof *view->processes);
-    if (cgroup == NULL || text == NULL || view->processes == NULL)
+    if (cgroup == NULL || view->processes == NULL)
         return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for a cgroup");
     enum weir_status status = weir_cgroup_open(options->look.root, options->cgroup, cgroup, error);
     if (status != WEIR_OK)
         return status;
-    (void)snprintf(path, sizeof path, "%s%s/cgroup.procs", options->look.root, options->cgroup);
-    status = weir_proc_file_read(path, text, PROCS_SIZE, &length, error);
+    struct look look = {.options = options, .view = view, .error = error};
+    status = weir_cgroup_processes(options->look.root, cgroup, look_at_member, &look, error);
     if (status == WEIR_OK)
-        status = look_at_all(options, weir_scan(text, length), view, error);
+        status = look.status;
     if (status != WEIR_OK)
         return status;
     if (view->process_count == 0)
