@@ -1,5 +1,6 @@
 /* The plan of a Weir host for `--plan weir`: what `weir plan -o json` printed, or a configuration,
- * which the program weir-plan beside this one is asked about. */
+ * which the program weir-plan is asked about. */
+#include "cli/cli_program.h"
 #include "cli/doctor_view.h"
 
 #include "base/cleanup.h"
@@ -7,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,19 +25,6 @@ static json_t *plan_of(const char *bytes, size_t size)
         return plan;
     json_decref(plan);
     return NULL;
-}
-
-/* In the folder of this program. */
-static bool find_weir_plan(char path[PATH_MAX])
-{
-    ssize_t size = readlink("/proc/self/exe", path, PATH_MAX - 1);
-    if (size <= 0)
-        return false;
-    path[size] = 0;
-    char *slash = strrchr(path, '/');
-    size_t room = slash != NULL ? PATH_MAX - (size_t)(slash + 1 - path) : 0;
-    return slash != NULL && snprintf(slash + 1, room, "weir-plan") < (int)room &&
-           access(path, X_OK) == 0;
 }
 
 /* Starts it with its output in a pipe, of which the reading end is answered; -1 with errno. */
@@ -82,9 +69,9 @@ static enum weir_status ask_weir_plan(const char *config, json_t **ret_plan,
     AUTO_FREE char *bytes = malloc(DOCTOR_BASELINE_BYTES_MAX);
     if (bytes == NULL)
         return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for the plan");
-    if (!find_weir_plan(program))
+    if (!weir_cli_find_program("weir-plan", program))
         return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
-                              "weir-plan is missing beside this program; give --plan weir what "
+                              "the program weir-plan is missing; give --plan weir what "
                               "weir plan -o json printed");
     pid_t pid = 0;
     int fd = start(program, config, &pid);

@@ -1,13 +1,13 @@
 /* `weir`: finds the program of a subcommand beside itself and becomes it, git-style. It links
  * nothing but libc and the helpers, so that `weir help` works where a library is missing. */
 #include "cli/cli_options.h"
+#include "cli/cli_program.h"
 
 #include "base/nearest.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,30 +49,6 @@ static void print_help(void)
     printf("\n`weir COMMAND --help` explains a command; `man weir` everything else.\n");
 }
 
-/* WEIR_LIBEXEC, else ../libexec/weir beside the folder of this program, else that folder. */
-static bool find_program(const char *program, char path[PATH_MAX])
-{
-    const char *folder = getenv("WEIR_LIBEXEC");
-    if (folder != NULL && folder[0] != 0 &&
-        snprintf(path, PATH_MAX, "%s/%s", folder, program) < PATH_MAX && access(path, X_OK) == 0)
-        return true;
-    char self[PATH_MAX];
-    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (size <= 0)
-        return false;
-    self[size] = 0;
-    char *slash = strrchr(self, '/');
-    if (slash == NULL)
-        return false;
-    *slash = 0;
-    static const char *const PLACES[] = {"../libexec/weir", "."};
-    for (size_t i = 0; i < sizeof PLACES / sizeof PLACES[0]; i++)
-        if (snprintf(path, PATH_MAX, "%s/%s/%s", self, PLACES[i], program) < PATH_MAX &&
-            access(path, X_OK) == 0)
-            return true;
-    return false;
-}
-
 static const struct subcommand *find_subcommand(const char *name)
 {
     for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
@@ -98,7 +74,7 @@ static int unknown_command(const char *name)
 static int become(const struct subcommand *command, char **argv)
 {
     char path[PATH_MAX];
-    if (!find_program(command->program, path)) {
+    if (!weir_cli_find_program(command->program, path)) {
         (void)fprintf(stderr,
                       "weir: the program %s is missing beside this one; install the package %s, "
                       "or set WEIR_LIBEXEC to the program's folder\n",
