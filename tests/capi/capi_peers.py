@@ -17,6 +17,9 @@ import shutil
 import subprocess
 import sys
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from weir_outcome import skip  # noqa: E402
+
 PEERS = {
     "wasmtime": {
         "module": "github.com/bytecodealliance/wasmtime-go/v37@v37.0.0",
@@ -35,11 +38,6 @@ PEERS = {
                     "-Dwasm_valtype_new_externref=wasm_valtype_new_anyref"],
     },
 }
-
-
-def skip(reason):
-    print(f"skip: {reason}")
-    sys.exit(1 if os.environ.get("WEIR_REQUIRE_ALL") == "1" else 77)
 
 
 def fetch(name, offline):

@@ -25,6 +25,9 @@ import tempfile
 import time
 import urllib.request
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from weir_outcome import skip  # noqa: E402
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXPLAINED_MIN = 0.95
 CLOSE = 0.10
@@ -33,11 +36,6 @@ SLACK_BYTES = 64 << 10
 GENERIC = {"anonymous", "other_name"}
 FILES = ("binary", "library", "file")
 DEADLINE_S = 60
-
-
-def skip(reason):
-    print("skip:", reason)
-    sys.exit(1 if os.environ.get("WEIR_REQUIRE_ALL") == "1" else 77)
 
 
 def fail(message):

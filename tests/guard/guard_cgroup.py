@@ -6,11 +6,13 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 
 import stand_in_node
 from gateway import Client, find_program
-from weir_guard import MIB, PATIENCE, equal, guarding, holds, main, parse_options, skip, until
+from weir_guard import MIB, equal, guarding, holds, main, parse_options, skip, until
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "http"))
+from memory_cgroup import Cgroup  # noqa: E402
 
 LIMIT, FREE_LIMIT, FILL, CACHE = 192 * MIB, 64 * MIB, 140 * MIB, 150 * MIB
 
@@ -33,44 +35,18 @@ for line in sys.stdin:
 """
 
 
-class Cgroup:
-    """One below the cgroup of this process's hierarchy root."""
-
-    def __init__(self):
-        name = f"weir-guard-test-{os.getpid()}"
-        self.is_v1 = os.path.isdir("/sys/fs/cgroup/memory")
-        self.path = f"/sys/fs/cgroup/{'memory/' if self.is_v1 else ''}{name}"
-        self.limit_file = "memory.limit_in_bytes" if self.is_v1 else "memory.max"
-        try:
-            os.mkdir(self.path)
-            self.write(self.limit_file, LIMIT)
-        except OSError as error:
-            self.remove()
-            skip(f"no memory cgroup can be made here: {error}")
-
-    def write(self, name, value):
-        with open(f"{self.path}/{name}", "w", encoding="ascii") as file:
-            file.write(str(value))
-
-    def oom_kills(self):
-        name = "memory.oom_control" if self.is_v1 else "memory.events"
-        with open(f"{self.path}/{name}", encoding="ascii") as file:
-            return int(dict(line.split() for line in file)["oom_kill"])
-
-    def remove(self):
-        end = time.monotonic() + PATIENCE
-        while os.path.isdir(self.path) and time.monotonic() < end:
-            try:
-                os.rmdir(self.path)
-            except OSError:
-                time.sleep(0.02)
+def make_cgroup():
+    try:
+        return Cgroup("guard", LIMIT)
+    except OSError as error:
+        return skip(f"no memory cgroup can be made here: {error}")
 
 
 @contextlib.contextmanager
 def filler(cgroup, file):
     program = subprocess.Popen(
-        ["sh", "-c", f'echo $$ >{cgroup.path}/cgroup.procs && exec "$@"', "sh", sys.executable,
-         "-c", FILLER, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        [*cgroup.enter(), sys.executable, "-c", FILLER, file], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True)
 
     def do(what, size=0):
         program.stdin.write(f"{what} {size}\n")
@@ -105,7 +81,7 @@ def check_pressure(guard, client, do, cgroup):
 
 def test_a_real_cgroup():
     import guard_nginx
-    cgroup = Cgroup()
+    cgroup = make_cgroup()
     file = os.path.join("/var/tmp", f"weir-guard-test-{os.getpid()}")
     _, node_port = stand_in_node.start()
     arguments = ("--mem-free-limit", "64MiB", "--leave-free", "72MiB", "--transitions", "60")

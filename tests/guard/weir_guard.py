@@ -17,6 +17,9 @@ import tempfile
 import time
 import traceback
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from weir_outcome import equal, skip  # noqa: E402
+
 MIB = 1 << 20
 PATIENCE = 60  # seconds until a state that must come is given up
 
@@ -37,16 +40,6 @@ def parse_options():
     Options.program, Options.source = options.program, options.source
     Options.sanitized = options.sanitized
     return options
-
-
-def skip(reason):
-    print("skip:", reason)
-    sys.exit(1 if os.environ.get("WEIR_REQUIRE_ALL") == "1" else 77)
-
-
-def equal(got, wanted, what=""):
-    if got != wanted:
-        raise AssertionError(f"{what}: got {got!r}, wanted {wanted!r}")
 
 
 def holds(condition, what):

@@ -1,5 +1,5 @@
-"""A memory cgroup for the tests of this folder: version 1 or 2, made below the root, removed at the
-end. Needs root."""
+"""A memory cgroup for tests: version 1 or 2, made below the root, removed at the end. Needs root.
+"""
 import os
 import time
 

@@ -17,6 +17,9 @@ import tempfile
 import time
 import traceback
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from weir_outcome import equal, skip  # noqa: E402
+
 CONFIG = """
 memory_max: 1GiB
 cache: {cache}
@@ -50,11 +53,6 @@ def parse_options():
     Options.program, Options.guests = options.program, options.guests
     Options.sanitized = options.sanitized
     return options
-
-
-def skip(reason):
-    print("skip:", reason)
-    sys.exit(1 if os.environ.get("WEIR_REQUIRE_ALL") == "1" else 77)
 
 
 class Server:
@@ -138,11 +136,6 @@ def serving(config=CONFIG, wrap=(), extra=()):
         yield server
     finally:
         server.close()
-
-
-def equal(got, wanted, what=""):
-    if got != wanted:
-        raise AssertionError(f"{what}: got {got!r}, wanted {wanted!r}")
 
 
 def account(tree, name):

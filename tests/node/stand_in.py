@@ -14,6 +14,9 @@ import sys
 import urllib.error
 import urllib.request
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from weir_outcome import skip  # noqa: E402
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(os.path.dirname(os.path.dirname(HERE)), "examples", "node")
 GO_MINIMUM = (1, 19)
@@ -21,11 +24,6 @@ MIB = 1 << 20
 # What the go command says when it cannot fetch modules.
 UNREACHABLE = re.compile(r"dial tcp|i/o timeout|no such host|connection refused|proxyconnect"
                          r"|module lookup disabled|TLS handshake|403 Forbidden|502 Bad|503 Serv")
-
-
-def skip(reason):
-    print("skip:", reason)
-    sys.exit(1 if os.environ.get("WEIR_REQUIRE_ALL") == "1" else 77)
 
 
 def find_go():
