@@ -117,10 +117,12 @@ void weir__watch_sleep(struct weir__request *request)
 }
 
 /* Under the lock. The store is alive: its slot is given back only after the connection is resumed.
- */
+ * A report is soon made. */
 static void cancel(struct weir__connection *connection)
 {
     struct weir__request *request = connection->request;
+    if (request == NULL)
+        return;
     atomic_store_explicit(&request->is_gone, true, memory_order_relaxed);
     if (request->store != NULL)
         weir_store_interrupt(request->store);

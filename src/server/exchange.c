@@ -47,6 +47,12 @@ void weir__exchange_offload(struct weir__request *request)
     weir__workers_push(&request->connection->server->workers, request);
 }
 
+void weir__exchange_report(struct weir__connection *connection)
+{
+    suspend(connection);
+    weir__reports_push(connection);
+}
+
 void weir__exchange_sleep(struct weir__request *request)
 {
     request->was_offloaded = true;
@@ -279,7 +285,7 @@ enum MHD_Result weir__exchange_end(struct weir__connection *connection)
         return weir__answer_failure(connection);
     struct weir__request *request = connection->request;
     if (request == NULL)
-        return weir__page_find(connection->target.path)(connection);
+        return weir__page_answer(connection);
     request->in_closed = true;
     if (!weir__exchange_pump(request))
         return MHD_YES;
@@ -336,6 +342,8 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
         weir__request_give(request);
     }
     atomic_store_explicit(&connection->is_stopped, false, memory_order_relaxed);
+    if (connection->report.text != NULL) /* the client left while it was made */
+        connection->report.release(connection->report.context);
     if (connection->is_report)
         (void)atomic_fetch_sub(&server->reports, 1);
     (void)atomic_fetch_sub_explicit(&server->active, 1, memory_order_relaxed);

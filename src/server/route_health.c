@@ -1,25 +1,47 @@
-/* /healthz: the process answers. /readyz: it takes requests. And which pages are Weir's own. */
+/* Weir's own pages: which there are, and how one is answered. /healthz: the process answers.
+ * /readyz: it takes requests. */
 #include "server/server_internal.h"
 
 #include <string.h>
 
-weir__page *weir__page_find(const char *path)
+static enum MHD_Result answer_healthz(struct weir__connection *connection)
 {
-    static const struct {
-        const char *path;
-        weir__page *page;
-    } PAGES[] = {
-        {"/v1/memory", weir__page_memory}, {"/v1/pressure", weir__page_pressure},
-        {"/v1/cache", weir__page_cache},   {"/metrics", weir__page_metrics},
-        {"/healthz", weir__page_healthz},  {"/readyz", weir__page_readyz},
+    static char text[] = "ok\n";
+    return weir__answer_text(connection, 200, "text/plain; charset=utf-8", text, strlen(text),
+                             MHD_RESPMEM_PERSISTENT);
+}
+
+static enum MHD_Result answer_readyz(struct weir__connection *connection)
+{
+    static char ready[] = "ready\n";
+    static char not_ready[] = "stopping\n";
+    bool is_ready = atomic_load(&connection->server->phase) == WEIR__SERVING;
+    char *text = is_ready ? ready : not_ready;
+    return weir__answer_text(connection, is_ready ? 200 : 503, "text/plain; charset=utf-8", text,
+                             strlen(text), MHD_RESPMEM_PERSISTENT);
+}
+
+/* --- the table ----------------------------------------------------------------------------- */
+
+const struct weir__page *weir__page_find(const char *path)
+{
+    static const struct weir__page PAGES[] = {
+        {"/v1/memory", NULL, weir__report_memory},
+        {"/v1/cache", NULL, weir__report_cache},
+        {"/metrics", NULL, weir__report_metrics},
+        {"/v1/pressure", weir__page_pressure, NULL},
+        {"/healthz", answer_healthz, NULL},
+        {"/readyz", answer_readyz, NULL},
     };
     for (size_t i = 0; i < sizeof PAGES / sizeof PAGES[0]; i++)
         if (strcmp(path, PAGES[i].path) == 0)
-            return PAGES[i].page;
+            return &PAGES[i];
     return NULL;
 }
 
-bool weir__report_begin(struct weir__connection *connection)
+/* One report more, until the request is completed; false with the failure set when there are
+ * WEIR_SERVER_REPORTS_MAX already. */
+static bool begin_report(struct weir__connection *connection)
 {
     _Atomic uint32_t *reports = &connection->server->reports;
     connection->is_report = true; /* given back when the request is completed */
@@ -31,19 +53,20 @@ bool weir__report_begin(struct weir__connection *connection)
     return false;
 }
 
-enum MHD_Result weir__page_healthz(struct weir__connection *connection)
+enum MHD_Result weir__page_answer(struct weir__connection *connection)
 {
-    static char text[] = "ok\n";
-    return weir__answer_text(connection, 200, "text/plain; charset=utf-8", text, strlen(text),
-                             MHD_RESPMEM_PERSISTENT);
-}
-
-enum MHD_Result weir__page_readyz(struct weir__connection *connection)
-{
-    static char ready[] = "ready\n";
-    static char not_ready[] = "stopping\n";
-    bool is_ready = atomic_load(&connection->server->phase) == WEIR__SERVING;
-    char *text = is_ready ? ready : not_ready;
-    return weir__answer_text(connection, is_ready ? 200 : 503, "text/plain; charset=utf-8", text,
-                             strlen(text), MHD_RESPMEM_PERSISTENT);
+    const struct weir__page *page = weir__page_find(connection->target.path);
+    struct weir__report *report = &connection->report;
+    if (page->answer != NULL)
+        return page->answer(connection);
+    if (!report->is_made) {
+        if (!begin_report(connection))
+            return weir__answer_failure(connection);
+        weir__exchange_report(connection);
+        return MHD_YES;
+    }
+    char *text = report->text;
+    report->text = NULL;
+    return weir__answer_owned(connection, report->type, text, report->size, report->release,
+                              report->context);
 }

@@ -55,21 +55,9 @@ static char *write_memory(struct weir_server *server, struct weir_error *error)
     return text;
 }
 
-enum MHD_Result weir__page_memory(struct weir__connection *connection)
+void weir__report_memory(struct weir__connection *connection)
 {
-    struct weir_server *server = connection->server;
     struct weir_error error = {0};
-    if (!weir__report_begin(connection))
-        return weir__answer_failure(connection);
-    (void)pthread_mutex_lock(&server->report_lock);
-    char *text = write_memory(server, &error);
-    (void)pthread_mutex_unlock(&server->report_lock);
-    if (text == NULL) {
-        weir__fail(&connection->failure, WEIR__REFUSAL_INTERNAL, "%s",
-                   error.message[0] != 0 ? error.message : "no memory for the report");
-        weir_error_done(&error);
-        return weir__answer_failure(connection);
-    }
-    return weir__answer_text(connection, 200, "application/json", text, strlen(text),
-                             MHD_RESPMEM_MUST_FREE);
+    char *text = write_memory(connection->server, &error);
+    weir__report_json(connection, text, &error);
 }

@@ -182,7 +182,7 @@ static void free_page(void *context)
 }
 
 /* NULL when it would be longer than what is reserved. */
-static struct page *make_locked(struct weir_server *server, const char *accept)
+static struct page *make_page(struct weir_server *server, const char *accept)
 {
     struct page *page =
         weir_account_alloc(server->reports_account, WEIR_KIND_SERVER, sizeof *page, NULL);
@@ -207,20 +207,20 @@ static struct page *make_locked(struct weir_server *server, const char *accept)
     return NULL;
 }
 
-enum MHD_Result weir__page_metrics(struct weir__connection *connection)
+void weir__report_metrics(struct weir__connection *connection)
 {
     struct weir_server *server = connection->server;
-    if (!weir__report_begin(connection))
-        return weir__answer_failure(connection);
     const char *accept =
         MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
-    (void)pthread_mutex_lock(&server->report_lock);
-    struct page *page = make_locked(server, accept);
-    (void)pthread_mutex_unlock(&server->report_lock);
+    struct page *page = make_page(server, accept);
     if (page == NULL) {
         weir__fail(&connection->failure, WEIR__REFUSAL_MEMORY, "no memory for the metrics");
-        return weir__answer_failure(connection);
+        return;
     }
-    return weir__answer_owned(connection, weir_metrics_content_type(page->metrics.form),
-                              page->metrics.text, page->metrics.size, free_page, page);
+    const struct weir__report report = {.type = weir_metrics_content_type(page->metrics.form),
+                                        .text = page->metrics.text,
+                                        .size = page->metrics.size,
+                                        .release = free_page,
+                                        .context = page};
+    weir__report_set(connection, &report);
 }

@@ -55,6 +55,8 @@ enum weir_status weir_server_new(const struct weir_server_config *config,
     (void)pthread_mutex_init(&server->workers.lock, NULL);
     (void)pthread_cond_init(&server->workers.wake, NULL);
     (void)pthread_mutex_init(&server->watch.lock, NULL);
+    (void)pthread_mutex_init(&server->report_queue.lock, NULL);
+    (void)pthread_cond_init(&server->report_queue.wake, NULL);
     (void)pthread_mutex_init(&server->report_lock, NULL);
     (void)pthread_mutex_init(&server->log_lock, NULL);
     init_table_lock(server);
@@ -251,7 +253,7 @@ const char *weir_server_url(const struct weir_server *server)
 
 static uint64_t thread_bytes(const struct weir_server_config *config)
 {
-    return (uint64_t)(config->loops + config->workers + 1) * WEIR_SERVER_THREAD_STACK;
+    return (uint64_t)(config->loops + config->workers + 2) * WEIR_SERVER_THREAD_STACK;
 }
 
 enum weir_status weir_server_start(struct weir_server *server, struct weir_error *error)
@@ -272,6 +274,8 @@ enum weir_status weir_server_start(struct weir_server *server, struct weir_error
         status = weir__watch_start(server, error);
     if (status == WEIR_OK)
         status = weir__workers_start(server, error);
+    if (status == WEIR_OK)
+        status = weir__reports_start(server, error);
     if (status == WEIR_OK)
         status = weir__governor_set(server, server->first, error);
     if (status == WEIR_OK)
@@ -312,6 +316,7 @@ bool weir_server_stop(struct weir_server *server, uint64_t drain_ns)
     weir__governor_stop(server);
     weir__watch_stop(server);
     weir__workers_stop(server);
+    weir__reports_stop(server);
     weir__connections_stop(server);
     weir_account_unreserve(server->reports_account);
     weir_account_discharge(server->account, WEIR_KIND_THREAD, server->charged_threads);

@@ -323,15 +323,7 @@ static char *write_cache(struct weir_cache *cache)
     return text;
 }
 
-enum MHD_Result weir__page_cache(struct weir__connection *connection)
+void weir__report_cache(struct weir__connection *connection)
 {
-    if (!weir__report_begin(connection))
-        return weir__answer_failure(connection);
-    char *text = write_cache(connection->server->cache);
-    if (text == NULL) {
-        weir__fail(&connection->failure, WEIR__REFUSAL_INTERNAL, "no memory for the report");
-        return weir__answer_failure(connection);
-    }
-    return weir__answer_text(connection, 200, "application/json", text, strlen(text),
-                             MHD_RESPMEM_MUST_FREE);
+    weir__report_json(connection, write_cache(connection->server->cache), NULL);
 }

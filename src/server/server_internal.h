@@ -156,9 +156,20 @@ struct weir__request {
 
 /* --- a connection -------------------------------------------------------------------------- */
 
+/* A page that is made on the reports' thread, and waits to be sent. */
+struct weir__report {
+    bool is_made; /* or failed: the connection's failure says why */
+    const char *type;
+    char *text; /* release(context) frees it; NULL once it is MHD's */
+    size_t size;
+    void (*release)(void *context);
+    void *context;
+};
+
 struct weir__connection {
     struct weir_server *server;
     struct weir__connection *next_free;
+    struct weir__connection *next_report; /* queue */
     struct MHD_Connection *mhd;
     int fd;
     uint32_t index;               /* in the watch's table */
@@ -175,6 +186,7 @@ struct weir__connection {
     bool is_discarding;
     bool has_answer; /* a response is queued */
     bool is_report;  /* counts among the server's reports */
+    struct weir__report report;
     bool target_is_long;
     unsigned status;
     uint64_t begin_ns, answer_ns, suspended_at_ns, resumed_at_ns, suspended_ns;
@@ -206,6 +218,14 @@ struct weir__workers {
     bool is_stopping;
     pthread_t *threads;
     uint32_t count;
+};
+
+struct weir__reports {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct weir__connection *first, *last;
+    bool is_running, is_stopping;
+    pthread_t thread;
 };
 
 struct weir__watch {
@@ -243,9 +263,10 @@ struct weir_server {
     _Atomic uint32_t reports; /* pages being made or sent that are as long as the ledger */
     struct weir__workers workers;
     struct weir__watch watch;
+    struct weir__reports report_queue;
     struct weir__route_figures own; /* Weir's own pages and requests without a route */
-    /* One report is made at a time; what it holds is reserved, so that the host can tell how it is
-     * when nothing else is granted. */
+    /* One report is made at a time, by its thread, and freed by any; what it holds is reserved, so
+     * that the host can tell how it is when nothing else is granted. */
     pthread_mutex_t report_lock;
     struct weir_account *reports_account;
     uint64_t report_bytes;              /* reserved */
@@ -360,6 +381,8 @@ void weir__answer_raw(struct weir__connection *connection, enum weir__refusal re
                       const char *reason);
 /* Moves the request to the workers, connection suspended. */
 void weir__exchange_offload(struct weir__request *request);
+/* Moves the connection to the reports' thread, suspended. */
+void weir__exchange_report(struct weir__connection *connection);
 /* Suspends until the watch's clock or the client's end. */
 void weir__exchange_sleep(struct weir__request *request);
 /* Runs the guest on this loop's thread as long as its inline time lasts; false when it went to the
@@ -390,18 +413,31 @@ void weir__watch_wake(struct weir_server *server);
 /* Cancels every suspended request and ends every other connection. */
 void weir__watch_cancel_all(struct weir_server *server);
 
-/* Weir's own pages: true when the path is one of them and an answer was queued. */
-typedef enum MHD_Result weir__page(struct weir__connection *connection);
-weir__page *weir__page_find(const char *path);
-/* One report more, until the request is completed; false with the failure set when there are
- * WEIR_SERVER_REPORTS_MAX already. */
-bool weir__report_begin(struct weir__connection *connection);
-enum MHD_Result weir__page_memory(struct weir__connection *connection);
+/* Weir's own pages: answered at once on the event loop, or made on the reports' thread, under the
+ * lock of reports, by weir__report_set() or setting the connection's failure. */
+struct weir__page {
+    const char *path;
+    enum MHD_Result (*answer)(struct weir__connection *connection);
+    void (*make)(struct weir__connection *connection);
+};
+/* NULL when the path is none of them. */
+const struct weir__page *weir__page_find(const char *path);
+/* Answers, or suspends the connection and answers when it is resumed. */
+enum MHD_Result weir__page_answer(struct weir__connection *connection);
 enum MHD_Result weir__page_pressure(struct weir__connection *connection);
-enum MHD_Result weir__page_metrics(struct weir__connection *connection);
-enum MHD_Result weir__page_cache(struct weir__connection *connection);
-enum MHD_Result weir__page_healthz(struct weir__connection *connection);
-enum MHD_Result weir__page_readyz(struct weir__connection *connection);
+void weir__report_memory(struct weir__connection *connection);
+void weir__report_metrics(struct weir__connection *connection);
+void weir__report_cache(struct weir__connection *connection);
+
+/* report_thread.c */
+enum weir_status weir__reports_start(struct weir_server *server, struct weir_error *error)
+    WEIR_MUST_USE;
+void weir__reports_push(struct weir__connection *connection);
+void weir__reports_stop(struct weir_server *server);
+/* What was made; release(context) frees `text`. */
+void weir__report_set(struct weir__connection *connection, const struct weir__report *report);
+/* A malloc'ed text of JSON; NULL: `error` becomes the connection's failure. */
+void weir__report_json(struct weir__connection *connection, char *text, struct weir_error *error);
 
 /* server_cache.c */
 struct weir_metrics;

@@ -37,8 +37,9 @@
 #define WEIR_SERVER_LATE_CLEAN_BYTES (16u * 1024)
 
 #define WEIR_SERVER_THREAD_STACK (256u * 1024)
-/* The watch, the governor's, and the thread that libmicrohttpd accepts with beside its loops. */
-#define WEIR_SERVER_OWN_THREADS 3u
+/* The watch's, the reports', the governor's and the one that libmicrohttpd accepts with beside its
+ * loops. */
+#define WEIR_SERVER_OWN_THREADS 4u
 /* How often client timeouts are looked at. */
 #define WEIR_SERVER_WATCH_MS 250
 /* After the drain's bound: time for cancelled guests to come back. */
