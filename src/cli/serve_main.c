@@ -8,6 +8,7 @@
 #include "ledger/equation.h"
 #include "server/host_file.h"
 #include "server/server.h"
+#include "server/server_log.h"
 #include "server/server_plan.h"
 
 #include <signal.h>
@@ -190,6 +191,7 @@ static void block_signals(sigset_t *set)
     (void)sigaddset(set, SIGTERM);
     (void)sigaddset(set, SIGINT);
     (void)sigaddset(set, SIGHUP);
+    (void)sigaddset(set, SIGUSR1);
     (void)pthread_sigmask(SIG_BLOCK, set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
 }
@@ -219,6 +221,23 @@ static void keep_plan(struct host *host, struct weir_plan *plan)
     host->plan = plan;
 }
 
+static void log_told(const struct host *host, enum weir_log_level level, const char *name,
+                     const char *message)
+{
+    const struct weir_plan *plan = host->plan;
+    const struct weir_server_log_field fields[] = {
+        {"url", weir_server_url(host->server), 0},
+        {"plan_bytes", NULL, weir_plan_total(plan)},
+        {"plan_limit_bytes", NULL, weir_plan_limit(plan)},
+        {"plan_fits", weir_plan_fits(plan) ? "yes" : "no", 0},
+        {NULL, NULL, 0},
+    };
+    weir_server_log(host->server,
+                    &(struct weir_server_event){
+                        .level = level, .name = name, .is_told = true, .fields = fields},
+                    "%s", message);
+}
+
 /* --- reloading ----------------------------------------------------------------------------- */
 
 static enum weir_status reload_with(struct host *host, const struct weir_server_config *config,
@@ -242,6 +261,7 @@ static enum weir_status reload_with(struct host *host, const struct weir_server_
     if (weir_plan_table_diff(host->plan, plan, stdout) == 0)
         printf("The plan is the same.\n");
     keep_plan(host, plan);
+    log_told(host, WEIR_LOG_INFO, "reloaded", "the configuration was read again");
     return WEIR_OK;
 }
 
@@ -255,15 +275,38 @@ static void reload(struct host *host)
     if (status == WEIR_OK)
         status = reload_with(host, &config, arena, &error);
     if (status != WEIR_OK) {
-        (void)weir_cli_fail(COMMAND.name, &error);
-        (void)fprintf(stderr, "%s: not reloaded, the configuration stays as it was\n",
-                      COMMAND.name);
+        log_told(host, WEIR_LOG_ERROR, "reload_refused", error.message);
+        if (weir_server_is_log_for_people(&host->config.log)) {
+            (void)weir_cli_fail(COMMAND.name, &error);
+            (void)fprintf(stderr, "%s: not reloaded, the configuration stays as it was\n",
+                          COMMAND.name);
+        }
+        weir_error_done(&error);
         weir_arena_free(arena);
     }
     (void)fflush(stdout);
 }
 
 /* --- running ------------------------------------------------------------------------------- */
+
+static int stop(struct host *host)
+{
+    uint64_t drain_ns = weir_server_drain_ns(host->server);
+    char message[128];
+    (void)snprintf(message, sizeof message, "no new requests; those in flight have %s",
+                   weir_duration_format(drain_ns).text);
+    log_told(host, WEIR_LOG_INFO, "stopping", message);
+    if (!host->options->is_quiet)
+        printf("Stopping: %s.\n", message);
+    (void)fflush(stdout);
+    bool is_clean = weir_server_stop(host->server, drain_ns);
+    const char *result = is_clean ? "every request was answered"
+                                  : "requests that were still running were cancelled";
+    log_told(host, is_clean ? WEIR_LOG_INFO : WEIR_LOG_WARNING, "drained", result);
+    if (!is_clean && weir_server_is_log_for_people(&host->config.log))
+        (void)fprintf(stderr, "%s: %s\n", COMMAND.name, result);
+    return is_clean ? 0 : weir_status_exit_code(WEIR_CANCELLED);
+}
 
 static int serve(struct host *host, const sigset_t *signals)
 {
@@ -278,18 +321,14 @@ static int serve(struct host *host, const sigset_t *signals)
     } else {
         print_urls(host->server, &host->config);
     }
+    log_told(host, WEIR_LOG_INFO, "started", "requests are answered");
     int received = SIGHUP;
-    while (sigwait(signals, &received) == 0 && received == SIGHUP)
-        reload(host);
-    uint64_t drain_ns = weir_server_drain_ns(host->server);
-    if (!options->is_quiet)
-        printf("Stopping: no new requests; those in flight have %s.\n",
-               weir_duration_format(drain_ns).text);
-    (void)fflush(stdout);
-    bool is_clean = weir_server_stop(host->server, drain_ns);
-    if (!is_clean)
-        (void)fprintf(stderr, "weir serve: requests that were still running were cancelled\n");
-    return is_clean ? 0 : weir_status_exit_code(WEIR_CANCELLED);
+    while (sigwait(signals, &received) == 0 && (received == SIGHUP || received == SIGUSR1)) {
+        weir_server_reopen_logs(host->server);
+        if (received == SIGHUP)
+            reload(host);
+    }
+    return stop(host);
 }
 
 /* Compiles; with everything compiled the plan is smaller, and that is the one to compare with. */

@@ -13,9 +13,11 @@
 static enum MHD_Result queue(struct weir__connection *connection, unsigned status,
                              struct MHD_Response *response, uint64_t size)
 {
+    (void)MHD_add_response_header(response, WEIR__REQUEST_ID_FIELD, connection->id);
     enum MHD_Result result = MHD_queue_response(connection->mhd, status, response);
     MHD_destroy_response(response);
     connection->has_answer = true;
+    connection->answer_bytes = strcmp(connection->method, "HEAD") != 0 ? size : 0;
     atomic_store_explicit(&connection->awaits_body, false, memory_order_relaxed);
     connection->status = status;
     connection->answer_ns = weir_clock_ns();

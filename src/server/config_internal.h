@@ -28,11 +28,15 @@ struct weir__raw_governor {
 struct weir__raw_module_cache {
     char *memory_max, *pinned_max, *disk_max, *trace;
 };
+struct weir__raw_log {
+    char *access, *access_format, *events, *events_format, *level, *queue;
+};
 struct weir__raw_config {
     char *listen, *memory_max, *modules, *cache;
     struct weir__raw_server server;
     struct weir__raw_governor governor;
     struct weir__raw_module_cache module_cache;
+    struct weir__raw_log log;
     struct weir__raw_route *routes;
     unsigned routes_count;
 };

@@ -74,6 +74,13 @@ static const cyaml_schema_field_t MODULE_CACHE[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t LOG[] = {
+    TEXT(struct weir__raw_log, access), TEXT(struct weir__raw_log, access_format),
+    TEXT(struct weir__raw_log, events), TEXT(struct weir__raw_log, events_format),
+    TEXT(struct weir__raw_log, level),  TEXT(struct weir__raw_log, queue),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_value_t ROUTE_ENTRY = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct weir__raw_route, ROUTE),
 };
@@ -88,6 +95,7 @@ static const cyaml_schema_field_t TOP[] = {
                         GOVERNOR),
     CYAML_FIELD_MAPPING("module_cache", CYAML_FLAG_OPTIONAL, struct weir__raw_config, module_cache,
                         MODULE_CACHE),
+    CYAML_FIELD_MAPPING("log", CYAML_FLAG_OPTIONAL, struct weir__raw_config, log, LOG),
     CYAML_FIELD_SEQUENCE("routes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                          struct weir__raw_config, routes, &ROUTE_ENTRY, 0, WEIR_SERVER_ROUTES_MAX),
     CYAML_FIELD_END,
@@ -124,8 +132,8 @@ log_line(cyaml_log_t level, void *context, const char *format, va_list args)
         (void)snprintf(report->message, sizeof report->message, "%.150s", at);
 }
 
-static const cyaml_schema_field_t *const TABLES[] = {TOP,          SERVER, GOVERNOR,
-                                                     MODULE_CACHE, ROUTE,  LIMITS};
+static const cyaml_schema_field_t *const TABLES[] = {TOP, SERVER, GOVERNOR, MODULE_CACHE,
+                                                     LOG, ROUTE,  LIMITS};
 
 /* The nearest key of any table: which table was meant is not known from the message. */
 static const char *nearest_key(const char *word)

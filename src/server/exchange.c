@@ -86,6 +86,7 @@ static void add_address(struct weir__connection *connection, struct weir_cgi_env
     weir_cgi_env_add(env, "SERVER_NAME", connection->server->host);
     weir_cgi_env_add(env, "SERVER_PORT", port);
     weir_cgi_env_add(env, "REMOTE_ADDR", connection->client);
+    weir_cgi_env_add(env, "REQUEST_ID", connection->id);
 }
 
 static enum MHD_Result add_header(void *context, enum MHD_ValueKind kind, const char *name,
@@ -193,6 +194,7 @@ enum MHD_Result weir__exchange_begin(struct weir__connection *connection)
     connection->is_begun = true;
     atomic_store_explicit(&connection->awaits_body, true, memory_order_relaxed);
     connection->begin_ns = weir_clock_ns();
+    weir__log_name_request(connection);
     const char *length = MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND,
                                                      MHD_HTTP_HEADER_CONTENT_LENGTH);
     uint64_t body_bytes = length != NULL ? strtoull(length, NULL, 10) : 0;
@@ -333,14 +335,16 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
     if (atomic_load_explicit(&connection->is_timed_out, memory_order_relaxed) &&
         !connection->has_answer)
         connection->status = weir__refusal_http(WEIR__REFUSAL_SLOW_BODY);
-    weir__figures_count(figures, is_complete || connection->status >= 400 ? connection->status : 0,
-                        failure->refusal, weir_clock_ns() - connection->begin_ns);
+    unsigned status = is_complete || connection->status >= 400 ? connection->status : 0;
+    weir__figures_count(figures, status, failure->refusal, weir_clock_ns() - connection->begin_ns);
     if (request != NULL) {
         if (failure->refusal != WEIR__REFUSAL_NONE && failure->refusal != WEIR__REFUSAL_BUSY)
             weir__log_failure(server, request);
         weir__guest_close(request);
-        weir__request_give(request);
     }
+    weir__log_access(connection, failure, status);
+    if (request != NULL)
+        weir__request_give(request);
     atomic_store_explicit(&connection->is_stopped, false, memory_order_relaxed);
     if (connection->report.text != NULL) /* the client left while it was made */
         connection->report.release(connection->report.context);

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* What weir_pool_take() or the WASI context refused. */
 static void fail_open(struct weir__request *request, enum weir_status status,
@@ -165,8 +166,16 @@ static void settle(struct weir__request *request, enum weir_status status, struc
     request->guest = WEIR__GUEST_DONE;
 }
 
+static uint64_t cpu_ns(void)
+{
+    struct timespec spent;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+    return (uint64_t)spent.tv_sec * UINT64_C(1000000000) + (uint64_t)spent.tv_nsec;
+}
+
 void weir__guest_step(struct weir__request *request, uint64_t slice_ns)
 {
+    uint64_t cpu_before_ns = cpu_ns();
     struct weir_error error = {0};
     enum weir_status status;
     WEIR_DASSERT(request->guest != WEIR__GUEST_DONE);
@@ -186,6 +195,7 @@ void weir__guest_step(struct weir__request *request, uint64_t slice_ns)
         status = weir_wasi_resume(request->wasi, &request->exit_code, &request->trap, &error);
     }
     settle(request, status, &error);
+    request->usage.cpu_ns += cpu_ns() - cpu_before_ns;
     weir_error_done(&error);
 }
 
@@ -200,12 +210,23 @@ void weir__guest_abort(struct weir__request *request, enum weir__refusal refusal
     request->guest = WEIR__GUEST_DONE;
 }
 
+static void keep_usage(struct weir__request *request)
+{
+    struct weir_account_reading reading;
+    uint64_t fuel = request->route->config->fuel;
+    weir_account_read(weir_store_account(request->store), &reading);
+    request->usage.memory_bytes = reading.used_bytes;
+    if (fuel != 0)
+        request->usage.fuel = fuel - weir_store_fuel(request->store);
+}
+
 void weir__guest_close(struct weir__request *request)
 {
     if (request->instance == NULL)
         return;
     WEIR_DASSERT(request->guest == WEIR__GUEST_DONE);
     weir__running_remove(request);
+    keep_usage(request);
     weir_wasi_free(request->wasi);
     weir_trap_done(&request->trap);
     weir_store_set_data(request->store, NULL);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "govern/governor_pages.h"
+#include "observe/log_queue.h"
 #include "observe/metrics.h"
 
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
@@ -137,6 +138,25 @@ static void add_server(struct weir_metrics *metrics, struct weir_server *server)
     weir_metrics_single(metrics, WEIR_METRIC_WORKERS_QUEUED, queued);
 }
 
+static void add_logs(struct weir_metrics *metrics, struct weir_server *server)
+{
+    const struct {
+        const char *name;
+        struct weir_log_queue *queue;
+    } LOGS[] = {{"events", server->events}, {"access", server->access}};
+    static const enum weir_metric METRICS[] = {WEIR_METRIC_LOG_LINES, WEIR_METRIC_LOG_DROPPED};
+    for (size_t i = 0; i < sizeof METRICS / sizeof METRICS[0]; i++) {
+        weir_metrics_family(metrics, METRICS[i]);
+        for (size_t j = 0; j < sizeof LOGS / sizeof LOGS[0] && LOGS[j].queue != NULL; j++) {
+            struct weir_log_figures figures;
+            weir_log_queue_figures(LOGS[j].queue, &figures);
+            const struct weir_metrics_label labels[] = {{"log", LOGS[j].name}, {NULL, NULL}};
+            weir_metrics_value(metrics, METRICS[i], labels,
+                               i == 0 ? figures.lines : figures.dropped);
+        }
+    }
+}
+
 static void add_memory(struct weir_metrics *metrics, struct weir_server *server)
 {
     struct weir_equation equation;
@@ -199,6 +219,7 @@ static struct page *make_page(struct weir_server *server, const char *accept)
     add_pools(metrics, server);
     add_requests(metrics, server);
     weir__route_table_release(server);
+    add_logs(metrics, server);
     add_pressure(metrics, server);
     weir_metrics_end(metrics);
     if (metrics->status == WEIR_OK)

@@ -11,9 +11,12 @@
 #include "server/host_file.h"
 #include "server/import_hints.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#define WEIR__CHANGES_SIZE 256 /* names of all keys of a route */
 
 /* --- configurations ------------------------------------------------------------------------ */
 
@@ -252,22 +255,47 @@ static bool same_dirs(const struct weir_route_config *a, const struct weir_route
     return true;
 }
 
-static bool same_config(const struct weir_route_config *a, const struct weir_route_config *b)
+/* Names of the keys that differ, separated by commas; returns how many. */
+static size_t list_changes(const struct weir_route_config *a, const struct weir_route_config *b,
+                           bool is_same_file, char *text, size_t size)
 {
-    return strcmp(a->module, b->module) == 0 && a->tenant_bytes_max == b->tenant_bytes_max &&
-           a->memory_bytes_max == b->memory_bytes_max &&
-           a->guaranteed_bytes == b->guaranteed_bytes && a->fuel == b->fuel &&
-           a->time_ns == b->time_ns && a->body_bytes_max == b->body_bytes_max &&
-           a->output_bytes_max == b->output_bytes_max && a->concurrency == b->concurrency &&
-           a->warm == b->warm && same_texts(a->args, a->arg_count, b->args, b->arg_count) &&
-           same_texts(a->env, a->env_count, b->env, b->env_count) && same_dirs(a, b);
+    const struct {
+        const char *key;
+        bool is_same;
+    } KEYS[] = {
+        {"module", strcmp(a->module, b->module) == 0},
+        {"the module's file", is_same_file || strcmp(a->module, b->module) != 0},
+        {"memory_max", a->tenant_bytes_max == b->tenant_bytes_max},
+        {"warm", a->warm == b->warm},
+        {"args", same_texts(a->args, a->arg_count, b->args, b->arg_count)},
+        {"env", same_texts(a->env, a->env_count, b->env, b->env_count)},
+        {"dirs", same_dirs(a, b)},
+        {"limits.memory", a->memory_bytes_max == b->memory_bytes_max},
+        {"limits.guaranteed", a->guaranteed_bytes == b->guaranteed_bytes},
+        {"limits.fuel", a->fuel == b->fuel},
+        {"limits.time", a->time_ns == b->time_ns},
+        {"limits.concurrency", a->concurrency == b->concurrency},
+        {"limits.body", a->body_bytes_max == b->body_bytes_max},
+        {"limits.output", a->output_bytes_max == b->output_bytes_max},
+    };
+    size_t count = 0, used = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < sizeof KEYS / sizeof KEYS[0]; i++) {
+        if (KEYS[i].is_same)
+            continue;
+        int more = snprintf(text + used, size - used, "%s%s", count > 0 ? ", " : "", KEYS[i].key);
+        used += more > 0 && (size_t)more < size - used ? (size_t)more : 0;
+        count++;
+    }
+    return count;
 }
 
 static bool is_same(const struct weir__route *route, const struct weir_route_config *config)
 {
     struct stat st;
-    return same_config(route->config, config) && stat(config->module, &st) == 0 &&
-           same_file(route, &st);
+    char text[WEIR__CHANGES_SIZE];
+    bool is_same_file = stat(config->module, &st) == 0 && same_file(route, &st);
+    return list_changes(route->config, config, is_same_file, text, sizeof text) == 0;
 }
 
 static struct weir__route *find_path(const struct weir__route_table *table, const char *path)
@@ -332,8 +360,46 @@ enum weir_status weir__route_table_new(struct weir_server *server,
     return WEIR_OK;
 }
 
+/* --- what changed, for the log ------------------------------------------------------------- */
+
+static void log_route(struct weir_server *server, const struct weir__route *route,
+                      const char *change, const char *keys)
+{
+    const struct weir_server_log_field fields[] = {{"route", route->config->path, 0},
+                                                   {"change", change, 0},
+                                                   {"keys", keys, 0},
+                                                   {"module", route->config->module, 0},
+                                                   {NULL, NULL, 0}};
+    weir_server_log(
+        server,
+        &(struct weir_server_event){.level = WEIR_LOG_INFO, .name = "route", .fields = fields},
+        "route %s: %s%s%s", route->config->path, change, keys[0] != 0 ? ": " : "", keys);
+}
+
+/* Those that stay are not told. */
+static void log_changes(struct weir_server *server, const struct weir__route_table *old,
+                        const struct weir__route_table *table)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        char keys[WEIR__CHANGES_SIZE];
+        const struct weir__route *route = table->routes[i];
+        const struct weir__route *before = find_path(old, route->config->path);
+        if (before == NULL)
+            log_route(server, route, "added", "");
+        else if (before != route && list_changes(before->config, route->config,
+                                                 same_file(before, &route->file), keys,
+                                                 sizeof keys) > 0)
+            log_route(server, route, "changed", keys);
+    }
+    for (size_t i = 0; i < old->count; i++)
+        if (find_path(table, old->routes[i]->config->path) == NULL)
+            log_route(server, old->routes[i], "removed", "");
+}
+
 void weir__route_table_set(struct weir_server *server, struct weir__route_table *table)
 {
+    if (server->table != NULL)
+        log_changes(server, server->table, table);
     (void)pthread_rwlock_wrlock(&server->table_lock);
     struct weir__route_table *old = server->table;
     server->table = table;

@@ -21,6 +21,7 @@ static void set_live(struct weir_server *server, const struct weir_server_config
     atomic_store(&server->body_ns, config->body_ns);
     atomic_store(&server->write_ns, config->write_ns);
     atomic_store(&server->drain_ns, config->drain_ns);
+    atomic_store(&server->log_level, (int)config->log.level);
 }
 
 /* A reload comes through however many requests look for their route. */
@@ -68,6 +69,8 @@ enum weir_status weir_server_new(const struct weir_server_config *config,
     status = weir_account_new(account, WEIR_ACCOUNT_STORE, "reports", WEIR_UNLIMITED,
                               &server->reports_account, error);
     if (status == WEIR_OK)
+        status = weir__logs_open(server, error);
+    if (status == WEIR_OK)
         server->first = weir__generation_new(server, config, NULL, error);
     if (status == WEIR_OK)
         status = server->first != NULL ? weir__server_cache_open(server, error) : WEIR_LIMIT;
@@ -97,6 +100,7 @@ void weir_server_free(struct weir_server *server)
     }
     if (server->listen_fd >= 0)
         (void)close(server->listen_fd);
+    weir__logs_close(server);
     (void)pthread_rwlock_destroy(&server->table_lock);
     weir_account_free(account, WEIR_KIND_SERVER, server, sizeof *server);
     weir_account_close(account);
@@ -142,12 +146,23 @@ static enum weir_status reserve_reports(struct weir_server *server,
 
 /* --- reloading ----------------------------------------------------------------------------- */
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 static bool same_module_cache(const struct weir_cache_config_keys *a,
                               const struct weir_cache_config_keys *b)
 {
     return a->memory_bytes == b->memory_bytes && a->pinned_bytes == b->pinned_bytes &&
-           a->disk_bytes == b->disk_bytes && (a->trace == NULL) == (b->trace == NULL) &&
-           (a->trace == NULL || strcmp(a->trace, b->trace) == 0);
+           a->disk_bytes == b->disk_bytes && same_text(a->trace, b->trace);
+}
+
+static bool same_log(const struct weir_log_keys *a, const struct weir_log_keys *b)
+{
+    return same_text(a->access, b->access) && same_text(a->events, b->events) &&
+           a->access_form == b->access_form && a->events_form == b->events_form &&
+           a->queue_bytes == b->queue_bytes;
 }
 
 /* Threads, sockets, engines: made once. */
@@ -155,15 +170,14 @@ static enum weir_status check_fixed(const struct weir_server_config *now,
                                     const struct weir_server_config *wanted,
                                     struct weir_error *error)
 {
-    bool same_cache = (now->cache_dir == NULL) == (wanted->cache_dir == NULL) &&
-                      (now->cache_dir == NULL || strcmp(now->cache_dir, wanted->cache_dir) == 0);
     const struct {
         const char *key;
         bool is_same;
     } KEYS[] = {
         {"listen", strcmp(now->listen, wanted->listen) == 0},
-        {"cache", same_cache},
+        {"cache", same_text(now->cache_dir, wanted->cache_dir)},
         {"module_cache", same_module_cache(&now->module_cache, &wanted->module_cache)},
+        {"log (but log.level)", same_log(&now->log, &wanted->log)},
         {"server.spool", strcmp(now->spool_dir, wanted->spool_dir) == 0},
         {"server.loops", now->loops == wanted->loops},
         {"server.workers", now->workers == wanted->workers},

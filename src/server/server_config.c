@@ -430,6 +430,68 @@ static enum weir_status read_module_cache(struct loader *loader,
     return resolve(loader, "module_cache.trace", loader->folder, raw->trace, &keys->trace);
 }
 
+struct word {
+    const char *text; /* NULL ends a list */
+    int value;
+};
+
+static enum weir_status read_word(struct loader *loader, const char *key, const char *text,
+                                  const struct word *words, int *value)
+{
+    char known[80] = "";
+    size_t used = 0;
+    if (text == NULL)
+        return WEIR_OK;
+    for (const struct word *word = words; word->text != NULL; word++) {
+        if (strcmp(text, word->text) == 0) {
+            *value = word->value;
+            return WEIR_OK;
+        }
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? ", " : "",
+                                 word->text);
+    }
+    return refuse(loader, key, "\"%.40s\" is none of %s", text, known);
+}
+
+static enum weir_status read_log(struct loader *loader, const struct weir__raw_log *raw,
+                                 struct weir_server_config *config)
+{
+    static const struct word ACCESS[] = {
+        {"combined", WEIR_LOG_TEXT}, {"json", WEIR_LOG_JSON}, {NULL, 0}};
+    static const struct word EVENTS[] = {{"text", WEIR_LOG_TEXT},
+                                         {"logfmt", WEIR_LOG_LOGFMT},
+                                         {"json", WEIR_LOG_JSON},
+                                         {NULL, 0}};
+    static const struct word LEVELS[] = {{"debug", WEIR_LOG_DEBUG},
+                                         {"info", WEIR_LOG_INFO},
+                                         {"warning", WEIR_LOG_WARNING},
+                                         {"error", WEIR_LOG_ERROR},
+                                         {NULL, 0}};
+    struct weir_log_keys *keys = &config->log;
+    int access_form = WEIR_LOG_TEXT, events_form = WEIR_LOG_TEXT, level = WEIR_LOG_INFO;
+    keys->queue_bytes = WEIR_SERVER_LOG_QUEUE_DEFAULT;
+    enum weir_status status =
+        read_word(loader, "log.access_format", raw->access_format, ACCESS, &access_form);
+    if (status == WEIR_OK)
+        status = read_word(loader, "log.events_format", raw->events_format, EVENTS, &events_form);
+    if (status == WEIR_OK)
+        status = read_word(loader, "log.level", raw->level, LEVELS, &level);
+    if (status == WEIR_OK)
+        status = read_size(loader, "log.queue", raw->queue,
+                           (struct range){WEIR_SERVER_LOG_QUEUE_MIN, WEIR_SERVER_LOG_QUEUE_MAX},
+                           &keys->queue_bytes);
+    keys->access_form = (enum weir_log_form)access_form;
+    keys->events_form = (enum weir_log_form)events_form;
+    keys->level = (enum weir_log_level)level;
+    if (status == WEIR_OK && raw->access != NULL && strcmp(raw->access, WEIR_LOG_STDOUT) == 0)
+        keys->access = WEIR_LOG_STDOUT;
+    else if (status == WEIR_OK && raw->access != NULL && strcmp(raw->access, "none") != 0)
+        status = resolve(loader, "log.access", loader->folder, raw->access, &keys->access);
+    if (status == WEIR_OK && raw->events != NULL && strcmp(raw->events, "stderr") != 0)
+        status = resolve(loader, "log.events", loader->folder, raw->events, &keys->events);
+    return status;
+}
+
 static enum weir_status read_top(struct loader *loader, const char *modules_dir,
                                  const struct weir__raw_config *raw,
                                  struct weir_server_config *config)
@@ -493,6 +555,8 @@ enum weir_status weir_server_config_parse(const struct weir_config_text *text,
         status = read_governor(&loader, &raw->governor, &config);
     if (status == WEIR_OK)
         status = read_module_cache(&loader, &raw->module_cache, &config);
+    if (status == WEIR_OK)
+        status = read_log(&loader, &raw->log, &config);
     if (status == WEIR_OK)
         status = read_routes(&loader, raw, &config);
     weir__config_free_raw(raw);

@@ -3,6 +3,7 @@
 #define WEIR_SERVER_CONFIG_H
 
 #include "base/arena.h"
+#include "observe/log_line.h"
 #include "worlds/wasi/wasi.h"
 
 struct weir_route_config {
@@ -43,6 +44,17 @@ struct weir_cache_config_keys {
     const char *trace;   /* a file that each use is written to; NULL: none */
 };
 
+/* Two logs: one line per request, and what the server itself has to say. */
+struct weir_log_keys {
+    const char *access; /* a file; WEIR_LOG_STDOUT; NULL: none */
+    const char *events; /* a file; NULL: standard error */
+    enum weir_log_form access_form; /* TEXT: Apache's combined form with more behind it */
+    enum weir_log_form events_form;
+    enum weir_log_level level; /* of events: this and worse */
+    uint64_t queue_bytes;      /* of each */
+};
+#define WEIR_LOG_STDOUT "stdout"
+
 struct weir_server_config {
     const char *file;      /* for messages */
     char listen[256];      /* "127.0.0.1:7070" */
@@ -56,6 +68,7 @@ struct weir_server_config {
     uint64_t idle_ns, body_ns, write_ns, drain_ns;
     struct weir_governor_config_keys governor;
     struct weir_cache_config_keys module_cache;
+    struct weir_log_keys log;
     const struct weir_route_config *routes;
     size_t route_count;
 };

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -89,19 +90,33 @@ void weir__log_failure(struct weir_server *server, const struct weir__request *r
     if (!may_log(server, &left_out))
         return;
     char said[WEIR_SERVER_STDERR_BYTES + 1];
-    size_t size = 0;
-    for (size_t i = 0; i < request->stderr_size; i++) {
-        unsigned char c = (unsigned char)request->stderr_text[i];
-        said[size++] = c < 0x20 || c == 0x7f ? ' ' : (char)c;
-    }
-    while (size > 0 && said[size - 1] == ' ')
+    size_t size = request->stderr_size;
+    for (size_t i = 0; i < size; i++)
+        said[i] = request->stderr_text[i] != 0 ? request->stderr_text[i] : ' ';
+    while (size > 0 && isspace((unsigned char)said[size - 1]))
         size--;
     said[size] = 0;
     const struct weir__failure *failure = &request->failure;
-    (void)fprintf(stderr, "%s: %s: %s%s%s%s%s\n", request->route->config->path,
-                  weir__refusal_name(failure->refusal), failure->reason,
-                  failure->at[0] != 0 ? " in " : "", failure->at, size > 0 ? "; it said: " : "",
-                  said);
+    const char *path = request->route->config->path;
+    const char *refused = weir__refusal_name(failure->refusal);
+    const struct weir_server_log_field fields[] = {
+        {"id", request->connection->id, 0},
+        {"route", path, 0},
+        {"refused", refused, 0},
+        {"reason", failure->reason, 0},
+        {"trap", failure->trap, 0},
+        {"at", failure->at, 0},
+        {"stderr", said, 0},
+        {"left_out", NULL, left_out},
+        {NULL, NULL, 0},
+    };
+    const struct weir_server_event event = {
+        .level = WEIR_LOG_WARNING, .name = "request_failed", .fields = fields};
+    char before[64] = "";
     if (left_out > 0)
-        (void)fprintf(stderr, "%llu such lines were left out\n", (unsigned long long)left_out);
+        (void)snprintf(before, sizeof before, "; %llu such lines were left out before this",
+                       (unsigned long long)left_out);
+    weir_server_log(server, &event, "%s: %s: %s%s%s%s%s%s", path, refused, failure->reason,
+                      failure->at[0] != 0 ? " in " : "", failure->at,
+                      size > 0 ? "; it said: " : "", said, before);
 }

@@ -88,8 +88,8 @@ static uint64_t drop_idle(void *context, uint64_t wanted_bytes)
 
 static void log_candidate(void *context, const char *line)
 {
-    (void)context;
-    (void)fprintf(stderr, "  %s\n", line);
+    const struct weir_server_event event = {.level = WEIR_LOG_WARNING, .name = "candidate"};
+    weir_server_log(context, &event, "  %s", line);
 }
 
 /* The guest furthest over its guarantee; the table it was chosen from goes to the log. */
@@ -116,8 +116,16 @@ static uint64_t stop_guest(void *context, uint64_t wanted_bytes)
     }
     long worst = weir_candidates_worst(candidates, count);
     if (worst >= 0) {
-        (void)fprintf(stderr, "governor: memory is short, one guest is stopped\n");
-        weir_candidates_explain(candidates, count, log_candidate, NULL);
+        const struct weir_server_log_field fields[] = {
+            {"id", requests[worst]->connection->id, 0},
+            {"route", candidates[worst].name, 0},
+            {"used_bytes", NULL, candidates[worst].used_bytes},
+            {"guaranteed_bytes", NULL, candidates[worst].guaranteed_bytes},
+            {NULL, NULL, 0}};
+        const struct weir_server_event event = {
+            .level = WEIR_LOG_WARNING, .name = "guest_stopped", .fields = fields};
+        weir_server_log(server, &event, "governor: memory is short, one guest is stopped");
+        weir_candidates_explain(candidates, count, log_candidate, server);
         given = candidates[worst].used_bytes;
         atomic_store(&requests[worst]->connection->is_stopped, true);
         weir_store_interrupt(requests[worst]->store);
@@ -180,48 +188,81 @@ static enum weir_status pause_warming(void *context, bool is_paused,
 
 /* --- the log ------------------------------------------------------------------------------- */
 
-static void log_state(const struct weir_governor_event *event)
+static void log_state(struct weir_server *server, const struct weir_governor_event *event)
 {
     const struct weir_trigger *trigger = &event->action->trigger;
     const struct weir_reading *reading = event->reading;
     bool is_start = event->before == WEIR_TRIGGER_UNKNOWN && trigger->change_count == 0;
     if (event->before == trigger->state || (is_start && trigger->state == WEIR_TRIGGER_NORMAL))
         return;
-    (void)fprintf(stderr, "governor: %s: %s -> %s: %s", event->action->name,
-                  weir_trigger_state_name(event->before), weir_trigger_state_name(trigger->state),
-                  weir_trigger_reason_text(trigger->reason));
+    const char *before = weir_trigger_state_name(event->before);
+    const char *after = weir_trigger_state_name(trigger->state);
+    const char *reason = weir_trigger_reason_text(trigger->reason);
+    const struct weir_server_log_field fields[] = {
+        {"action", event->action->name, 0},
+        {"before", before, 0},
+        {"after", after, 0},
+        {"reason", reason, 0},
+        {"free_bytes", NULL, reading->free_bytes},
+        {"limit_bytes", NULL, reading->limit_bytes},
+        {"wanted_bytes", NULL, trigger->config.enter_free_bytes},
+        {NULL, NULL, 0},
+    };
+    const struct weir_server_event said = {
+        .level = trigger->state == WEIR_TRIGGER_NORMAL ? WEIR_LOG_INFO : WEIR_LOG_WARNING,
+        .name = "pressure",
+        .fields = fields};
+    char figures[128] = "";
     if (reading->state == WEIR_READING_KNOWN)
-        (void)fprintf(stderr, "; %s free of %s, %s wanted",
-                      weir_size_format(reading->free_bytes).text,
-                      weir_size_format(reading->limit_bytes).text,
-                      weir_size_format(trigger->config.enter_free_bytes).text);
-    (void)fprintf(stderr, "\n");
+        (void)snprintf(figures, sizeof figures, "; %s free of %s, %s wanted",
+                       weir_size_format(reading->free_bytes).text,
+                       weir_size_format(reading->limit_bytes).text,
+                       weir_size_format(trigger->config.enter_free_bytes).text);
+    weir_server_log(server, &said, "governor: %s: %s -> %s: %s%s", event->action->name, before,
+                      after, reason, figures);
+}
+
+static void log_task(struct weir_server *server, const struct weir_governor_event *event)
+{
+    const char *state = weir_task_state_name(event->task->state);
+    const struct weir_server_log_field fields[] = {{"task", event->task->name, 0},
+                                            {"state", state, 0},
+                                            {"reason", event->task->reason, 0},
+                                            {NULL, NULL, 0}};
+    const struct weir_server_event said = {
+        .level = WEIR_LOG_INFO, .name = "task", .fields = fields};
+    weir_server_log(server, &said, "governor: %s is %s: %s", event->task->name, state,
+                    event->task->reason);
 }
 
 static void note_event(void *context, const struct weir_governor_event *event)
 {
     struct weir_server *server = context;
+    static const struct weir_server_event UNREADABLE = {.level = WEIR_LOG_ERROR,
+                                                        .name = "unreadable"};
+    static const struct weir_server_event READABLE = {.level = WEIR_LOG_INFO, .name = "readable"};
+    static const struct weir_server_event KILLED = {.level = WEIR_LOG_ERROR, .name = "oom_kill"};
     switch (event->kind) {
     case WEIR_EVENT_STATE:
-        log_state(event);
+        log_state(server, event);
         break;
     case WEIR_EVENT_READ: /* once, until it reads again */
         if (!server->is_read_failing)
-            (void)fprintf(stderr, "governor: memory cannot be read: %s\n", event->text);
+            weir_server_log(server, &UNREADABLE, "governor: memory cannot be read: %s",
+                              event->text);
         server->is_read_failing = true;
         break;
     case WEIR_EVENT_READ_GOOD:
         if (server->is_read_failing)
-            (void)fprintf(stderr, "governor: memory is read again\n");
+            weir_server_log(server, &READABLE, "governor: memory is read again");
         server->is_read_failing = false;
         break;
     case WEIR_EVENT_OOM_KILL:
-        (void)fprintf(stderr, "governor: the kernel killed %llu processes of the cgroup\n",
-                      (unsigned long long)event->bytes);
+        weir_server_log(server, &KILLED, "governor: the kernel killed %llu processes of the cgroup",
+                          (unsigned long long)event->bytes);
         break;
     case WEIR_EVENT_TASK:
-        (void)fprintf(stderr, "governor: %s is %s: %s\n", event->task->name,
-                      weir_task_state_name(event->task->state), event->task->reason);
+        log_task(server, event);
         break;
     case WEIR_EVENT_RECLAIMED: /* counted */
         break;

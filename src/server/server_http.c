@@ -115,7 +115,6 @@ static enum MHD_Result mhd_access_handler(void *context, struct MHD_Connection *
 {
     (void)context;
     (void)mhd;
-    (void)url;
     (void)version;
     struct weir__connection *connection = *request_context;
     if (connection == NULL)
@@ -125,6 +124,7 @@ static enum MHD_Result mhd_access_handler(void *context, struct MHD_Connection *
     if (atomic_load_explicit(&connection->is_suspended, memory_order_acquire))
         return MHD_YES;
     connection->method = method;
+    connection->url = url;
     if (!connection->is_begun)
         return weir__exchange_begin(connection);
     if (*data_size > 0)

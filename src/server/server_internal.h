@@ -22,6 +22,7 @@
 #include "ledger/mapping.h"
 #include "server/cgi.h"
 #include "server/server.h"
+#include "server/server_log.h"
 
 enum weir__refusal {
 #define WEIR_REFUSAL(id, name, http, retry, unit) WEIR__REFUSAL_##id,
@@ -34,6 +35,7 @@ unsigned weir__refusal_http(enum weir__refusal refusal);
 unsigned weir__refusal_retry_s(enum weir__refusal refusal);
 const char *weir__refusal_unit(enum weir__refusal refusal);
 
+#define WEIR__REQUEST_ID_FIELD "X-Request-Id"
 #define WEIR__STOPPED_REASON "stopped to free memory for others"
 
 /* Why a request did not get a guest's answer. First report wins, as with weir_error. */
@@ -100,6 +102,13 @@ struct weir__route_table {
     struct weir__route *routes[];   /* in the order of the configuration */
 };
 
+/* What a guest took: for the access log and its tenant's totals. */
+struct weir__usage {
+    uint64_t cpu_ns;
+    uint64_t fuel;         /* 0 where it is not counted */
+    uint64_t memory_bytes; /* held at its end; memories and tables only grow */
+};
+
 enum weir__guest_state {
     WEIR__GUEST_FRESH,       /* not started */
     WEIR__GUEST_READY,       /* its time slice ended */
@@ -121,6 +130,7 @@ struct weir__request {
     enum weir__guest_state guest;
     bool was_offloaded;
     int exit_code;
+    struct weir__usage usage;
     uint64_t refused_before; /* charges of the slot's account */
     uint64_t inline_left_ns;
     uint64_t guest_deadline_ns;
@@ -191,12 +201,15 @@ struct weir__connection {
     unsigned status;
     uint64_t begin_ns, answer_ns, suspended_at_ns, resumed_at_ns, suspended_ns;
     uint64_t received, discarded;
+    uint64_t answer_bytes; /* of an answer that is no stream */
+    char id[WEIR_SERVER_REQUEST_ID_MAX + 1];
     struct weir__request *request;
     struct weir__failure failure;
     bool has_pressure; /* the governor refused: */
     struct weir_refusal pressure;
     struct weir_cgi_target target;
     const char *method;
+    const char *url; /* the path as sent */
     char client[INET6_ADDRSTRLEN];
     char text[WEIR_SERVER_TARGET_MAX + 1];
     char reply[1024];
@@ -271,6 +284,10 @@ struct weir_server {
     struct weir_account *reports_account;
     uint64_t report_bytes;              /* reserved */
     struct weir_cgroup_equation cgroup; /* under report_lock */
+    struct weir_log_queue *events, *access; /* access NULL: none */
+    _Atomic int log_level;
+    uint32_t id_seed;
+    _Atomic uint64_t id_next;
     pthread_mutex_t log_lock;
     uint64_t log_second;
     uint32_t log_lines;
@@ -445,10 +462,20 @@ enum weir_status weir__server_cache_open(struct weir_server *server, struct weir
     WEIR_MUST_USE;
 void weir__server_cache_metrics(struct weir_server *server, struct weir_metrics *metrics);
 
+/* server_log.c */
+enum weir_status weir__logs_open(struct weir_server *server, struct weir_error *error)
+    WEIR_MUST_USE;
+void weir__logs_close(struct weir_server *server);
+/* The client's own X-Request-Id where it is a plain word, otherwise a new one. */
+void weir__log_name_request(struct weir__connection *connection);
+/* The line of a request that is over; `status` 0: it ended without an answer. */
+void weir__log_access(struct weir__connection *connection, const struct weir__failure *failure,
+                      unsigned status);
+
 /* server_figures.c */
 void weir__figures_count(struct weir__route_figures *figures, unsigned status,
                          enum weir__refusal refusal, uint64_t ns);
-/* One line on stderr about a failed guest, at most WEIR_SERVER_LOG_LINES_MAX per second. */
+/* One event about a failed guest, at most WEIR_SERVER_LOG_LINES_MAX per second. */
 void weir__log_failure(struct weir_server *server, const struct weir__request *request);
 
 #endif

@@ -44,6 +44,17 @@
 #define WEIR_SERVER_WATCH_MS 250
 /* After the drain's bound: time for cancelled guests to come back. */
 #define WEIR_SERVER_CANCEL_MS 5000
+/* Lines that wait for a log's file: a second of 5,000 requests with 200 bytes each. The least holds
+ * a few of the longest lines; more than the most would only hide that the disk is too slow. */
+#define WEIR_SERVER_LOG_QUEUE_DEFAULT (UINT64_C(1) << 20)
+#define WEIR_SERVER_LOG_QUEUE_MIN (UINT64_C(64) << 10)
+#define WEIR_SERVER_LOG_QUEUE_MAX (UINT64_C(64) << 20)
+/* What a log takes beside its queue: the batch on its way to the file, and records. */
+#define WEIR_SERVER_LOG_OWN_BYTES (UINT64_C(68) << 10)
+/* One line: a target of 4 KiB and two header fields, escaped, fit. */
+#define WEIR_SERVER_LOG_LINE_BYTES ((size_t)8 << 10)
+/* A request's name in logs and answers; a longer one of the client's is replaced. */
+#define WEIR_SERVER_REQUEST_ID_MAX 64u
 /* Log lines about failed guests, per second; the rest is counted. */
 #define WEIR_SERVER_LOG_LINES_MAX 10u
 

@@ -45,9 +45,14 @@ static uint64_t connection_bytes(void)
     return WEIR_SERVER_CONNECTION_BYTES + sizeof(struct weir__connection);
 }
 
+static uint32_t log_count(const struct weir_server_config *config)
+{
+    return config->log.access != NULL ? 2 : 1;
+}
+
 static uint32_t thread_count(const struct weir_server_config *config)
 {
-    return config->loops + config->workers + WEIR_SERVER_OWN_THREADS;
+    return config->loops + config->workers + WEIR_SERVER_OWN_THREADS + log_count(config);
 }
 
 /* --- routes -------------------------------------------------------------------------------- */
@@ -173,6 +178,13 @@ static void report_charged(const struct weir_server_config *config, const struct
                                 .source = source,
                                 .bytes = times(thread_count(config), WEIR_SERVER_THREAD_STACK),
                                 .mappings = 2 * (uint64_t)thread_count(config)});
+    uint64_t log_bytes = config->log.queue_bytes + WEIR_SERVER_LOG_OWN_BYTES;
+    (void)snprintf(source, sizeof source, "%u x %s, log.queue and a batch", log_count(config),
+                   weir_size_format(log_bytes).text);
+    report(context, &(struct weir_bound){.what = "logs",
+                                         .source = source,
+                                         .bytes = times(log_count(config), log_bytes),
+                                         .descriptors = 2}); /* while it is opened again */
     (void)snprintf(source, sizeof source, "%u pages at once x %s", WEIR_SERVER_REPORTS_MAX,
                    weir_size_format(page_bytes(config)).text);
     report(context, &(struct weir_bound){.what = "reports",

@@ -28,6 +28,7 @@ KEYS = {
        for key in ("memory_max", "pinned_max", "disk_max")},
     "memory_max of a route":
         "routes: [ { " + ROUTE + ", memory_max: %s, limits: { memory: 4MiB } } ]\n",
+    "log.queue": "log: { queue: %s }\nroutes: [ { " + ROUTE + " } ]\n",
     "memory": "routes: [ { " + ROUTE + ", limits: { memory: %s } } ]\n",
     "guaranteed": "routes: [ { " + ROUTE + ", limits: { memory: 64MiB, guaranteed: %s } } ]\n",
     "body": "routes: [ { " + ROUTE + ", limits: { body: %s } } ]\n",

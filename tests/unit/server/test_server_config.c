@@ -16,6 +16,8 @@ static const char FULL[] = "listen: '[::1]:8080'\n"
                            "            pressure_file: figures }\n"
                            "module_cache: { memory_max: 512MiB, pinned_max: 64KiB,\n"
                            "                disk_max: 1024TiB, trace: uses }\n"
+                           "log: { access: /var/log/a, access_format: json, events: e,\n"
+                           "       events_format: logfmt, level: warning, queue: 64KiB }\n"
                            "server:\n"
                            "  loops: 3\n"
                            "  workers: 5\n"
@@ -63,6 +65,12 @@ START_TEST(reads_every_key)
     ck_assert_uint_eq(config.module_cache.pinned_bytes, UINT64_C(64) << 10);
     ck_assert_uint_eq(config.module_cache.disk_bytes, UINT64_C(1) << 50);
     ck_assert_str_eq(config.module_cache.trace, "/etc/weir/uses");
+    ck_assert_str_eq(config.log.access, "/var/log/a");
+    ck_assert_str_eq(config.log.events, "/etc/weir/e");
+    ck_assert_int_eq(config.log.access_form, WEIR_LOG_JSON);
+    ck_assert_int_eq(config.log.events_form, WEIR_LOG_LOGFMT);
+    ck_assert_int_eq(config.log.level, WEIR_LOG_WARNING);
+    ck_assert_uint_eq(config.log.queue_bytes, 64 << 10);
     ck_assert_uint_eq(config.governor.free_bytes, UINT64_C(100) << 20);
     ck_assert_uint_eq(config.governor.leave_bytes, UINT64_C(1) << 30);
     ck_assert_uint_eq(config.governor.dwell_ns, UINT64_C(3000000000));
