@@ -38,8 +38,9 @@ const char *weir_census_type_name(enum weir_census_type type); /* "handle" */
 
 /* Zero-initialise; zero means the default named behind each field. */
 struct weir_census_config {
-    uint32_t groups_max; /* 1,024 */
-    uint32_t stores_max; /* listed one by one, the oldest: 256 */
+    struct weir_account *account; /* pays for the census; the host's */
+    uint32_t groups_max;          /* 1,024 */
+    uint32_t stores_max;          /* listed one by one, the oldest: 256 */
     /* What is younger than this census is `fresh` in the new one: none is. So is what was made
      * while that one was being taken. */
     const struct weir_census *since;
@@ -66,6 +67,8 @@ struct weir_census_total {
 struct weir_census_store {
     uint64_t id; /* never used again */
     char name[WEIR_CENSUS_NAME_SIZE];
+    char tenant[WEIR_CENSUS_NAME_SIZE]; /* the account above it */
+    const struct weir_account *account; /* to be compared, not to be used: it may be gone */
     uint64_t age_ns;
     uint64_t used_bytes, linear_bytes;
     uint64_t calls, resets;  /* from the host, outermost; of instances */
@@ -77,7 +80,7 @@ struct weir_census_store {
 struct weir_census;
 
 /* `engine` NULL: of all engines; held things and tasks of closed stores are always of all. LIMIT
- * when the host's account has no room for it. */
+ * when the account has no room for it. */
 enum weir_status weir_census_take(struct weir_engine *engine,
                                   const struct weir_census_config *config,
                                   struct weir_census **ret_census, struct weir_error *error);

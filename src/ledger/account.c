@@ -267,6 +267,11 @@ void weir__account_unpin(struct weir_account *account)
     weir__tree_lock();
 }
 
+const char *weir_account_parent_name(const struct weir_account *account)
+{
+    return account->parent != NULL ? account->parent->name : "";
+}
+
 void weir_account_close(struct weir_account *account)
 {
     if (account == NULL)

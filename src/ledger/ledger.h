@@ -50,6 +50,9 @@ void weir_account_pending(const struct weir_account *account, struct weir_receip
 void weir_account_set_drained(struct weir_account *account, void (*drained)(void *context),
                               void *context);
 
+/* The name of the account above; "" for the host's. Lives as long as the account. */
+const char *weir_account_parent_name(const struct weir_account *account);
+
 /* An arena source that charges (account, kind) and takes page-aligned mappings of its own.
  * The context lives in the caller and must outlive the arena. */
 struct weir_account_source {

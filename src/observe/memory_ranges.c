@@ -11,10 +11,12 @@
 #include <string.h>
 
 #define RANGES_MAX 4096u
+#define RANGES_MORE 16u /* made while they are counted */
 
 struct range {
     uint64_t begin, end;
     uint64_t accessible, resident, private_bytes;
+    struct weir_memory_sum *sum;               /* goes into */
     char name[WEIR_ACCOUNT_NAME_SIZE + 24]; /* of its account, and where it is */
 };
 
@@ -107,4 +109,62 @@ json_t *weir_memory_json_memories(size_t max)
         (void)json_array_append_new(memories, weir_memory_json_figures(&entry));
     }
     return memories;
+}
+
+/* --- sums by account ----------------------------------------------------------------------- */
+
+struct summing {
+    struct weir_memory_sum *sums;
+    size_t sum_count;
+    struct ranges ranges;
+};
+
+static int by_account(const void *left, const void *right)
+{
+    uintptr_t a = (uintptr_t)((const struct weir_memory_sum *)left)->account;
+    uintptr_t b = (uintptr_t)((const struct weir_memory_sum *)right)->account;
+    return (a > b) - (a < b);
+}
+
+/* Counts; once there is a list, copies too. */
+static void take_wanted(void *context, const struct weir_mapping *mapping)
+{
+    struct summing *summing = context;
+    struct ranges *ranges = &summing->ranges;
+    const struct weir_memory_sum key = {.account = mapping->account};
+    if (mapping->kind != WEIR_KIND_LINEAR_MEMORY || ranges->count == ranges->max)
+        return;
+    struct weir_memory_sum *sum =
+        bsearch(&key, summing->sums, summing->sum_count, sizeof key, by_account);
+    if (sum == NULL)
+        return;
+    if (ranges->list != NULL)
+        ranges->list[ranges->count] =
+            (struct range){.begin = (uint64_t)(uintptr_t)mapping->base,
+                           .end = (uint64_t)(uintptr_t)mapping->base + mapping->size,
+                           .sum = sum};
+    ranges->count++;
+}
+
+enum weir_status weir_memory_sums(struct weir_account *payer, struct weir_memory_sum *sums,
+                                  size_t count, struct weir_error *error)
+{
+    struct summing summing = {.sums = sums, .sum_count = count, .ranges.max = RANGES_MAX};
+    struct ranges *ranges = &summing.ranges;
+    weir_mapping_walk(take_wanted, &summing);
+    ranges->max = ranges->count + RANGES_MORE;
+    ranges->count = 0;
+    size_t bytes = ranges->max * sizeof *ranges->list;
+    ranges->list = weir_account_alloc(payer, WEIR_KIND_SERVER, bytes, error);
+    if (ranges->list == NULL)
+        return WEIR_LIMIT;
+    weir_mapping_walk(take_wanted, &summing);
+    if (ranges->count > 0)
+        read_smaps(ranges);
+    for (size_t i = 0; i < ranges->count; i++) {
+        ranges->list[i].sum->resident_bytes += ranges->list[i].resident;
+        ranges->list[i].sum->private_bytes += ranges->list[i].private_bytes;
+    }
+    weir_account_free(payer, WEIR_KIND_SERVER, ranges->list, bytes);
+    return WEIR_OK;
 }

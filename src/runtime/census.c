@@ -249,6 +249,7 @@ static void list_store(struct look *look, uint64_t used_bytes, uint64_t linear_b
     }
     struct weir_census_store *entry = &census->stores[census->store_count++];
     *entry = (struct weir_census_store){.id = store->census.id,
+                                        .account = store->account,
                                         .age_ns = census->taken_ns > store->census.made_ns
                                                       ? census->taken_ns - store->census.made_ns
                                                       : 0,
@@ -262,6 +263,8 @@ static void list_store(struct look *look, uint64_t used_bytes, uint64_t linear_b
                                         .handles = store->handle_count,
                                         .is_pooled = store->is_slot};
     (void)snprintf(entry->name, sizeof entry->name, "%s", look->store_name);
+    (void)snprintf(entry->tenant, sizeof entry->tenant, "%s",
+                   weir_account_parent_name(store->account));
 }
 
 static void add_store(struct weir_census *census, const struct weir_store *store)
@@ -427,6 +430,8 @@ static int by_from(const void *left, const void *right)
 
 /* --- the whole ------------------------------------------------------------------------------ */
 
+#define EDGES_MORE 64u /* registered while the census is taken */
+
 static enum weir_status allocate(struct weir_census *census,
                                  const struct weir_census_config *config, struct weir_error *error)
 {
@@ -436,6 +441,8 @@ static enum weir_status allocate(struct weir_census *census,
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "a census of %u groups and %u stores; at most %u of each",
                               census->groups_max, census->stores_max, WEIR_CENSUS_MAX);
+    size_t edges = weir__edges_copy(NULL, 0) + EDGES_MORE;
+    census->edges_max = edges < WEIR_REF_EDGES_MAX ? edges : WEIR_REF_EDGES_MAX;
     for (census->bucket_count = 64; census->bucket_count < 2 * census->groups_max;)
         census->bucket_count *= 2;
     struct weir_account *account = census->account;
@@ -449,7 +456,7 @@ static enum weir_status allocate(struct weir_census *census,
                                             census->stores_max * sizeof *census->stores, error);
     if (census->stores != NULL)
         census->edges = weir_account_alloc(account, WEIR_KIND_METADATA,
-                                           WEIR_REF_EDGES_MAX * sizeof *census->edges, error);
+                                           census->edges_max * sizeof *census->edges, error);
     return census->edges != NULL ? WEIR_OK : weir__refused(error);
 }
 
@@ -460,7 +467,8 @@ enum weir_status weir_census_take(struct weir_engine *engine,
     static const struct weir_census_config defaults;
     if (config == NULL)
         config = &defaults;
-    struct weir_account *account = weir_account_host();
+    struct weir_account *account =
+        config->account != NULL ? config->account : weir_account_host();
     struct weir_census *census =
         weir_account_alloc(account, WEIR_KIND_METADATA, sizeof *census, error);
     if (census == NULL)
@@ -478,12 +486,15 @@ enum weir_status weir_census_take(struct weir_engine *engine,
     weir__census_locked(take_past, census);
     weir__tasks_census(visit_task, census);
     weir__held_visit(visit_held, census);
-    census->edge_count = weir__edges_copy(census->edges, WEIR_REF_EDGES_MAX);
-    qsort(census->edges,
-          census->edge_count < WEIR_REF_EDGES_MAX ? census->edge_count : WEIR_REF_EDGES_MAX,
-          sizeof *census->edges, by_from);
+    census->edge_count = weir__edges_copy(census->edges, census->edges_max);
+    qsort(census->edges, weir__census_edges(census), sizeof *census->edges, by_from);
     *ret_census = census;
     return WEIR_OK;
+}
+
+size_t weir__census_edges(const struct weir_census *census)
+{
+    return census->edge_count < census->edges_max ? census->edge_count : census->edges_max;
 }
 
 void weir_census_free(struct weir_census *census)
@@ -498,7 +509,7 @@ void weir_census_free(struct weir_census *census)
     weir_account_free(account, WEIR_KIND_METADATA, census->stores,
                       census->stores_max * sizeof *census->stores);
     weir_account_free(account, WEIR_KIND_METADATA, census->edges,
-                      WEIR_REF_EDGES_MAX * sizeof *census->edges);
+                      census->edges_max * sizeof *census->edges);
     weir_account_free(account, WEIR_KIND_METADATA, census, sizeof *census);
 }
 

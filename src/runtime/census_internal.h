@@ -143,8 +143,9 @@ struct weir_census {
     uint32_t store_count, stores_max;
     struct weir__census_source sources[WEIR__CENSUS_SOURCES];
     struct weir__edge_view *edges;
-    size_t edge_count;
+    size_t edge_count, edges_max; /* registered; copied at most */
 };
+size_t weir__census_edges(const struct weir_census *census); /* copied */
 /* The group of another census that is like this one; NULL without. */
 const struct weir_census_group *weir__census_like(const struct weir_census *census,
                                                   const struct weir_census_group *group);

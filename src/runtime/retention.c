@@ -454,8 +454,7 @@ static void tell_cycle(const struct search *search, struct weir_retention_findin
 static void reference_cycle(const struct review *review, struct weir_retention_finding *finding)
 {
     const struct weir_census *census = review->after;
-    size_t count =
-        census->edge_count < WEIR_REF_EDGES_MAX ? census->edge_count : WEIR_REF_EDGES_MAX;
+    size_t count = weir__census_edges(census);
     if (census->edge_count == 0 && review->before->edge_count == 0) {
         finding->state = WEIR_RETENTION_NOT_OBSERVABLE;
         SAY(finding, "no edge is registered (weir_ref_edge_new)");
@@ -469,8 +468,7 @@ static void reference_cycle(const struct review *review, struct weir_retention_f
         }
     if (census->edge_count > count) {
         finding->state = WEIR_RETENTION_NOT_OBSERVABLE;
-        SAY(finding, "%zu edges are registered; %u can be searched", census->edge_count,
-            WEIR_REF_EDGES_MAX);
+        SAY(finding, "%zu edges are registered; %zu were searched", census->edge_count, count);
     }
 }
 

@@ -20,6 +20,7 @@ struct weir__raw_route {
 struct weir__raw_server {
     char *loops, *workers, *connections_max, *connections_per_client_max;
     char *idle_timeout, *body_timeout, *write_timeout, *drain_timeout, *spool;
+    char *census_interval;
 };
 struct weir__raw_governor {
     char *mem_free_limit, *mem_free_leave, *dwell, *interval, *transitions_max, *on_unknown;

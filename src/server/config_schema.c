@@ -52,6 +52,7 @@ static const cyaml_schema_field_t SERVER[] = {
     TEXT(struct weir__raw_server, write_timeout),
     TEXT(struct weir__raw_server, drain_timeout),
     TEXT(struct weir__raw_server, spool),
+    TEXT(struct weir__raw_server, census_interval),
     CYAML_FIELD_END,
 };
 

@@ -1,31 +1,65 @@
 /* Reports: Weir's own pages that are as long as the ledger. They are made one after the other on a
  * thread of their own, their connections suspended meanwhile: a page that takes 30 ms holds up
- * neither the connections of an event loop nor a guest in a worker. */
-#include "server/server_internal.h"
+ * neither the connections of an event loop nor a guest in a worker. The thread also takes the
+ * censuses that are kept. */
+#include "server/server_census.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <time.h>
 
 void weir__report_set(struct weir__connection *connection, const struct weir__report *report)
 {
     connection->report = *report;
 }
 
-void weir__report_json(struct weir__connection *connection, char *text, struct weir_error *error)
+/* Lives until its last byte is sent, in memory that was reserved for reports. */
+struct text {
+    struct weir_server *server;
+    size_t size;
+    char bytes[];
+};
+
+static void free_text(void *context)
 {
+    struct text *text = context;
+    struct weir_server *server = text->server;
+    (void)pthread_mutex_lock(&server->report_lock);
+    weir_account_free(server->reports_account, WEIR_KIND_SERVER, text, sizeof *text + text->size);
+    (void)pthread_mutex_unlock(&server->report_lock);
+}
+
+static struct text *write_text(struct weir_server *server, const json_t *object)
+{
+    size_t size = json_dumpb(object, NULL, 0, JSON_COMPACT);
+    struct text *text = size == 0 ? NULL
+                                  : weir_account_alloc(server->reports_account, WEIR_KIND_SERVER,
+                                                       sizeof *text + size, NULL);
+    if (text == NULL)
+        return NULL;
+    text->server = server;
+    text->size = size;
+    (void)json_dumpb(object, text->bytes, size, JSON_COMPACT);
+    return text;
+}
+
+void weir__report_json(struct weir__connection *connection, json_t *object,
+                       struct weir_error *error)
+{
+    struct text *text = object != NULL ? write_text(connection->server, object) : NULL;
+    json_decref(object);
     if (text == NULL) {
         bool is_told = error != NULL && error->message[0] != 0;
-        weir__fail(&connection->failure, WEIR__REFUSAL_INTERNAL, "%s",
+        weir__fail(&connection->failure, WEIR__REFUSAL_MEMORY, "%s",
                    is_told ? error->message : "no memory for the report");
         weir_error_done(error);
         return;
     }
     const struct weir__report report = {.type = "application/json",
-                                        .text = text,
-                                        .size = strlen(text),
-                                        .release = free,
+                                        .text = text->bytes,
+                                        .size = text->size,
+                                        .release = free_text,
                                         .context = text};
     weir__report_set(connection, &report);
 }
@@ -46,33 +80,49 @@ void weir__reports_push(struct weir__connection *connection)
     (void)pthread_mutex_unlock(&reports->lock);
 }
 
-/* NULL when the server stops and nothing waits. */
-static struct weir__connection *pop(struct weir__reports *reports)
+/* The next one; NULL at `until_ns`, or when the server stops and nothing waits. */
+static struct weir__connection *pop(struct weir__reports *reports, uint64_t until_ns,
+                                    bool *ret_is_over)
 {
+    const struct timespec until = {.tv_sec = (time_t)(until_ns / UINT64_C(1000000000)),
+                                   .tv_nsec = (long)(until_ns % UINT64_C(1000000000))};
+    int failed = 0;
     (void)pthread_mutex_lock(&reports->lock);
-    while (reports->first == NULL && !reports->is_stopping)
-        (void)pthread_cond_wait(&reports->wake, &reports->lock);
+    while (reports->first == NULL && !reports->is_stopping && failed == 0)
+        failed = pthread_cond_timedwait(&reports->wake, &reports->lock, &until);
     struct weir__connection *connection = reports->first;
     if (connection != NULL) {
         reports->first = connection->next_report;
         if (reports->first == NULL)
             reports->last = NULL;
     }
+    *ret_is_over = connection == NULL && reports->is_stopping;
     (void)pthread_mutex_unlock(&reports->lock);
     return connection;
+}
+
+static void make(struct weir__connection *connection)
+{
+    struct weir_server *server = connection->server;
+    (void)pthread_mutex_lock(&server->report_lock);
+    weir__page_find(connection->target.path)->make(connection);
+    (void)pthread_mutex_unlock(&server->report_lock);
+    connection->report.is_made = true;
+    weir__watch_resumed(connection);
+    MHD_resume_connection(connection->mhd);
 }
 
 static void *make_reports(void *context)
 {
     struct weir_server *server = context;
-    struct weir__connection *connection;
-    while ((connection = pop(&server->report_queue)) != NULL) {
+    bool is_over = false;
+    while (!is_over) {
         (void)pthread_mutex_lock(&server->report_lock);
-        weir__page_find(connection->target.path)->make(connection);
+        uint64_t due_ns = weir__server_census_tick(server, weir_clock_ns());
         (void)pthread_mutex_unlock(&server->report_lock);
-        connection->report.is_made = true;
-        weir__watch_resumed(connection);
-        MHD_resume_connection(connection->mhd);
+        struct weir__connection *connection = pop(&server->report_queue, due_ns, &is_over);
+        if (connection != NULL)
+            make(connection);
     }
     return NULL;
 }
@@ -106,4 +156,5 @@ void weir__reports_stop(struct weir_server *server)
     (void)pthread_join(reports->thread, NULL);
     WEIR_ASSERT(reports->first == NULL);
     reports->is_running = false;
+    weir__server_census_free(server);
 }

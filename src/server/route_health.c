@@ -28,6 +28,7 @@ const struct weir__page *weir__page_find(const char *path)
     static const struct weir__page PAGES[] = {
         {"/v1/memory", NULL, weir__report_memory},
         {"/v1/cache", NULL, weir__report_cache},
+        {"/v1/census", NULL, weir__report_census},
         {"/metrics", NULL, weir__report_metrics},
         {"/v1/pressure", weir__page_pressure, NULL},
         {"/healthz", answer_healthz, NULL},

@@ -35,7 +35,7 @@ static json_t *pools_json(struct weir_server *server)
     return pools;
 }
 
-static char *write_memory(struct weir_server *server, struct weir_error *error)
+static json_t *memory_json(struct weir_server *server, struct weir_error *error)
 {
     struct weir_equation equation;
     if (weir_equation_read(&equation, error) != WEIR_OK)
@@ -50,14 +50,12 @@ static char *write_memory(struct weir_server *server, struct weir_error *error)
     (void)json_object_set_new(object, "cgroup", weir_memory_json_cgroup(&server->cgroup));
     (void)json_object_set_new(object, "memories", weir_memory_json_memories(MEMORIES_MAX));
     (void)json_object_set_new(object, "pools", pools_json(server));
-    char *text = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
-    return text;
+    return object;
 }
 
 void weir__report_memory(struct weir__connection *connection)
 {
     struct weir_error error = {0};
-    char *text = write_memory(connection->server, &error);
-    weir__report_json(connection, text, &error);
+    json_t *object = memory_json(connection->server, &error);
+    weir__report_json(connection, object, &error);
 }

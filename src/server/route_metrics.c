@@ -1,6 +1,6 @@
 /* GET /metrics: the process, the equations, accounts, pools and routes, in the form that the Accept
  * header asks for. */
-#include "server/server_internal.h"
+#include "server/server_census.h"
 
 #include "base/clock.h"
 #include "govern/governor_pages.h"
@@ -214,6 +214,7 @@ static struct page *make_page(struct weir_server *server, const char *accept)
     weir_metrics_process(metrics);
     add_memory(metrics, server);
     weir__server_cache_metrics(server, metrics);
+    weir__server_census_metrics(server, metrics);
     (void)weir__route_table_hold(server);
     add_server(metrics, server);
     add_pools(metrics, server);

@@ -22,6 +22,16 @@ static void set_live(struct weir_server *server, const struct weir_server_config
     atomic_store(&server->write_ns, config->write_ns);
     atomic_store(&server->drain_ns, config->drain_ns);
     atomic_store(&server->log_level, (int)config->log.level);
+    atomic_store(&server->census.interval_ns, config->census_ns);
+}
+
+static void init_monotonic(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(condition, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
 }
 
 /* A reload comes through however many requests look for their route. */
@@ -57,7 +67,7 @@ enum weir_status weir_server_new(const struct weir_server_config *config,
     (void)pthread_cond_init(&server->workers.wake, NULL);
     (void)pthread_mutex_init(&server->watch.lock, NULL);
     (void)pthread_mutex_init(&server->report_queue.lock, NULL);
-    (void)pthread_cond_init(&server->report_queue.wake, NULL);
+    init_monotonic(&server->report_queue.wake);
     (void)pthread_mutex_init(&server->report_lock, NULL);
     (void)pthread_mutex_init(&server->log_lock, NULL);
     init_table_lock(server);
@@ -135,6 +145,7 @@ static enum weir_status reserve_reports(struct weir_server *server,
 {
     uint64_t bytes = weir_server_plan_report_bytes(config);
     (void)pthread_mutex_lock(&server->report_lock);
+    server->census.sizes = weir_server_plan_census(config);
     enum weir_status status = weir_account_reserve(server->reports_account, bytes, error);
     if (status == WEIR_OK)
         server->report_bytes = bytes;

@@ -297,7 +297,7 @@ static json_t *advice_json(struct weir_cache *cache)
                      advice.now.reload_byte_ratio, "points", points);
 }
 
-static char *write_cache(struct weir_cache *cache)
+static json_t *cache_json(struct weir_cache *cache)
 {
     struct weir_cache_figures figures;
     weir_cache_figures(cache, &figures);
@@ -318,12 +318,10 @@ static char *write_cache(struct weir_cache *cache)
     (void)json_object_set_new(object, "tiers", tiers_json(&figures));
     (void)json_object_set_new(object, "advice", advice_json(cache));
     (void)json_object_set_new(object, "modules", modules);
-    char *text = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
-    return text;
+    return object;
 }
 
 void weir__report_cache(struct weir__connection *connection)
 {
-    weir__report_json(connection, write_cache(connection->server->cache), NULL);
+    weir__report_json(connection, cache_json(connection->server->cache), NULL);
 }

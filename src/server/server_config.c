@@ -336,6 +336,7 @@ static enum weir_status read_server(struct loader *loader, const struct weir__ra
     config->body_ns = 10 * SECOND;
     config->write_ns = 10 * SECOND;
     config->drain_ns = 10 * SECOND;
+    config->census_ns = 60 * SECOND;
     const struct {
         const char *key, *text;
         struct range range;
@@ -357,6 +358,7 @@ static enum weir_status read_server(struct loader *loader, const struct weir__ra
         {"server.body_timeout", raw->body_timeout, &config->body_ns},
         {"server.write_timeout", raw->write_timeout, &config->write_ns},
         {"server.drain_timeout", raw->drain_timeout, &config->drain_ns},
+        {"server.census_interval", raw->census_interval, &config->census_ns},
     };
     enum weir_status status = WEIR_OK;
     for (size_t i = 0; status == WEIR_OK && i < sizeof counts / sizeof counts[0]; i++)

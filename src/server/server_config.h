@@ -66,6 +66,7 @@ struct weir_server_config {
     uint32_t connections_max;
     uint32_t connections_per_client_max;
     uint64_t idle_ns, body_ns, write_ns, drain_ns;
+    uint64_t census_ns; /* between censuses that are kept to compare with */
     struct weir_governor_config_keys governor;
     struct weir_cache_config_keys module_cache;
     struct weir_log_keys log;

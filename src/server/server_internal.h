@@ -10,6 +10,7 @@
 
 #include <weir/weir.h>
 
+#include <jansson.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -23,6 +24,7 @@
 #include "server/cgi.h"
 #include "server/server.h"
 #include "server/server_log.h"
+#include "server/server_plan.h"
 
 enum weir__refusal {
 #define WEIR_REFUSAL(id, name, http, retry, unit) WEIR__REFUSAL_##id,
@@ -241,6 +243,18 @@ struct weir__reports {
     pthread_t thread;
 };
 
+/* Under the lock of reports but for the interval: server_census.h. */
+struct weir__censuses {
+    struct weir_server_census_sizes sizes; /* of each */
+    struct weir_census *kept[WEIR_SERVER_CENSUS_KEPT];
+    uint64_t taken_ns[WEIR_SERVER_CENSUS_KEPT];
+    size_t count;
+    struct weir_census_growth growth;
+    uint64_t failures;
+    _Atomic uint64_t interval_ns;
+    uint64_t due_ns;
+};
+
 struct weir__watch {
     pthread_mutex_t lock;
     int epoll_fd;
@@ -283,6 +297,7 @@ struct weir_server {
     pthread_mutex_t report_lock;
     struct weir_account *reports_account;
     uint64_t report_bytes;              /* reserved */
+    struct weir__censuses census;
     struct weir_cgroup_equation cgroup; /* under report_lock */
     struct weir_log_queue *events, *access; /* access NULL: none */
     _Atomic int log_level;
@@ -445,6 +460,7 @@ enum MHD_Result weir__page_pressure(struct weir__connection *connection);
 void weir__report_memory(struct weir__connection *connection);
 void weir__report_metrics(struct weir__connection *connection);
 void weir__report_cache(struct weir__connection *connection);
+void weir__report_census(struct weir__connection *connection);
 
 /* report_thread.c */
 enum weir_status weir__reports_start(struct weir_server *server, struct weir_error *error)
@@ -453,8 +469,10 @@ void weir__reports_push(struct weir__connection *connection);
 void weir__reports_stop(struct weir_server *server);
 /* What was made; release(context) frees `text`. */
 void weir__report_set(struct weir__connection *connection, const struct weir__report *report);
-/* A malloc'ed text of JSON; NULL: `error` becomes the connection's failure. */
-void weir__report_json(struct weir__connection *connection, char *text, struct weir_error *error);
+/* Takes an object of JSON over: its text, charged to the reports. NULL: `error` becomes the
+ * connection's failure. */
+void weir__report_json(struct weir__connection *connection, json_t *object,
+                       struct weir_error *error);
 
 /* server_cache.c */
 struct weir_metrics;

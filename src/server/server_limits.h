@@ -85,6 +85,20 @@
 #define WEIR_SERVER_REPORT_SLOT_BYTES (UINT64_C(6) << 10)
 #define WEIR_SERVER_REPORT_ROUTE_BYTES (UINT64_C(32) << 10)
 #define WEIR_SERVER_REPORT_MODULE_BYTES (UINT64_C(3) << 10)
+/* Censuses that are kept to compare with: the first, and seven ever further apart, so that one is
+ * at most ten times as old as is asked for. Each has groups for what routes have in common and for
+ * some types of objects per route. */
+#define WEIR_SERVER_CENSUS_KEPT 8u
+#define WEIR_SERVER_CENSUS_GROUPS 64u
+#define WEIR_SERVER_CENSUS_ROUTE_GROUPS 8u
+#define WEIR_SERVER_CENSUS_GROUPS_MAX 1024u
+#define WEIR_SERVER_CENSUS_STORES_MAX 256u
+/* Its own records, and a few references. */
+#define WEIR_SERVER_CENSUS_OWN_BYTES (UINT64_C(16) << 10)
+/* Rows of each of a page's three lists, 1.6 KiB each as a tree of JSON. */
+#define WEIR_SERVER_CENSUS_TOP_DEFAULT 50u
+#define WEIR_SERVER_CENSUS_TOP_MAX 100u
+#define WEIR_SERVER_CENSUS_PAGE_BYTES(top) ((UINT64_C(20) << 10) + (top) * UINT64_C(3 * 1700))
 /* Areas and descriptors of libraries, malloc's heaps, threads; artifacts, epolls, the spawner,
  * files being read. */
 #define WEIR_SERVER_OWN_MAPPINGS 512u

@@ -148,9 +148,41 @@ static uint64_t page_bytes(const struct weir_server_config *config)
            WEIR_SERVER_CACHE_MODULES_MAX * WEIR_SERVER_REPORT_MODULE_BYTES;
 }
 
+struct weir_server_census_sizes weir_server_plan_census(const struct weir_server_config *config)
+{
+    uint64_t groups = WEIR_SERVER_CENSUS_GROUPS;
+    uint64_t stores = 0;
+    for (size_t i = 0; i < config->route_count; i++) {
+        groups += WEIR_SERVER_CENSUS_ROUTE_GROUPS;
+        stores += config->routes[i].concurrency;
+    }
+    return (struct weir_server_census_sizes){
+        .groups = groups < WEIR_SERVER_CENSUS_GROUPS_MAX ? (uint32_t)groups
+                                                         : WEIR_SERVER_CENSUS_GROUPS_MAX,
+        .stores = stores < WEIR_SERVER_CENSUS_STORES_MAX ? (uint32_t)stores
+                                                         : WEIR_SERVER_CENSUS_STORES_MAX};
+}
+
+/* Its table of groups has up to four places for each. */
+static uint64_t census_bytes(const struct weir_server_config *config)
+{
+    struct weir_server_census_sizes sizes = weir_server_plan_census(config);
+    return sizes.groups * (sizeof(struct weir_census_group) + 4 * sizeof(uint32_t)) +
+           sizes.stores * sizeof(struct weir_census_store) + WEIR_SERVER_CENSUS_OWN_BYTES;
+}
+
+/* The kept ones, the one that is shown, and what shows it. */
+static uint64_t censuses_bytes(const struct weir_server_config *config)
+{
+    struct weir_server_census_sizes sizes = weir_server_plan_census(config);
+    return (WEIR_SERVER_CENSUS_KEPT + 1) * census_bytes(config) +
+           2 * sizes.groups * sizeof(struct weir_census_change) +
+           WEIR_SERVER_CENSUS_PAGE_BYTES(WEIR_SERVER_CENSUS_TOP_MAX);
+}
+
 uint64_t weir_server_plan_report_bytes(const struct weir_server_config *config)
 {
-    return times(WEIR_SERVER_REPORTS_MAX, page_bytes(config));
+    return add(times(WEIR_SERVER_REPORTS_MAX, page_bytes(config)), censuses_bytes(config));
 }
 
 static void report_charged(const struct weir_server_config *config, const struct sums *sums,
@@ -185,8 +217,9 @@ static void report_charged(const struct weir_server_config *config, const struct
                                          .source = source,
                                          .bytes = times(log_count(config), log_bytes),
                                          .descriptors = 2}); /* while it is opened again */
-    (void)snprintf(source, sizeof source, "%u pages at once x %s", WEIR_SERVER_REPORTS_MAX,
-                   weir_size_format(page_bytes(config)).text);
+    (void)snprintf(source, sizeof source, "%u pages x %s, censuses %s",
+                   WEIR_SERVER_REPORTS_MAX, weir_size_format(page_bytes(config)).text,
+                   weir_size_format(censuses_bytes(config)).text);
     report(context, &(struct weir_bound){.what = "reports",
                                          .source = source,
                                          .bytes = weir_server_plan_report_bytes(config)});

@@ -16,8 +16,15 @@ enum weir_status weir_server_plan_new(const struct weir_server_config *config,
                                       struct weir_plan **ret_plan, struct weir_error *error)
     WEIR_MUST_USE;
 
-/* What is reserved for reports: /metrics, /v1/memory, /v1/cache. */
+/* What is reserved for reports: /metrics, /v1/memory, /v1/cache, /v1/census, and what they compare
+ * with. */
 uint64_t weir_server_plan_report_bytes(const struct weir_server_config *config);
+
+/* How much one census of this configuration's guests holds. */
+struct weir_server_census_sizes {
+    uint32_t groups, stores;
+};
+struct weir_server_census_sizes weir_server_plan_census(const struct weir_server_config *config);
 
 /* Of the lines beside the ledger, what this process itself may come to hold of memory that cannot
  * be reclaimed. */

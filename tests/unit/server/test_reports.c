@@ -80,7 +80,8 @@ static void wait_reports(uint32_t count)
         (void)usleep(1000);
 }
 
-static const char *const PAGES[] = {"/v1/memory", "/v1/cache", "/metrics"};
+static const char *const PAGES[] = {"/v1/memory", "/v1/cache", "/metrics",
+                                    "/v1/census?diff=start"};
 #define PAGE_COUNT (sizeof PAGES / sizeof PAGES[0])
 
 START_TEST(hold_up_nobody)
