@@ -16,17 +16,19 @@
     (WEIR_FEATURES_DEFAULT | WEIR_FEATURE_MULTI_MEMORY | WEIR_FEATURE_MEMORY64 |                   \
      WEIR_FEATURE_TABLE64)
 
-static void expect(enum weir_status status, const char *what, const struct weir_error *error)
+const char *run_subject = "module";
+
+void run_expect(enum weir_status status, const char *what, const struct weir_error *error)
 {
     if (status == WEIR_OK)
         return;
-    (void)fprintf(stderr, "%s: %s: %s (at %" PRIx64 ")\n", what, weir_status_name(status),
-                  error->message, error->offset);
+    (void)fprintf(stderr, "%s: %s: %s: %s (at %" PRIx64 ")\n", run_subject, what,
+                  weir_status_name(status), error->message, error->offset);
     abort();
 }
 
 /* The classes that engines agree on: some do not tell all of WebAssembly's traps apart. */
-static const char *trap_class(int code)
+const char *run_trap_class(int code)
 {
     switch (code) {
     case WEIR_TRAP_UNREACHABLE:
@@ -58,7 +60,7 @@ static enum weir_status host(struct weir_caller *caller, void *data, const union
     return WEIR_OK;
 }
 
-static int compile(const uint8_t *bytes, size_t size, const struct run_options *options)
+int run_compile(const uint8_t *bytes, size_t size, const struct run_options *options)
 {
     struct weir_compile_request request = {
         .module = bytes,
@@ -74,12 +76,25 @@ static int compile(const uint8_t *bytes, size_t size, const struct run_options *
     uint8_t *artifact = NULL;
     size_t artifact_bytes = 0;
     struct weir_error error = {0};
-    expect(weir_compile(&request, &artifact, &artifact_bytes, &error), "compile", &error);
+    run_expect(weir_compile(&request, &artifact, &artifact_bytes, &error), "compile", &error);
     int fd = memfd_create("artifact", MFD_CLOEXEC);
     if (fd < 0 || write(fd, artifact, artifact_bytes) != (ssize_t)artifact_bytes)
         abort();
     free(artifact);
     return fd;
+}
+
+struct weir_engine *run_engine(const struct run_options *options)
+{
+    const struct weir_engine_config config = {.features = FEATURES,
+                                              .bounds = options->bounds,
+                                              .has_fuel = options->has_fuel,
+                                              .no_poll = options->no_poll,
+                                              .stack_bytes = (uint64_t)8 << 20};
+    struct weir_error error = {0};
+    struct weir_engine *engine = NULL;
+    run_expect(weir_engine_new(&config, &engine, &error), "engine", &error);
+    return engine;
 }
 
 /* Of the memories exported as "m", "n" …, one behind the other. */
@@ -109,14 +124,14 @@ static void run_tests(struct weir_store *store, struct weir_instance *instance,
     for (unsigned i = 0; i < GEN_TESTS; i++) {
         char name[3] = {'t', (char)('0' + i), '\0'};
         struct weir_extern item;
-        expect(weir_instance_export(instance, name, 2, &item), "export", &error);
+        run_expect(weir_instance_export(instance, name, 2, &item), "export", &error);
         union weir_value result = {0};
         enum weir_status status = weir_func_call(store, item.func, NULL, &result, &trap, &error);
         if (status == WEIR_TRAP) {
-            outcome->traps[i] = trap_class(trap.code);
+            outcome->traps[i] = run_trap_class(trap.code);
             weir_trap_done(&trap);
         } else {
-            expect(status, "call", &error);
+            run_expect(status, "call", &error);
             outcome->values[i] = result.i64;
         }
         outcome->hashes[i] = memory_hash(instance);
@@ -128,27 +143,24 @@ void run_module(const uint8_t *bytes, size_t size, const struct run_options *opt
 {
     static const enum weir_type params[] = {WEIR_TYPE_I32, WEIR_TYPE_I64};
     static const struct weir_func_type type = {params, 2, params + 1, 1};
-    struct weir_engine_config config = {
-        .features = FEATURES,
-        .bounds = options->bounds, .has_fuel = options->has_fuel, .no_poll = options->no_poll};
     struct weir_error error = {0};
-    struct weir_engine *engine = NULL;
+    struct weir_engine *engine = run_engine(options);
     struct weir_module *module = NULL;
     struct weir_linker *linker = NULL;
     struct weir_store *store = NULL;
     struct weir_instance *instance = NULL;
-    expect(weir_engine_new(&config, &engine, &error), "engine", &error);
-    int fd = compile(bytes, size, options);
-    expect(weir_module_load(engine, fd, NULL, &module, &error), "load", &error);
+    int fd = run_compile(bytes, size, options);
+    run_expect(weir_module_load(engine, fd, NULL, &module, &error), "load", &error);
     (void)close(fd);
-    expect(weir_linker_new(engine, &linker, &error), "linker", &error);
-    expect(weir_linker_define_func(linker, "e", "h",
+    run_expect(weir_linker_new(engine, &linker, &error), "linker", &error);
+    run_expect(weir_linker_define_func(linker, "e", "h",
                                    &(struct weir_host_definition){&type, host, NULL}, &error),
            "host", &error);
-    expect(weir_store_new(engine, NULL, &store, &error), "store", &error);
+    run_expect(weir_store_new(engine, NULL, &store, &error), "store", &error);
     if (options->has_fuel)
-        expect(weir_store_set_fuel(store, UINT64_C(1) << 40, &error), "fuel", &error);
-    expect(weir_instance_new(store, linker, module, &instance, NULL, &error), "instance", &error);
+        run_expect(weir_store_set_fuel(store, UINT64_C(1) << 40, &error), "fuel", &error);
+    run_expect(weir_instance_new(store, linker, module, &instance, NULL, &error), "instance",
+               &error);
     *ret_outcome = (struct run_outcome){0};
     run_tests(store, instance, ret_outcome);
     weir_store_close(store, NULL);

@@ -24,4 +24,12 @@ struct run_options {
 void run_module(const uint8_t *bytes, size_t size, const struct run_options *options,
                 struct run_outcome *ret_outcome);
 
+/* The parts of it. An engine and an artifact (a descriptor) of that form, */
+struct weir_engine *run_engine(const struct run_options *options);
+int run_compile(const uint8_t *bytes, size_t size, const struct run_options *options);
+/* the classes of traps that engines agree on, and an end with a message for what cannot be. */
+const char *run_trap_class(int code);
+extern const char *run_subject; /* the module's name in that message */
+void run_expect(enum weir_status status, const char *what, const struct weir_error *error);
+
 #endif
