@@ -23,7 +23,7 @@ function(weir_library_parts result)
   set(${result} ${parts} PARENT_SCOPE)
 endfunction()
 
-weir_library_parts(weir_library_parts weir_capi weir_cache)
+weir_library_parts(weir_library_parts weir_capi weir_cache weir_wasi)
 set(weir_library_objects "")
 foreach(part IN LISTS weir_library_parts)
   list(APPEND weir_library_objects $<TARGET_OBJECTS:${part}>)

@@ -20,5 +20,6 @@
 #include <weir/task.h>
 #include <weir/trap.h>
 #include <weir/value.h>
+#include <weir/wasi.h>
 
 #endif

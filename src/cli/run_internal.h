@@ -6,7 +6,6 @@
 
 #include "cli/cli_options.h"
 #include "ledger/equation.h"
-#include "worlds/wasi/wasi.h"
 
 #define WEIR__RUN_LIST_MAX 64 /* of --dir and of --env: more is a configuration, not a command */
 

@@ -2,9 +2,10 @@
 #ifndef WEIR_SERVER_CONFIG_H
 #define WEIR_SERVER_CONFIG_H
 
+#include <weir/wasi.h>
+
 #include "base/arena.h"
 #include "observe/log_line.h"
-#include "worlds/wasi/wasi.h"
 
 struct weir_route_config {
     const char *path;   /* "/hello": it and everything under it */

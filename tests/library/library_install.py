@@ -91,7 +91,8 @@ def main():
         run("cmake", "--install", args.build, "--component", "weir", "--prefix", first)
         prefix = os.path.join(folder, "moved")
         os.rename(first, prefix)
-        for path in ("include/wasm.h", "include/weir/weir.h", "libexec/weir/weir-compile"):
+        for path in ("include/wasm.h", "include/weir/weir.h", "include/weir/wasi.h",
+                     "libexec/weir/weir-compile"):
             if not os.path.exists(os.path.join(prefix, path)):
                 sys.exit(f"{path} was not installed")
         check(args, prefix, folder)

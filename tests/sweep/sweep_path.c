@@ -7,7 +7,6 @@
 #include "ledger/mapping.h"
 #include "sweep_guest_wasm.h"
 #include "sweep_wasi_wasm.h"
-#include "worlds/wasi/wasi.h"
 
 struct guest {
     struct weir_engine *engine;

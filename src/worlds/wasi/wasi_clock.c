@@ -41,6 +41,10 @@ int weir__wasi_clock_ns(const struct weir_wasi *wasi, uint32_t id, uint64_t *ret
         *ret_ns = 0;
         return WASI_E_SUCCESS;
     }
+    if (clock == CLOCK_REALTIME && wasi->realtime_ns != NULL) {
+        *ret_ns = wasi->realtime_ns(wasi->realtime_context);
+        return WASI_E_SUCCESS;
+    }
     struct timespec time;
     long result = weir_io_clock_gettime(wasi->io, clock, &time);
     return result < 0 ? weir__wasi_errno_of(result) : to_ns(&time, ret_ns);

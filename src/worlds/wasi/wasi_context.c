@@ -212,6 +212,13 @@ static enum weir_status fill(struct weir_wasi *wasi, const struct weir_wasi_conf
 enum weir_status weir_wasi_new(struct weir_store *store, const struct weir_wasi_config *config,
                                struct weir_wasi **ret_wasi, struct weir_error *error)
 {
+    return weir__wasi_new_on(store, config, weir_io_system(), ret_wasi, error);
+}
+
+enum weir_status weir__wasi_new_on(struct weir_store *store, const struct weir_wasi_config *config,
+                                   struct weir_io *io, struct weir_wasi **ret_wasi,
+                                   struct weir_error *error)
+{
     WEIR_ASSERT(store != NULL && config != NULL && ret_wasi != NULL);
     struct weir_error local = {0};
     struct weir_account *account = weir_store_account(store);
@@ -224,11 +231,13 @@ enum weir_status weir_wasi_new(struct weir_store *store, const struct weir_wasi_
     }
     wasi->store = store;
     wasi->account = account;
-    wasi->io = config->io != NULL ? config->io : weir_io_system();
+    wasi->io = io;
     wasi->descriptors_max =
         config->descriptors_max != 0 ? config->descriptors_max : WASI_DESCRIPTORS_DEFAULT;
     wasi->host_buffer_bytes =
         config->host_buffer_bytes != 0 ? config->host_buffer_bytes : WASI_HOST_BUFFER_DEFAULT;
+    wasi->realtime_ns = config->realtime_ns;
+    wasi->realtime_context = config->realtime_context;
     wasi->is_deterministic = config->is_deterministic;
     wasi->random_state = UINT64_C(0x5eed);
     enum weir_status status = fill(wasi, config, error);

@@ -10,9 +10,10 @@
 
 #include <errno.h>
 
+#include <weir/wasi.h>
+
 #include "base/io.h"
 #include "ledger/ledger.h"
-#include "worlds/wasi/wasi.h"
 #include "worlds/wasi/wasi_abi.h"
 #include "worlds/wasi/wasi_limits.h"
 
@@ -73,6 +74,8 @@ struct weir_wasi {
     uint64_t host_buffer_bytes;
     struct weir__wasi_stream streams[3];
     bool parks; /* some stream has callbacks: waiting parks the guest instead of the thread */
+    uint64_t (*realtime_ns)(void *context);
+    void *realtime_context;
     bool is_deterministic;
     uint64_t random_state;
     char *strings; /* args, environment, names of preopens; each with its terminator */
@@ -89,6 +92,11 @@ struct weir__wasi_call {
     const union weir_value *args;
     enum weir_status status; /* WASI_END */
 };
+
+/* weir_wasi_new() on another system: tests make calls of this one fail. */
+enum weir_status weir__wasi_new_on(struct weir_store *store, const struct weir_wasi_config *config,
+                                   struct weir_io *io, struct weir_wasi **ret_wasi,
+                                   struct weir_error *error) WEIR_MUST_USE;
 
 /* One per function of the snapshot: weir__wasi_fd_read() and so on. */
 #define WASI_FUNCTION(name, parameters) int weir__wasi_##name(struct weir__wasi_call *call);

@@ -266,7 +266,7 @@ START_TEST(a_context_is_made_whole_or_not)
         struct weir_error error = {0};
         (void)weir_ledger_fail_nth(k);
         enum weir_status status =
-            weir_wasi_new(&w->store, &w->config, &w->wasi, k % 2 == 0 ? &error : NULL);
+            world_wasi_new(w, &w->wasi, k % 2 == 0 ? &error : NULL);
         uint64_t counted = weir_ledger_fail_nth(0);
         if (counted < k) {
             ck_assert_int_eq(status, WEIR_OK);
@@ -285,7 +285,7 @@ START_TEST(a_context_is_made_whole_or_not)
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
         struct weir_error error = {0};
         fail_io(w, ops[i], EIO, 1);
-        ck_assert_int_eq(weir_wasi_new(&w->store, &w->config, &w->wasi, &error), WEIR_IO);
+        ck_assert_int_eq(world_wasi_new(w, &w->wasi, &error), WEIR_IO);
         ck_assert_str_ne(error.message, "");
         weir_error_done(&error);
         check_traces(&before, "new");
@@ -298,27 +298,27 @@ START_TEST(configurations_that_cannot_be)
     struct weir_error error = {0};
     struct weir_wasi *none = NULL;
     w->config.descriptors_max = 7;
-    ck_assert_int_eq(weir_wasi_new(&w->store, &w->config, &none, &error), WEIR_LIMIT);
+    ck_assert_int_eq(world_wasi_new(w, &none, &error), WEIR_LIMIT);
     ck_assert_ptr_null(none);
     weir_error_done(&error);
     w->config.descriptors_max = 0;
     w->preopens[0].host_path = "/nowhere/at/all";
-    ck_assert_int_eq(weir_wasi_new(&w->store, &w->config, &none, &error), WEIR_NOT_FOUND);
+    ck_assert_int_eq(world_wasi_new(w, &none, &error), WEIR_NOT_FOUND);
     ck_assert_ptr_nonnull(strstr(error.message, "/nowhere/at/all"));
     weir_error_done(&error);
     w->preopens[0].host_path = "/etc/passwd";
-    ck_assert_int_eq(weir_wasi_new(&w->store, &w->config, &none, &error), WEIR_IO);
+    ck_assert_int_eq(world_wasi_new(w, &none, &error), WEIR_IO);
     weir_error_done(&error);
     w->config.preopen_count = 0;
     w->config.stdio_fds[2] = 9999;
-    ck_assert_int_eq(weir_wasi_new(&w->store, &w->config, &none, &error), WEIR_IO);
+    ck_assert_int_eq(world_wasi_new(w, &none, &error), WEIR_IO);
     weir_error_done(&error);
     static char large[(16u << 20) + 1];
     memset(large, 'x', sizeof large - 1);
     const char *const args[] = {large};
     w->config.args = args;
     w->config.arg_count = 1;
-    ck_assert_int_eq(weir_wasi_new(&w->store, &w->config, &none, &error), WEIR_TOO_LARGE);
+    ck_assert_int_eq(world_wasi_new(w, &none, &error), WEIR_TOO_LARGE);
     weir_error_done(&error);
     weir_wasi_free(NULL);
 }

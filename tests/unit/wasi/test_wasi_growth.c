@@ -11,7 +11,6 @@
 
 #include "base/poison.h"
 #include "ledger/equation.h"
-#include "worlds/wasi/wasi.h"
 
 #define WARM_UP 200
 #define STORES 2000

@@ -4,7 +4,6 @@
 #include <weir/weir.h>
 
 #include "base/clock.h"
-#include "worlds/wasi/wasi.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -51,6 +51,30 @@ START_TEST(no_arguments_need_no_room)
 }
 END_TEST
 
+static uint64_t tell_time(void *context)
+{
+    return (*(uint64_t *)context)++;
+}
+
+/* The embedder's time is what a guest reads. */
+START_TEST(a_clock_of_the_embedder)
+{
+    uint64_t time = UINT64_C(1) << 60;
+    weir_wasi_free(w->wasi);
+    w->config.realtime_ns = tell_time;
+    w->config.realtime_context = &time;
+    world_start(w);
+    ck_ok(CALL(w, clock_time_get, WASI_CLOCK_REALTIME, 0, RET));
+    ck_ok(CALL(w, clock_time_get, WASI_CLOCK_REALTIME, 0, RET_2));
+    ck_assert_uint_eq(get_u64(w, RET), UINT64_C(1) << 60);
+    ck_assert_uint_eq(get_u64(w, RET_2), (UINT64_C(1) << 60) + 1);
+    ck_ok(CALL(w, clock_time_get, WASI_CLOCK_MONOTONIC, 0, RET));
+    ck_assert_uint_ne(get_u64(w, RET), 0);
+    ck_assert_uint_lt(get_u64(w, RET), UINT64_C(1) << 60);
+    ck_assert_uint_eq(time, (UINT64_C(1) << 60) + 2);
+}
+END_TEST
+
 START_TEST(clocks_go_on)
 {
     ck_ok(CALL(w, clock_time_get, WASI_CLOCK_MONOTONIC, 0, RET));
@@ -234,6 +258,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, open_world, close_world);
     tcase_add_test(tcase, arguments_and_environment);
     tcase_add_test(tcase, no_arguments_need_no_room);
+    tcase_add_test(tcase, a_clock_of_the_embedder);
     tcase_add_test(tcase, clocks_go_on);
     tcase_add_test(tcase, determinism);
     tcase_add_test(tcase, random_bytes_fill_the_buffer);

@@ -209,16 +209,21 @@ void world_prepare(struct world *world)
                                               .preopen_count = 2,
                                               .sockets = world->sockets,
                                               .socket_count = 3,
-                                              .stdio_fds = {-1, -1, -1},
-                                              .io = &world->faulty.io};
+                                              .stdio_fds = {-1, -1, -1}};
     world->next_string = AT_STRINGS;
     world->out.room = sizeof world->out.bytes;
+}
+
+enum weir_status world_wasi_new(struct world *world, struct weir_wasi **ret_wasi,
+                                struct weir_error *error)
+{
+    return weir__wasi_new_on(&world->store, &world->config, &world->faulty.io, ret_wasi, error);
 }
 
 void world_start(struct world *world)
 {
     struct weir_error error = {0};
-    enum weir_status status = weir_wasi_new(&world->store, &world->config, &world->wasi, &error);
+    enum weir_status status = world_wasi_new(world, &world->wasi, &error);
     ck_assert_msg(status == WEIR_OK, "%s", error.message);
     world->store.data = world->wasi;
 }

@@ -69,6 +69,9 @@ void world_open_streams(struct world *world);
 /* Checks that everything charged was discharged. */
 void world_close(struct world *world);
 void world_start(struct world *world);
+/* A context of the world's configuration over its faulty system. */
+enum weir_status world_wasi_new(struct world *world, struct weir_wasi **ret_wasi,
+                                struct weir_error *error);
 
 /* One call; the answer as the operation gives it. */
 int world_call(struct world *world, int (*operation)(struct weir__wasi_call *call),
