@@ -37,18 +37,19 @@ enum MHD_Result weir__answer_text(struct weir__connection *connection, unsigned 
     return queue(connection, status, response, size);
 }
 
-enum MHD_Result weir__answer_owned(struct weir__connection *connection, const char *type,
-                                   char *text, size_t size, void (*release)(void *context),
-                                   void *context)
+enum MHD_Result weir__answer_report(struct weir__connection *connection,
+                                    const struct weir__report *report)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer_with_free_callback_cls(size, text, release, context);
+    struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
+        report->size, report->text, report->release, report->context);
     if (response == NULL) {
-        release(context);
+        report->release(report->context);
         return MHD_NO;
     }
-    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    return queue(connection, 200, response, size);
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, report->type);
+    if (report->etag[0] != 0)
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, report->etag);
+    return queue(connection, report->status != 0 ? report->status : 200, response, report->size);
 }
 
 /* --- refusals ------------------------------------------------------------------------------ */
@@ -134,8 +135,13 @@ enum MHD_Result weir__answer_failure(struct weir__connection *connection)
         (void)snprintf(text, sizeof text, "%u", retry_s);
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, text);
     }
+    char methods[64];
     if (failure->refusal == WEIR__REFUSAL_METHOD)
-        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
+                                      weir__page_methods(connection, methods, sizeof methods));
+    if (failure->refusal == WEIR__REFUSAL_UNAUTHORIZED)
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+                                      "Bearer realm=\"weir\"");
     if (failure->refusal == WEIR__REFUSAL_DRAINING)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     return queue(connection, weir__refusal_http(failure->refusal), response, size);
@@ -144,10 +150,10 @@ enum MHD_Result weir__answer_failure(struct weir__connection *connection)
 void weir__answer_raw(struct weir__connection *connection, enum weir__refusal refusal,
                       const char *reason)
 {
-    char text[400];
-    char body[200];
+    char text[800], body[512], escaped[440];
+    write_string(escaped, sizeof escaped, reason);
     int body_size = snprintf(body, sizeof body, "{\"error\":\"%s\",\"reason\":\"%s\"}\n",
-                             weir__refusal_name(refusal), reason);
+                             weir__refusal_name(refusal), escaped);
     unsigned status = weir__refusal_http(refusal);
     int size = snprintf(text, sizeof text,
                         "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n"

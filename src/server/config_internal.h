@@ -32,12 +32,16 @@ struct weir__raw_module_cache {
 struct weir__raw_log {
     char *access, *access_format, *events, *events_format, *level, *queue;
 };
+struct weir__raw_control {
+    char *token, *socket, *upload_max, *reads;
+};
 struct weir__raw_config {
     char *listen, *memory_max, *modules, *cache;
     struct weir__raw_server server;
     struct weir__raw_governor governor;
     struct weir__raw_module_cache module_cache;
     struct weir__raw_log log;
+    struct weir__raw_control control;
     struct weir__raw_route *routes;
     unsigned routes_count;
 };

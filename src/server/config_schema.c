@@ -82,6 +82,14 @@ static const cyaml_schema_field_t LOG[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t CONTROL[] = {
+    TEXT(struct weir__raw_control, token),
+    TEXT(struct weir__raw_control, socket),
+    TEXT(struct weir__raw_control, upload_max),
+    TEXT(struct weir__raw_control, reads),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_value_t ROUTE_ENTRY = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct weir__raw_route, ROUTE),
 };
@@ -97,6 +105,7 @@ static const cyaml_schema_field_t TOP[] = {
     CYAML_FIELD_MAPPING("module_cache", CYAML_FLAG_OPTIONAL, struct weir__raw_config, module_cache,
                         MODULE_CACHE),
     CYAML_FIELD_MAPPING("log", CYAML_FLAG_OPTIONAL, struct weir__raw_config, log, LOG),
+    CYAML_FIELD_MAPPING("control", CYAML_FLAG_OPTIONAL, struct weir__raw_config, control, CONTROL),
     CYAML_FIELD_SEQUENCE("routes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                          struct weir__raw_config, routes, &ROUTE_ENTRY, 0, WEIR_SERVER_ROUTES_MAX),
     CYAML_FIELD_END,
@@ -134,7 +143,7 @@ log_line(cyaml_log_t level, void *context, const char *format, va_list args)
 }
 
 static const cyaml_schema_field_t *const TABLES[] = {TOP, SERVER, GOVERNOR, MODULE_CACHE,
-                                                     LOG, ROUTE,  LIMITS};
+                                                     LOG, CONTROL, ROUTE,  LIMITS};
 
 /* The nearest key of any table: which table was meant is not known from the message. */
 static const char *nearest_key(const char *word)

@@ -47,10 +47,14 @@ void weir__exchange_offload(struct weir__request *request)
     weir__workers_push(&request->connection->server->workers, request);
 }
 
-void weir__exchange_report(struct weir__connection *connection)
+void weir__exchange_report(struct weir__connection *connection, struct weir__reports *reports)
 {
     suspend(connection);
-    weir__reports_push(connection);
+    if (weir__reports_push(reports, connection))
+        return;
+    weir__fail(&connection->failure, WEIR__REFUSAL_DRAINING, "the server is stopping");
+    weir__watch_resumed(connection);
+    MHD_resume_connection(connection->mhd);
 }
 
 void weir__exchange_sleep(struct weir__request *request)
@@ -171,10 +175,9 @@ static void begin_route(struct weir__connection *connection, const char *length,
         weir_error_done(&error);
         return;
     }
-    if (weir__page_find(connection->target.path) != NULL) {
-        if (strcmp(connection->method, "GET") != 0 && strcmp(connection->method, "HEAD") != 0)
-            weir__fail(&connection->failure, WEIR__REFUSAL_METHOD,
-                       "only GET and HEAD are answered");
+    const struct weir__page *page = weir__page_find(connection->target.path);
+    if (page != NULL) {
+        weir__page_begin(connection, page, body_bytes);
         return;
     }
     struct weir__route *route = weir__route_find(server, connection->target.path);
@@ -242,14 +245,21 @@ enum MHD_Result weir__exchange_body(struct weir__connection *connection, const c
     connection->received += *size;
     weir__exchange_expect(connection, connection->begin_ns,
                           atomic_load(&connection->server->body_ns), connection->received);
+    if (connection->upload != NULL && !connection->is_discarding) {
+        weir__modules_body(connection, data, *size);
+        *size = 0;
+        return MHD_YES;
+    }
     if (request != NULL && !connection->is_discarding &&
         connection->received > request->route->config->body_bytes_max)
         (void)over_limit(connection);
     if (connection->is_discarding || request == NULL || request->guest == WEIR__GUEST_DONE) {
         connection->discarded += *size;
         if (connection->is_discarding && connection->discarded > WEIR_SERVER_DISCARD_MAX) {
-            weir__answer_raw(connection, WEIR__REFUSAL_BODY, "the body is over the route's limit");
-            connection->status = weir__refusal_http(WEIR__REFUSAL_BODY);
+            const struct weir__failure *failure =
+                request != NULL ? &request->failure : &connection->failure;
+            weir__answer_raw(connection, failure->refusal, failure->reason);
+            connection->status = weir__refusal_http(failure->refusal);
             return MHD_NO;
         }
         *size = 0;
@@ -283,7 +293,7 @@ static bool can_flush(const struct weir__request *request)
 enum MHD_Result weir__exchange_end(struct weir__connection *connection)
 {
     take_over(connection);
-    if (connection->failure.refusal != WEIR__REFUSAL_NONE)
+    if (connection->failure.refusal != WEIR__REFUSAL_NONE && connection->report.text == NULL)
         return weir__answer_failure(connection);
     struct weir__request *request = connection->request;
     if (request == NULL)
@@ -348,6 +358,7 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
     atomic_store_explicit(&connection->is_stopped, false, memory_order_relaxed);
     if (connection->report.text != NULL) /* the client left while it was made */
         connection->report.release(connection->report.context);
+    weir__modules_end(connection);
     if (connection->is_report)
         (void)atomic_fetch_sub(&server->reports, 1);
     (void)atomic_fetch_sub_explicit(&server->active, 1, memory_order_relaxed);

@@ -19,8 +19,8 @@ enum weir_status weir_host_file_read(const char *path, uint64_t bytes_max,
                                      struct weir_error *error) WEIR_MUST_USE;
 void weir_host_file_done(struct weir_host_file *file);
 
-/* The file as a module of `engine`, named after the file; `progress` as in weir_module_config.
- * Through `cache`, or without one by the engine's own directory. */
+/* The file as a module of `engine`, named after the file unless `config` has a name for it. Through
+ * `cache`, or without one by the engine's own directory. */
 enum weir_status weir_host_file_module(struct weir_engine *engine, struct weir_cache *cache,
                                        const char *path, const struct weir_module_config *config,
                                        struct weir_module **ret_module, struct weir_error *error)

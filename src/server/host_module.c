@@ -23,7 +23,9 @@ enum weir_status weir_host_file_module(struct weir_engine *engine, struct weir_c
                  : weir_module_new(engine, file.bytes, file.size, &named, ret_module, &inner);
     weir_host_file_done(&file);
     if (status != WEIR_OK) {
-        (void)weir_error_set(error, status, inner.offset, "%s: %s", path, inner.message);
+        bool is_named = config != NULL && config->name != NULL;
+        (void)weir_error_set(error, status, inner.offset, "%s: %s", is_named ? config->name : path,
+                             inner.message);
         for (struct weir_error_detail *d = inner.details; d != NULL; d = d->next)
             weir_error_add(error, "%s", d->text);
         weir_error_done(&inner);

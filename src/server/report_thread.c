@@ -1,11 +1,11 @@
 /* Reports: Weir's own pages that are as long as the ledger. They are made one after the other on a
  * thread of their own, their connections suspended meanwhile: a page that takes 30 ms holds up
  * neither the connections of an event loop nor a guest in a worker. The thread also takes the
- * censuses that are kept. */
-#include "server/server_census.h"
+ * censuses that are kept. Changes, which may take a compile job each, have a thread of their own,
+ * too. */
+#include "server/server_internal.h"
 
 #include "base/check.h"
-#include "base/clock.h"
 
 #include <time.h>
 
@@ -66,18 +66,20 @@ void weir__report_json(struct weir__connection *connection, json_t *object,
 
 /* --- the queue ----------------------------------------------------------------------------- */
 
-void weir__reports_push(struct weir__connection *connection)
+bool weir__reports_push(struct weir__reports *reports, struct weir__connection *connection)
 {
-    struct weir__reports *reports = &connection->server->report_queue;
     connection->next_report = NULL;
     (void)pthread_mutex_lock(&reports->lock);
-    if (reports->last != NULL)
+    bool is_taken = !reports->is_stopping;
+    if (is_taken && reports->last != NULL)
         reports->last->next_report = connection;
-    else
+    else if (is_taken)
         reports->first = connection;
-    reports->last = connection;
+    if (is_taken)
+        reports->last = connection;
     (void)pthread_cond_signal(&reports->wake);
     (void)pthread_mutex_unlock(&reports->lock);
+    return is_taken;
 }
 
 /* The next one; NULL at `until_ns`, or when the server stops and nothing waits. */
@@ -101,41 +103,31 @@ static struct weir__connection *pop(struct weir__reports *reports, uint64_t unti
     return connection;
 }
 
-static void make(struct weir__connection *connection)
-{
-    struct weir_server *server = connection->server;
-    (void)pthread_mutex_lock(&server->report_lock);
-    weir__page_find(connection->target.path)->make(connection);
-    (void)pthread_mutex_unlock(&server->report_lock);
-    connection->report.is_made = true;
-    weir__watch_resumed(connection);
-    MHD_resume_connection(connection->mhd);
-}
-
 static void *make_reports(void *context)
 {
-    struct weir_server *server = context;
+    struct weir__reports *reports = context;
     bool is_over = false;
     while (!is_over) {
-        (void)pthread_mutex_lock(&server->report_lock);
-        uint64_t due_ns = weir__server_census_tick(server, weir_clock_ns());
-        (void)pthread_mutex_unlock(&server->report_lock);
-        struct weir__connection *connection = pop(&server->report_queue, due_ns, &is_over);
-        if (connection != NULL)
-            make(connection);
+        uint64_t due_ns = reports->tick != NULL ? reports->tick(reports->server) : UINT64_MAX;
+        struct weir__connection *connection = pop(reports, due_ns, &is_over);
+        if (connection == NULL)
+            continue;
+        reports->make(connection);
+        connection->report.is_made = true;
+        weir__watch_resumed(connection);
+        MHD_resume_connection(connection->mhd);
     }
     return NULL;
 }
 
 /* --- start and stop ------------------------------------------------------------------------ */
 
-enum weir_status weir__reports_start(struct weir_server *server, struct weir_error *error)
+enum weir_status weir__reports_start(struct weir__reports *reports, struct weir_error *error)
 {
-    struct weir__reports *reports = &server->report_queue;
     pthread_attr_t attributes;
     (void)pthread_attr_init(&attributes);
     (void)pthread_attr_setstacksize(&attributes, WEIR_SERVER_THREAD_STACK);
-    int failed = pthread_create(&reports->thread, &attributes, make_reports, server);
+    int failed = pthread_create(&reports->thread, &attributes, make_reports, reports);
     (void)pthread_attr_destroy(&attributes);
     if (failed != 0)
         return weir_error_set_errno(error, WEIR_NO_MEMORY, failed,
@@ -144,9 +136,8 @@ enum weir_status weir__reports_start(struct weir_server *server, struct weir_err
     return WEIR_OK;
 }
 
-void weir__reports_stop(struct weir_server *server)
+void weir__reports_stop(struct weir__reports *reports)
 {
-    struct weir__reports *reports = &server->report_queue;
     if (!reports->is_running)
         return;
     (void)pthread_mutex_lock(&reports->lock);
@@ -156,5 +147,4 @@ void weir__reports_stop(struct weir_server *server)
     (void)pthread_join(reports->thread, NULL);
     WEIR_ASSERT(reports->first == NULL);
     reports->is_running = false;
-    weir__server_census_free(server);
 }

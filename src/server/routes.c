@@ -3,7 +3,7 @@
  * A route is made whole (engine, module, pool, warm slots) before anybody can see it, belongs to
  * one configuration and is never changed. The table of routes is replaced as a whole; every request
  * in flight holds its route, so one that is gone from the table is drained: it ends with its last
- * request. Only the thread that made the server makes tables.
+ * request. Tables are made by reloads and by uploads, one at a time: under `make_lock`.
  */
 #include "server/server_internal.h"
 
@@ -28,6 +28,11 @@ struct weir__generation *weir__generation_new(struct weir_server *server,
         weir_account_alloc(server->account, WEIR_KIND_SERVER, sizeof *generation, error);
     if (generation == NULL)
         return NULL;
+    if (config->control.token != NULL &&
+        weir__token_read(config->control.token, &generation->token, error) != WEIR_OK) {
+        weir_account_free(server->account, WEIR_KIND_SERVER, generation, sizeof *generation);
+        return NULL;
+    }
     generation->config = *config;
     generation->arena = arena;
     generation->account = server->account;
@@ -114,7 +119,23 @@ struct opening {
     struct weir_server *server;
     struct weir__generation *generation;
     const struct weir_server_progress *progress;
+    const struct weir__publication *publication; /* NULL: none */
 };
+
+static bool is_published(const struct opening *opening, const struct weir_route_config *config)
+{
+    return opening->publication != NULL &&
+           strcmp(opening->publication->path, config->module) == 0;
+}
+
+static enum weir_status check_paused(struct weir_server *server, const char *path,
+                                     struct weir_error *error)
+{
+    if (!atomic_load(&server->is_compile_paused))
+        return WEIR_OK;
+    return weir_error_set(error, WEIR_BUSY, WEIR_NO_OFFSET,
+                          "%s is not loaded: compile jobs are paused while memory is short", path);
+}
 
 /* The module of `old` when it is the same file for the same engine. */
 static enum weir_status open_module(const struct opening *opening, struct weir__route *route,
@@ -122,18 +143,20 @@ static enum weir_status open_module(const struct opening *opening, struct weir__
 {
     const struct weir_route_config *config = route->config;
     const struct weir_server_progress *progress = opening->progress;
-    if (stat(config->module, &route->file) != 0)
+    const char *file = is_published(opening, config) ? opening->publication->file : config->module;
+    if (stat(file, &route->file) != 0)
         memset(&route->file, 0, sizeof route->file);
     else if (old != NULL && same_file(old, &route->file) &&
              (old->config->fuel != 0) == (config->fuel != 0)) {
         route->module = weir_module_ref(old->module);
         return WEIR_OK;
     }
-    if (atomic_load(&opening->server->is_compile_paused))
-        return weir_error_set(error, WEIR_BUSY, WEIR_NO_OFFSET,
-                              "%s is not loaded: compile jobs are paused while memory is short",
-                              config->module);
+    enum weir_status status = check_paused(opening->server, config->module, error);
+    if (status != WEIR_OK)
+        return status;
     struct weir_module_config module = {0};
+    if (is_published(opening, config))
+        module.name = weir_host_file_name(config->module);
     if (progress != NULL) {
         if (progress->compiling != NULL)
             progress->compiling(progress->context, config->module);
@@ -141,8 +164,7 @@ static enum weir_status open_module(const struct opening *opening, struct weir__
         module.progress_context = progress->context;
     }
     return weir_host_file_module(opening->server->engines[config->fuel != 0],
-                                 opening->server->cache, config->module, &module, &route->module,
-                                 error);
+                                 opening->server->cache, file, &module, &route->module, error);
 }
 
 static void close_route(struct weir__route *route)
@@ -327,27 +349,25 @@ void weir__route_table_free(struct weir_server *server, struct weir__route_table
     weir_account_free(server->account, WEIR_KIND_SERVER, table, table_bytes(table->capacity));
 }
 
-enum weir_status weir__route_table_new(struct weir_server *server,
-                                       struct weir__generation *generation,
-                                       const struct weir_server_progress *progress,
-                                       struct weir__route_table **ret_table,
-                                       struct weir_error *error)
+static enum weir_status make_table(const struct opening *opening,
+                                   struct weir__route_table **ret_table, struct weir_error *error)
 {
-    const struct weir_server_config *config = &generation->config;
+    struct weir_server *server = opening->server;
+    const struct weir_server_config *config = &opening->generation->config;
     struct weir__route_table *table = weir_account_alloc(server->account, WEIR_KIND_SERVER,
                                                          table_bytes(config->route_count), error);
     if (table == NULL)
         return WEIR_LIMIT;
     table->capacity = config->route_count;
     table->by_length = table->routes + table->capacity;
-    const struct opening opening = {server, generation, progress};
     for (size_t i = 0; i < config->route_count; i++) {
-        struct weir__route *old = find_path(server->table, config->routes[i].path);
+        const struct weir_route_config *route = &config->routes[i];
+        struct weir__route *old = find_path(server->table, route->path);
         enum weir_status status = WEIR_OK;
-        if (old != NULL && is_same(old, &config->routes[i]))
+        if (old != NULL && !is_published(opening, route) && is_same(old, route))
             table->routes[i] = route_ref(old);
         else
-            status = open_route(&opening, i, old, &table->routes[i], error);
+            status = open_route(opening, i, old, &table->routes[i], error);
         if (status != WEIR_OK) {
             weir__route_table_free(server, table);
             return status;
@@ -358,6 +378,17 @@ enum weir_status weir__route_table_new(struct weir_server *server,
     qsort(table->by_length, table->count, sizeof table->by_length[0], longer_first);
     *ret_table = table;
     return WEIR_OK;
+}
+
+enum weir_status weir__route_table_new(struct weir_server *server,
+                                       struct weir__generation *generation,
+                                       const struct weir_server_progress *progress,
+                                       struct weir__route_table **ret_table,
+                                       struct weir_error *error)
+{
+    const struct opening opening = {
+        .server = server, .generation = generation, .progress = progress};
+    return make_table(&opening, ret_table, error);
 }
 
 /* --- what changed, for the log ------------------------------------------------------------- */
@@ -431,4 +462,82 @@ struct weir__route *weir__route_find(struct weir_server *server, const char *pat
     }
     weir__route_table_release(server);
     return found;
+}
+
+/* --- one module for another ---------------------------------------------------------------- */
+
+static size_t count_users(const struct weir__route_table *table, const char *path)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < table->count; i++)
+        count += strcmp(table->routes[i]->config->module, path) == 0;
+    return count;
+}
+
+/* That no route uses: it must be one that can be compiled. */
+static enum weir_status check_module(struct weir_server *server,
+                                     const struct weir__publication *publication,
+                                     struct weir_error *error)
+{
+    struct weir_module *module = NULL;
+    const struct weir_module_config config = {.name = weir_host_file_name(publication->path)};
+    enum weir_status status = check_paused(server, publication->path, error);
+    if (status == WEIR_OK)
+        status = open_engine(server, false, error);
+    if (status == WEIR_OK)
+        status = weir_host_file_module(server->engines[0], server->cache, publication->file,
+                                       &config, &module, error);
+    weir_module_unref(module);
+    return status;
+}
+
+static enum weir_status publish_locked(struct weir_server *server,
+                                       const struct weir__publication *publication,
+                                       struct weir_error *error)
+{
+    struct weir__route_table *table = NULL;
+    const struct opening opening = {
+        .server = server, .generation = server->present, .publication = publication};
+    enum weir_status status = count_users(server->table, publication->path) > 0
+                                  ? make_table(&opening, &table, error)
+                                  : check_module(server, publication, error);
+    if (status != WEIR_OK)
+        return status;
+    bool is_done = false;
+    status = publication->publish(publication->context, &is_done, error);
+    if (!is_done || table == NULL) {
+        weir__route_table_free(server, table);
+        return status;
+    }
+    for (size_t i = 0; i < table->count; i++) /* renaming changed its times */
+        if (is_published(&opening, table->routes[i]->config))
+            (void)stat(publication->path, &table->routes[i]->file);
+    weir__route_table_set(server, table);
+    return status;
+}
+
+enum weir_status weir__route_table_publish(struct weir_server *server,
+                                           const struct weir__publication *publication,
+                                           struct weir_error *error)
+{
+    (void)pthread_mutex_lock(&server->make_lock);
+    enum weir_status status = publish_locked(server, publication, error);
+    (void)pthread_mutex_unlock(&server->make_lock);
+    return status;
+}
+
+enum weir_status weir__route_table_without(struct weir_server *server, const char *path,
+                                           enum weir_status (*remove)(void *context,
+                                                                      struct weir_error *error),
+                                           void *context, struct weir_error *error)
+{
+    (void)pthread_mutex_lock(&server->make_lock);
+    size_t users = count_users(server->table, path);
+    enum weir_status status =
+        users == 0 ? remove(context, error)
+                   : weir_error_set(error, WEIR_EXISTS, WEIR_NO_OFFSET,
+                                    "%s is used by %zu routes; take it out of them first",
+                                    weir_host_file_name(path), users);
+    (void)pthread_mutex_unlock(&server->make_lock);
+    return status;
 }

@@ -1,5 +1,6 @@
 /* The server's life: made, reloaded, listening, drained. Routes are in routes.c. */
-#include "server/server_internal.h"
+#include "server/server_census.h"
+#include "server/module_store.h"
 #include "server/server_plan.h"
 
 #include "base/clock.h"
@@ -32,6 +33,24 @@ static void init_monotonic(pthread_cond_t *condition)
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     (void)pthread_cond_init(condition, &attributes);
     (void)pthread_condattr_destroy(&attributes);
+}
+
+/* Both are in the configuration that `generation` is of. */
+static void set_control(struct weir_server *server, const struct weir__generation *generation)
+{
+    (void)pthread_rwlock_wrlock(&server->table_lock);
+    server->token = generation->token;
+    server->are_reads_guarded = generation->config.control.are_reads_guarded;
+    (void)pthread_rwlock_unlock(&server->table_lock);
+}
+
+static enum weir_status open_control(struct weir_server *server, struct weir_error *error)
+{
+    set_control(server, server->first);
+    if (server->config->control.upload_bytes_max == 0)
+        return WEIR_OK;
+    return weir_module_store_open(server->config->modules_dir, server->account, NULL,
+                                  &server->modules, error);
 }
 
 /* A reload comes through however many requests look for their route. */
@@ -70,6 +89,13 @@ enum weir_status weir_server_new(const struct weir_server_config *config,
     init_monotonic(&server->report_queue.wake);
     (void)pthread_mutex_init(&server->report_lock, NULL);
     (void)pthread_mutex_init(&server->log_lock, NULL);
+    (void)pthread_mutex_init(&server->make_lock, NULL);
+    server->report_queue.server = server->change_queue.server = server;
+    server->report_queue.make = weir__page_make;
+    server->report_queue.tick = weir__page_tick;
+    server->change_queue.make = weir__page_change;
+    (void)pthread_mutex_init(&server->change_queue.lock, NULL);
+    init_monotonic(&server->change_queue.wake);
     init_table_lock(server);
     (void)pthread_rwlock_init(&server->governor_lock, NULL);
     (void)pthread_mutex_init(&server->running_lock, NULL);
@@ -81,7 +107,9 @@ enum weir_status weir_server_new(const struct weir_server_config *config,
     if (status == WEIR_OK)
         status = weir__logs_open(server, error);
     if (status == WEIR_OK)
-        server->first = weir__generation_new(server, config, NULL, error);
+        server->first = server->present = weir__generation_new(server, config, NULL, error);
+    if (status == WEIR_OK && server->first != NULL)
+        status = open_control(server, error);
     if (status == WEIR_OK)
         status = server->first != NULL ? weir__server_cache_open(server, error) : WEIR_LIMIT;
     if (status == WEIR_OK)
@@ -101,7 +129,10 @@ void weir_server_free(struct weir_server *server)
         return;
     struct weir_account *account = server->account;
     weir__route_table_free(server, server->table);
+    if (server->present != server->first)
+        weir__generation_unref(server->present);
     weir__generation_unref(server->first);
+    weir_module_store_close(server->modules);
     weir_account_close(server->reports_account);
     weir_cache_free(server->cache);
     for (size_t i = 0; i < 2; i++) {
@@ -110,6 +141,7 @@ void weir_server_free(struct weir_server *server)
     }
     if (server->listen_fd >= 0)
         (void)close(server->listen_fd);
+    weir__more_close(server);
     weir__logs_close(server);
     (void)pthread_rwlock_destroy(&server->table_lock);
     weir_account_free(account, WEIR_KIND_SERVER, server, sizeof *server);
@@ -189,6 +221,10 @@ static enum weir_status check_fixed(const struct weir_server_config *now,
         {"cache", same_text(now->cache_dir, wanted->cache_dir)},
         {"module_cache", same_module_cache(&now->module_cache, &wanted->module_cache)},
         {"log (but log.level)", same_log(&now->log, &wanted->log)},
+        {"control.socket", same_text(now->control.socket, wanted->control.socket)},
+        {"control.upload_max", now->control.upload_bytes_max == wanted->control.upload_bytes_max},
+        {"modules (with control.upload_max)",
+         now->control.upload_bytes_max == 0 || same_text(now->modules_dir, wanted->modules_dir)},
         {"server.spool", strcmp(now->spool_dir, wanted->spool_dir) == 0},
         {"server.loops", now->loops == wanted->loops},
         {"server.workers", now->workers == wanted->workers},
@@ -231,7 +267,8 @@ enum weir_status weir_server_reload(struct weir_server *server,
         return status;
     struct weir__generation *generation = weir__generation_new(server, config, NULL, error);
     if (generation == NULL)
-        return WEIR_LIMIT;
+        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+    (void)pthread_mutex_lock(&server->make_lock);
     struct weir__route_table *table = NULL;
     status = weir__route_table_new(server, generation, progress, &table, error);
     if (status == WEIR_OK && (status = weir__governor_set(server, generation, error)) != WEIR_OK)
@@ -239,9 +276,15 @@ enum weir_status weir_server_reload(struct weir_server *server,
     if (status == WEIR_OK) {
         generation->arena = arena;
         set_live(server, config);
+        set_control(server, generation);
         weir__route_table_set(server, table);
+        if (server->present != server->first)
+            weir__generation_unref(server->present);
+        server->present = generation;
+    } else {
+        weir__generation_unref(generation);
     }
-    weir__generation_unref(generation); /* its routes hold it */
+    (void)pthread_mutex_unlock(&server->make_lock);
     return status;
 }
 
@@ -278,7 +321,7 @@ const char *weir_server_url(const struct weir_server *server)
 
 static uint64_t thread_bytes(const struct weir_server_config *config)
 {
-    return (uint64_t)(config->loops + config->workers + 2) * WEIR_SERVER_THREAD_STACK;
+    return (uint64_t)(config->loops + config->workers + 4) * WEIR_SERVER_THREAD_STACK;
 }
 
 enum weir_status weir_server_start(struct weir_server *server, struct weir_error *error)
@@ -286,6 +329,8 @@ enum weir_status weir_server_start(struct weir_server *server, struct weir_error
     enum weir_status status = reserve_descriptors(server->config, error);
     if (status == WEIR_OK)
         status = open_socket(server, error);
+    if (status == WEIR_OK)
+        status = weir__more_open(server, error);
     if (status == WEIR_OK)
         status = weir_account_charge(server->account, WEIR_KIND_THREAD,
                                      thread_bytes(server->config), error);
@@ -300,11 +345,15 @@ enum weir_status weir_server_start(struct weir_server *server, struct weir_error
     if (status == WEIR_OK)
         status = weir__workers_start(server, error);
     if (status == WEIR_OK)
-        status = weir__reports_start(server, error);
+        status = weir__reports_start(&server->report_queue, error);
+    if (status == WEIR_OK)
+        status = weir__reports_start(&server->change_queue, error);
     if (status == WEIR_OK)
         status = weir__governor_set(server, server->first, error);
     if (status == WEIR_OK)
         status = weir__http_start(server, error);
+    if (status == WEIR_OK)
+        status = weir__more_start(server, error);
     if (status == WEIR_OK)
         atomic_store(&server->phase, WEIR__SERVING);
     else
@@ -328,9 +377,12 @@ bool weir_server_stop(struct weir_server *server, uint64_t drain_ns)
 {
     bool is_clean = true;
     atomic_store(&server->phase, WEIR__DRAINING);
+    weir__more_quiesce(server);
     if (server->daemon != NULL) {
         server->listen_fd = MHD_quiesce_daemon(server->daemon);
         is_clean = wait_idle(server, weir_clock_ns() + drain_ns);
+        atomic_store(&server->are_changes_off, true);
+        weir__reports_stop(&server->change_queue); /* the present one comes to its end */
         uint64_t give_up_ns = weir_clock_ns() + WEIR_SERVER_CANCEL_MS * UINT64_C(1000000);
         while (!wait_idle(server, weir_clock_ns() + UINT64_C(20000000)) &&
                weir_clock_ns() < give_up_ns)
@@ -341,7 +393,8 @@ bool weir_server_stop(struct weir_server *server, uint64_t drain_ns)
     weir__governor_stop(server);
     weir__watch_stop(server);
     weir__workers_stop(server);
-    weir__reports_stop(server);
+    weir__reports_stop(&server->report_queue);
+    weir__server_census_free(server);
     weir__connections_stop(server);
     weir_account_unreserve(server->reports_account);
     weir_account_discharge(server->account, WEIR_KIND_THREAD, server->charged_threads);

@@ -31,6 +31,7 @@ struct loader {
     struct weir_arena *arena;
     char folder[PATH_MAX]; /* of the file; "" for the working directory */
     char modules[PATH_MAX];
+    bool is_modules_given; /* by the caller */
     struct weir_error *error;
 };
 
@@ -494,6 +495,53 @@ static enum weir_status read_log(struct loader *loader, const struct weir__raw_l
     return status;
 }
 
+/* systemd's LoadCredential=weir-token:FILE */
+static enum weir_status find_credential(struct loader *loader, const char **ret_path)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    char path[PATH_MAX];
+    if (folder == NULL || snprintf(path, sizeof path, "%s/weir-token", folder) >= PATH_MAX ||
+        access(path, F_OK) != 0)
+        return WEIR_OK;
+    *ret_path = copy(loader, path);
+    return *ret_path != NULL ? WEIR_OK : no_memory(loader);
+}
+
+static enum weir_status read_control(struct loader *loader, const struct weir__raw_config *top,
+                                     struct weir_server_config *config)
+{
+    static const struct word READS[] = {{"open", 0}, {"token", 1}, {NULL, 0}};
+    const struct weir__raw_control *raw = &top->control;
+    struct weir_control_keys *keys = &config->control;
+    int are_reads_guarded = 0;
+    enum weir_status status =
+        read_size(loader, "control.upload_max", raw->upload_max,
+                  (struct range){0, WEIR_SERVER_UPLOAD_MAX}, &keys->upload_bytes_max);
+    if (status == WEIR_OK)
+        status = read_word(loader, "control.reads", raw->reads, READS, &are_reads_guarded);
+    keys->are_reads_guarded = are_reads_guarded != 0;
+    if (status == WEIR_OK && raw->token != NULL)
+        status = resolve(loader, "control.token", loader->folder, raw->token, &keys->token);
+    else if (status == WEIR_OK)
+        status = find_credential(loader, &keys->token);
+    if (status == WEIR_OK && raw->socket != NULL)
+        status = resolve(loader, "control.socket", loader->folder, raw->socket, &keys->socket);
+    if (status != WEIR_OK)
+        return status;
+    if (keys->socket != NULL && strlen(keys->socket) >= WEIR_SERVER_SOCKET_PATH_MAX)
+        return refuse(loader, "control.socket", "a path of at most %u bytes is needed",
+                      WEIR_SERVER_SOCKET_PATH_MAX - 1);
+    if (keys->are_reads_guarded && keys->token == NULL)
+        return refuse(loader, "control.reads", "token needs control.token");
+    if (keys->upload_bytes_max > 0 && keys->token == NULL && keys->socket == NULL)
+        return refuse(loader, "control.upload_max",
+                      "nobody could upload: set control.token or control.socket");
+    if (keys->upload_bytes_max > 0 && top->modules == NULL && !loader->is_modules_given)
+        return refuse(loader, "control.upload_max",
+                      "set modules to the folder that uploads go to");
+    return WEIR_OK;
+}
+
 static enum weir_status read_top(struct loader *loader, const char *modules_dir,
                                  const struct weir__raw_config *raw,
                                  struct weir_server_config *config)
@@ -518,6 +566,9 @@ static enum weir_status read_top(struct loader *loader, const char *modules_dir,
     else if (status == WEIR_OK && raw->modules != NULL)
         status = resolve(loader, "modules", loader->folder, raw->modules, &modules);
     (void)snprintf(loader->modules, sizeof loader->modules, "%s", modules);
+    config->modules_dir = copy(loader, modules);
+    if (status == WEIR_OK && config->modules_dir == NULL)
+        status = no_memory(loader);
     char cache[PATH_MAX];
     if (status != WEIR_OK || (raw->cache != NULL && strcmp(raw->cache, "none") == 0))
         return status;
@@ -537,7 +588,8 @@ enum weir_status weir_server_config_parse(const struct weir_config_text *text,
 {
     const char *name = text->name;
     struct loader loader = {
-        .name = name, .bytes = text->bytes, .size = text->size, .arena = arena, .error = error};
+        .name = name, .bytes = text->bytes, .size = text->size, .arena = arena, .error = error,
+        .is_modules_given = modules_dir != NULL};
     const char *slash = strrchr(name, '/');
     if (slash != NULL && slash - name < PATH_MAX)
         (void)snprintf(loader.folder, sizeof loader.folder, "%.*s",
@@ -559,6 +611,8 @@ enum weir_status weir_server_config_parse(const struct weir_config_text *text,
         status = read_module_cache(&loader, &raw->module_cache, &config);
     if (status == WEIR_OK)
         status = read_log(&loader, &raw->log, &config);
+    if (status == WEIR_OK)
+        status = read_control(&loader, raw, &config);
     if (status == WEIR_OK)
         status = read_routes(&loader, raw, &config);
     weir__config_free_raw(raw);

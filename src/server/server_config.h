@@ -56,6 +56,14 @@ struct weir_log_keys {
 };
 #define WEIR_LOG_STDOUT "stdout"
 
+/* Who may change what the host does while it runs, and how. */
+struct weir_control_keys {
+    const char *token;         /* a file; NULL: none */
+    const char *socket;        /* path of a UNIX socket; NULL: none */
+    uint64_t upload_bytes_max; /* of a module; 0: there are no uploads */
+    bool are_reads_guarded;    /* the token is asked for below /v1, too */
+};
+
 struct weir_server_config {
     const char *file;      /* for messages */
     char listen[256];      /* "127.0.0.1:7070" */
@@ -71,6 +79,8 @@ struct weir_server_config {
     struct weir_governor_config_keys governor;
     struct weir_cache_config_keys module_cache;
     struct weir_log_keys log;
+    struct weir_control_keys control;
+    const char *modules_dir; /* where relative module paths begin; "": the working directory */
     const struct weir_route_config *routes;
     size_t route_count;
 };

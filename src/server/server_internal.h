@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+#include "base/hash.h"
 #include "base/listen.h"
 #include "govern/governor.h"
 #include "ledger/cgroup_equation.h"
@@ -74,11 +75,17 @@ struct weir__route_figures {
 
 /* --- a route and its requests -------------------------------------------------------------- */
 
+struct weir__token {
+    bool is_set;
+    struct weir_hash hash; /* the token itself is not kept */
+};
+
 /* A configuration, as long as a route of it is there. */
 struct weir__generation {
     _Atomic uint32_t refs;
     struct weir_account *account;
     struct weir_arena *arena; /* of its strings; NULL: the caller's */
+    struct weir__token token;
     struct weir_server_config config;
 };
 
@@ -168,9 +175,13 @@ struct weir__request {
 
 /* --- a connection -------------------------------------------------------------------------- */
 
+#define WEIR__ETAG_SIZE (WEIR_HASH_HEX_SIZE + 2)
+
 /* A page that is made on the reports' thread, and waits to be sent. */
 struct weir__report {
-    bool is_made; /* or failed: the connection's failure says why */
+    bool is_made;    /* or failed: the connection's failure says why */
+    unsigned status; /* 0: 200 */
+    char etag[WEIR__ETAG_SIZE];
     const char *type;
     char *text; /* release(context) frees it; NULL once it is MHD's */
     size_t size;
@@ -184,6 +195,7 @@ struct weir__connection {
     struct weir__connection *next_report; /* queue */
     struct MHD_Connection *mhd;
     int fd;
+    bool is_local;                /* by a UNIX socket */
     uint32_t index;               /* in the watch's table */
     _Atomic uint64_t deadline_ns; /* the watch ends the connection then; 0: none */
     _Atomic bool is_suspended;
@@ -199,6 +211,7 @@ struct weir__connection {
     bool has_answer; /* a response is queued */
     bool is_report;  /* counts among the server's reports */
     struct weir__report report;
+    struct weir_module_upload *upload;
     bool target_is_long;
     unsigned status;
     uint64_t begin_ns, answer_ns, suspended_at_ns, resumed_at_ns, suspended_ns;
@@ -241,6 +254,19 @@ struct weir__reports {
     struct weir__connection *first, *last;
     bool is_running, is_stopping;
     pthread_t thread;
+    struct weir_server *server;
+    void (*make)(struct weir__connection *connection);
+    uint64_t (*tick)(struct weir_server *server); /* when it is due again; may be NULL */
+};
+
+/* Listening sockets beside the first. */
+struct weir__more {
+    int fds[WEIR_SERVER_LISTEN_MAX];
+    uint32_t count;
+    const char *path; /* of a UNIX socket that is ours to remove */
+    int wake_fd;
+    bool is_running;
+    pthread_t thread;
 };
 
 /* Under the lock of reports but for the interval: server_census.h. */
@@ -275,8 +301,13 @@ struct weir_server {
     struct weir_engine *engines[2]; /* without and with fuel; NULL where no route asks */
     struct weir_linker *linkers[2];
     struct weir_cache *cache;
+    pthread_mutex_t make_lock; /* whoever makes a table, from its reading to its exchange */
+    struct weir__generation *present;
+    struct weir_module_store *modules; /* NULL: no uploads */
     pthread_rwlock_t table_lock;
     struct weir__route_table *table;
+    struct weir__token token; /* under table_lock, as the next one is */
+    bool are_reads_guarded;
     /* What a reload may change. */
     _Atomic uint64_t idle_ns, body_ns, write_ns, drain_ns;
     struct MHD_Daemon *daemon;
@@ -290,7 +321,10 @@ struct weir_server {
     _Atomic uint32_t reports; /* pages being made or sent that are as long as the ledger */
     struct weir__workers workers;
     struct weir__watch watch;
-    struct weir__reports report_queue;
+    struct weir__more more;
+    struct weir__reports report_queue, change_queue;
+    _Atomic uint32_t changes; /* that wait or are made */
+    _Atomic bool are_changes_off;
     struct weir__route_figures own; /* Weir's own pages and requests without a route */
     /* One report is made at a time, by its thread, and freed by any; what it holds is reserved, so
      * that the host can tell how it is when nothing else is granted. */
@@ -369,6 +403,22 @@ enum weir_status weir__route_table_new(struct weir_server *server,
 void weir__route_table_free(struct weir_server *server, struct weir__route_table *table);
 /* Takes the table over; the old one's routes end with their last request. */
 void weir__route_table_set(struct weir_server *server, struct weir__route_table *table);
+/* A module instead of another: routes whose module is `path` are made with `file`, then publish()
+ * puts the file in its place, then the routes are exchanged. Nothing has changed after an error,
+ * unless publish() has said that it is published all the same. */
+struct weir__publication {
+    const char *path, *file;
+    enum weir_status (*publish)(void *context, bool *ret_is_published, struct weir_error *error);
+    void *context;
+};
+enum weir_status weir__route_table_publish(struct weir_server *server,
+                                           const struct weir__publication *publication,
+                                           struct weir_error *error) WEIR_MUST_USE;
+/* remove(), while no route uses `path` nor comes to; EXISTS when one does. */
+enum weir_status weir__route_table_without(struct weir_server *server, const char *path,
+                                           enum weir_status (*remove)(void *context,
+                                                                      struct weir_error *error),
+                                           void *context, struct weir_error *error) WEIR_MUST_USE;
 /* For reading, not for long: reloads wait. */
 const struct weir__route_table *weir__route_table_hold(struct weir_server *server);
 void weir__route_table_release(struct weir_server *server);
@@ -404,17 +454,16 @@ enum MHD_Result weir__answer_stream(struct weir__request *request);
 enum MHD_Result weir__answer_text(struct weir__connection *connection, unsigned status,
                                   const char *type, char *text, size_t size,
                                   enum MHD_ResponseMemoryMode mode);
-/* 200 with a text that release(context) frees once it is sent, or at once on failure. */
-enum MHD_Result weir__answer_owned(struct weir__connection *connection, const char *type,
-                                   char *text, size_t size, void (*release)(void *context),
-                                   void *context);
+/* Its text is released once it is sent, or at once on failure. */
+enum MHD_Result weir__answer_report(struct weir__connection *connection,
+                                    const struct weir__report *report);
 /* Mid-upload, where MHD cannot queue a response: writes one by hand; the connection must end. */
 void weir__answer_raw(struct weir__connection *connection, enum weir__refusal refusal,
                       const char *reason);
 /* Moves the request to the workers, connection suspended. */
 void weir__exchange_offload(struct weir__request *request);
-/* Moves the connection to the reports' thread, suspended. */
-void weir__exchange_report(struct weir__connection *connection);
+/* Moves the connection to the thread of reports or of changes, suspended. */
+void weir__exchange_report(struct weir__connection *connection, struct weir__reports *reports);
 /* Suspends until the watch's clock or the client's end. */
 void weir__exchange_sleep(struct weir__request *request);
 /* Runs the guest on this loop's thread as long as its inline time lasts; false when it went to the
@@ -448,12 +497,23 @@ void weir__watch_cancel_all(struct weir_server *server);
 /* Weir's own pages: answered at once on the event loop, or made on the reports' thread, under the
  * lock of reports, by weir__report_set() or setting the connection's failure. */
 struct weir__page {
-    const char *path;
+    const char *path; /* one that ends with "/": everything below it */
     enum MHD_Result (*answer)(struct weir__connection *connection);
     void (*make)(struct weir__connection *connection);
+    const char *changes; /* methods that change something: "PUT, DELETE"; NULL: none */
+    void (*begin)(struct weir__connection *connection, uint64_t body_bytes);
+    void (*change)(struct weir__connection *connection); /* on the thread of changes */
 };
 /* NULL when the path is none of them. */
 const struct weir__page *weir__page_find(const char *path);
+/* A request for a page: sets the failure when it is refused. */
+void weir__page_begin(struct weir__connection *connection, const struct weir__page *page,
+                      uint64_t body_bytes);
+/* "GET, HEAD, …" of the page that is asked for. */
+const char *weir__page_methods(const struct weir__connection *connection, char *text, size_t size);
+void weir__page_make(struct weir__connection *connection);
+uint64_t weir__page_tick(struct weir_server *server);
+void weir__page_change(struct weir__connection *connection);
 /* Answers, or suspends the connection and answers when it is resumed. */
 enum MHD_Result weir__page_answer(struct weir__connection *connection);
 enum MHD_Result weir__page_pressure(struct weir__connection *connection);
@@ -463,16 +523,41 @@ void weir__report_cache(struct weir__connection *connection);
 void weir__report_census(struct weir__connection *connection);
 
 /* report_thread.c */
-enum weir_status weir__reports_start(struct weir_server *server, struct weir_error *error)
+enum weir_status weir__reports_start(struct weir__reports *reports, struct weir_error *error)
     WEIR_MUST_USE;
-void weir__reports_push(struct weir__connection *connection);
-void weir__reports_stop(struct weir_server *server);
+/* False: it stops. */
+bool weir__reports_push(struct weir__reports *reports, struct weir__connection *connection);
+/* What waits is made before. */
+void weir__reports_stop(struct weir__reports *reports);
 /* What was made; release(context) frees `text`. */
 void weir__report_set(struct weir__connection *connection, const struct weir__report *report);
 /* Takes an object of JSON over: its text, charged to the reports. NULL: `error` becomes the
  * connection's failure. */
 void weir__report_json(struct weir__connection *connection, json_t *object,
                        struct weir_error *error);
+
+/* listen_more.c: opened before the daemon, accepting after it. */
+enum weir_status weir__more_open(struct weir_server *server, struct weir_error *error)
+    WEIR_MUST_USE;
+enum weir_status weir__more_start(struct weir_server *server, struct weir_error *error)
+    WEIR_MUST_USE;
+void weir__more_quiesce(struct weir_server *server);
+void weir__more_close(struct weir_server *server);
+
+/* control.c */
+enum weir_status weir__token_read(const char *path, struct weir__token *ret_token,
+                                  struct weir_error *error) WEIR_MUST_USE;
+/* False with the failure set. */
+bool weir__control_admit(struct weir__connection *connection, bool is_change);
+
+/* route_modules.c */
+#define WEIR__MODULES_PATH "/v1/modules/"
+void weir__modules_begin(struct weir__connection *connection, uint64_t body_bytes);
+void weir__modules_body(struct weir__connection *connection, const char *data, size_t size);
+void weir__modules_end(struct weir__connection *connection);
+void weir__modules_change(struct weir__connection *connection);
+void weir__modules_list(struct weir__connection *connection);
+void weir__modules_show(struct weir__connection *connection);
 
 /* server_cache.c */
 struct weir_metrics;

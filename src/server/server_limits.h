@@ -37,13 +37,29 @@
 #define WEIR_SERVER_LATE_CLEAN_BYTES (16u * 1024)
 
 #define WEIR_SERVER_THREAD_STACK (256u * 1024)
-/* The watch's, the reports', the governor's and the one that libmicrohttpd accepts with beside its
- * loops. */
-#define WEIR_SERVER_OWN_THREADS 4u
+/* The watch's, the reports', the changes', the governor's, the one that libmicrohttpd accepts with
+ * beside its loops, and the one that accepts on further sockets. */
+#define WEIR_SERVER_OWN_THREADS 6u
 /* How often client timeouts are looked at. */
 #define WEIR_SERVER_WATCH_MS 250
 /* After the drain's bound: time for cancelled guests to come back. */
 #define WEIR_SERVER_CANCEL_MS 5000
+/* --- control --- */
+
+/* A module as the engine takes it. */
+#define WEIR_SERVER_UPLOAD_MAX (UINT64_C(1) << 30)
+/* The record of an upload: paths, and OpenSSL's state of the hash. */
+#define WEIR_SERVER_UPLOAD_BYTES (UINT64_C(6) << 10)
+/* sizeof(struct sockaddr_un.sun_path) */
+#define WEIR_SERVER_SOCKET_PATH_MAX 108u
+/* Sockets beside the first: control.socket, and what a service manager hands over. */
+#define WEIR_SERVER_LISTEN_MAX 8u
+/* A token: shorter ones can be guessed, longer ones are no token but the wrong file. */
+#define WEIR_SERVER_TOKEN_MIN 16u
+#define WEIR_SERVER_TOKEN_MAX 256u
+/* Changes that wait for each other. */
+#define WEIR_SERVER_CHANGES_MAX 8u
+
 /* Lines that wait for a log's file: a second of 5,000 requests with 200 bytes each. The least holds
  * a few of the longest lines; more than the most would only hide that the disk is too slow. */
 #define WEIR_SERVER_LOG_QUEUE_DEFAULT (UINT64_C(1) << 20)

@@ -4,6 +4,7 @@
 #include "base/sizes.h"
 #include "cache/cache.h"
 #include "runtime/runtime_bounds.h"
+#include "server/module_store.h"
 #include "server/server_internal.h"
 #include "worlds/wasi/wasi_bounds.h"
 
@@ -107,6 +108,13 @@ static enum weir_status weigh_modules(const struct weir_server_config *config, s
             sums->code.largest_bytes = weight.module_bytes;
     }
     return WEIR_OK;
+}
+
+/* Any of the uploads may be as large as is allowed, and is compiled. */
+static void weigh_uploads(const struct weir_server_config *config, struct sums *sums)
+{
+    if (config->control.upload_bytes_max > sums->code.largest_bytes)
+        sums->code.largest_bytes = config->control.upload_bytes_max;
 }
 
 static void report_guests(const struct weir_server_config *config, weir_bound_report *report,
@@ -217,6 +225,12 @@ static void report_charged(const struct weir_server_config *config, const struct
                                          .source = source,
                                          .bytes = times(log_count(config), log_bytes),
                                          .descriptors = 2}); /* while it is opened again */
+    if (config->control.upload_bytes_max > 0)
+        report(context,
+               &(struct weir_bound){.what = "uploads",
+                                    .source = "4 at once; their bytes go to disk",
+                                    .bytes = WEIR_MODULE_UPLOADS_MAX * WEIR_SERVER_UPLOAD_BYTES,
+                                    .descriptors = WEIR_MODULE_UPLOADS_MAX + 1});
     (void)snprintf(source, sizeof source, "%u pages x %s, censuses %s",
                    WEIR_SERVER_REPORTS_MAX, weir_size_format(page_bytes(config)).text,
                    weir_size_format(censuses_bytes(config)).text);
@@ -385,6 +399,7 @@ static enum weir_status fill(const struct weir_server_config *config, struct wei
     enum weir_status status = weigh_modules(config, &sums, error);
     if (status != WEIR_OK)
         return status;
+    weigh_uploads(config, &sums);
     sum_routes(config, &sums);
     weir_code_bounds(&sums.code, weir_plan_bound, plan);
     const struct weir_cache_config cache = weir__server_cache_config(config);

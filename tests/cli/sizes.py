@@ -29,6 +29,8 @@ KEYS = {
     "memory_max of a route":
         "routes: [ { " + ROUTE + ", memory_max: %s, limits: { memory: 4MiB } } ]\n",
     "log.queue": "log: { queue: %s }\nroutes: [ { " + ROUTE + " } ]\n",
+    "control.upload_max": "modules: m\ncontrol: { token: t, upload_max: %s }\n"
+                          "routes: [ { " + ROUTE + " } ]\n",
     "memory": "routes: [ { " + ROUTE + ", limits: { memory: %s } } ]\n",
     "guaranteed": "routes: [ { " + ROUTE + ", limits: { memory: 64MiB, guaranteed: %s } } ]\n",
     "body": "routes: [ { " + ROUTE + ", limits: { body: %s } } ]\n",

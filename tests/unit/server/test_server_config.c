@@ -18,6 +18,8 @@ static const char FULL[] = "listen: '[::1]:8080'\n"
                            "                disk_max: 1024TiB, trace: uses }\n"
                            "log: { access: /var/log/a, access_format: json, events: e,\n"
                            "       events_format: logfmt, level: warning, queue: 64KiB }\n"
+                           "control: { token: t, socket: /run/weir.sock, upload_max: 3MiB,\n"
+                           "           reads: token }\n"
                            "server:\n"
                            "  loops: 3\n"
                            "  workers: 5\n"
@@ -71,6 +73,11 @@ START_TEST(reads_every_key)
     ck_assert_int_eq(config.log.events_form, WEIR_LOG_LOGFMT);
     ck_assert_int_eq(config.log.level, WEIR_LOG_WARNING);
     ck_assert_uint_eq(config.log.queue_bytes, 64 << 10);
+    ck_assert_str_eq(config.control.token, "/etc/weir/t");
+    ck_assert_str_eq(config.control.socket, "/run/weir.sock");
+    ck_assert_uint_eq(config.control.upload_bytes_max, 3 << 20);
+    ck_assert(config.control.are_reads_guarded);
+    ck_assert_str_eq(config.modules_dir, "/etc/weir/../guests");
     ck_assert_uint_eq(config.governor.free_bytes, UINT64_C(100) << 20);
     ck_assert_uint_eq(config.governor.leave_bytes, UINT64_C(1) << 30);
     ck_assert_uint_eq(config.governor.dwell_ns, UINT64_C(3000000000));
