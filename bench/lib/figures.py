@@ -44,11 +44,11 @@ def rounded(value):
 
 def line(what, limit, unit, measured, *, at_least=False, peers=None, note=None):
     """A target of the design against what was measured: a number or a figure. A target is met by
-    the median."""
+    the median; a limit of None is none, the figure is only shown."""
     spread = measured if is_figure(measured) else None
     value = measured["median"] if spread else measured
     made = {"what": what, "limit": limit, "unit": unit, "is_minimum": at_least, "measured": value,
-            "is_met": value >= limit if at_least else value <= limit}
+            "is_met": None if limit is None else value >= limit if at_least else value <= limit}
     if spread:
         made["lowest"], made["highest"] = spread["lowest"], spread["highest"]
     if peers:

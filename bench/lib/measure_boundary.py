@@ -90,6 +90,56 @@ def measure_instantiate(run):
     ]}
 
 
+# Dirty pages -> the target for a reset that finds them by PAGEMAP_SCAN; the rest is only shown.
+RESET_LIMITS = {0: 2, 16: 5, 1000: None}
+
+
+def pages_line(weir, what, pages, path):
+    name = f"{what}_{pages}_pages_{path}"
+    limit = RESET_LIMITS[pages] if (what, path) == ("reset", "scan") else None
+    way = ", pagemap" if path == "pagemap" else ""
+    clock = [weir[f"{name}_{threads}"]["median"] for threads in (1, 2)]
+    return figures.line(f"{what}, {pages:,} pages{way}", limit, "us", weir[f"{name}_1_own"],
+                        note=f"with two threads {weir[f'{name}_2_own']['median']:.2f} us each; by "
+                             f"the clock {clock[0]:.2f} and {clock[1]:.2f} us")
+
+
+def measure_pages(run):
+    """Both ways of finding dirty pages: PAGEMAP_SCAN, and pagemap for kernels before 6.7."""
+    divisor = ["100"] if run.is_smoke else []
+    results = measure_all(run, {"Weir": [program(run, "bench_pages"), *divisor]})
+    return {"unit": "us", "engines": results, "note": "by the threads' own time",
+            "lines": [pages_line(results["Weir"], what, pages, path)
+                      for path in ("scan", "pagemap") for what in ("instantiate", "reset")
+                      for pages in RESET_LIMITS]}
+
+
+def measure_stores(run):
+    count = 1000 if run.is_smoke else 100000
+    weir = measure_all(run, {"Weir": [program(run, "bench_stores"), str(count)]})
+    result = weir["Weir"]
+    return {"unit": "us", "engines": weir, "lines": [
+        figures.line(f"a store of {count:,}: made, called, closed", None, "us",
+                     result["per_store"]),
+        figures.line("growth over all of them", 262144, "B", result["growth_bytes"]),
+        *(figures.line(f"more {name} afterwards", 0, "", result[name][1] - result[name][0])
+          for name in ("mappings", "descriptors")),
+        figures.line("charged afterwards", 0, "B",
+                     result["charged_bytes"][1] - result["charged_bytes"][0])]}
+
+
+def measure_handles(run):
+    results = measure_all(run, {"Weir": [program(run, "bench_handles")]})
+    weir = results["Weir"]
+    return {"unit": "ns", "engines": results, "lines": [
+        *(figures.line(f"handle: {what}", None, "ns", weir[name],
+                       note=f"beside {weir['others']:,} others: "
+                            f"{weir[name + '_beside_others']['median']:.1f} ns")
+          for what, name in (("make and drop", "make_drop"), ("find by index", "find"),
+                             ("check what the host kept", "check"), ("lend to a call", "lend"))),
+        figures.line("handle: bytes of each", None, "B", weir["bytes_per_handle"])]}
+
+
 def measure_call(run):
     wasm = small_guest(run)
     results = measure_all(run, {"Weir": [program(run, "bench_call")],

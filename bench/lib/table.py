@@ -20,9 +20,10 @@ def rows(lines):
     yield f"{'':36}{'target':>13}{'measured':>12}  {'spread':13}met"
     for line in lines:
         sign = ">=" if line["is_minimum"] else "<="
-        target = f"{sign} {number(line['limit'])} {line['unit']}"
+        target = "" if line["limit"] is None else \
+            f"{sign} {number(line['limit'])} {line['unit']}"
         measured = f"{number(line['measured'])} {line['unit']}"
-        met = "yes" if line["is_met"] else "NO"
+        met = {None: "", True: "yes", False: "NO"}[line["is_met"]]
         yield f"{line['what'][:36]:36}{target:>13}{measured:>12}  {spread(line):13}{met}"
         said = [f"{name} {number(value)}" for name, value in line.get("peers", {}).items()]
         if "note" in line:

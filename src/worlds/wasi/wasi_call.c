@@ -133,29 +133,21 @@ enum weir_status weir_wasi_link(struct weir_linker *linker,
     return status;
 }
 
-/* A guest's exit is the command's result, not a trap. */
-static enum weir_status conclude(enum weir_status status, struct weir_trap *trap,
-                                 int *ret_exit_code)
+/* A guest's exit is the command's result, not a trap. What the callee filled is `filled`, which a
+ * call that went well never touches: it is large, so nobody clears it in advance. */
+static enum weir_status finish(enum weir_status status, struct weir_trap *filled, bool is_kept,
+                               int *ret_exit_code)
 {
-    if (status == WEIR_TRAP && trap->code == WEIR_TRAP_EXIT) {
-        *ret_exit_code = trap->exit_code;
-        weir_trap_done(trap);
-        return WEIR_OK;
-    }
     if (status == WEIR_OK)
         *ret_exit_code = 0;
-    return status;
-}
-
-/* Callers may not care about traps; the exit code is in one all the same. */
-static enum weir_status finish(enum weir_status status, struct weir_trap *local,
-                               struct weir_trap *trap, int *ret_exit_code)
-{
-    status = conclude(status, local, ret_exit_code);
-    if (status == WEIR_TRAP && trap != NULL)
-        *trap = *local;
-    else
-        weir_trap_done(local);
+    if (status != WEIR_TRAP)
+        return status;
+    if (filled->code == WEIR_TRAP_EXIT) {
+        *ret_exit_code = filled->exit_code;
+        status = WEIR_OK;
+    }
+    if (status == WEIR_OK || !is_kept)
+        weir_trap_done(filled);
     return status;
 }
 
@@ -176,10 +168,11 @@ enum weir_status weir_wasi_run(struct weir_wasi *wasi, struct weir_instance *ins
                               "'_start' takes %zu parameters and answers %zu results; a WASI "
                               "command's has neither",
                               type.param_count, type.result_count);
-    struct weir_trap local = {0};
+    struct weir_trap local;
+    struct weir_trap *filled = trap != NULL ? trap : &local;
     wasi->park.operation = NULL;
-    enum weir_status status = weir_func_call(wasi->store, start.func, NULL, NULL, &local, error);
-    return finish(status, &local, trap, ret_exit_code);
+    enum weir_status status = weir_func_call(wasi->store, start.func, NULL, NULL, filled, error);
+    return finish(status, filled, trap != NULL, ret_exit_code);
 }
 
 enum weir_status weir_wasi_resume(struct weir_wasi *wasi, int *ret_exit_code,
@@ -198,7 +191,8 @@ enum weir_status weir_wasi_resume(struct weir_wasi *wasi, int *ret_exit_code,
         park->operation = NULL;
         result.i32 = answer;
     }
-    struct weir_trap local = {0};
-    enum weir_status status = weir_store_resume(wasi->store, WEIR_OK, &result, &local, error);
-    return finish(status, &local, trap, ret_exit_code);
+    struct weir_trap local;
+    struct weir_trap *filled = trap != NULL ? trap : &local;
+    enum weir_status status = weir_store_resume(wasi->store, WEIR_OK, &result, filled, error);
+    return finish(status, filled, trap != NULL, ret_exit_code);
 }
