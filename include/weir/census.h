@@ -80,7 +80,7 @@ struct weir_census_store {
 struct weir_census;
 
 /* `engine` NULL: of all engines; held things and tasks of closed stores are always of all. LIMIT
- * when the account has no room for it. */
+ * when the account has no room for it; BUSY, once, when the kernel stopped to grant membarrier. */
 enum weir_status weir_census_take(struct weir_engine *engine,
                                   const struct weir_census_config *config,
                                   struct weir_census **ret_census, struct weir_error *error);

@@ -482,7 +482,11 @@ enum weir_status weir_census_take(struct weir_engine *engine,
         return status;
     }
     census->taken_ns = weir_clock_ns();
-    weir__census_walk(visit_link, census);
+    if (!weir__census_walk(visit_link, census)) {
+        weir_census_free(census);
+        return weir_error_set(error, WEIR_BUSY, WEIR_NO_OFFSET,
+                              "the kernel no longer grants membarrier; take the census again");
+    }
     weir__census_locked(take_past, census);
     weir__tasks_census(visit_task, census);
     weir__held_visit(visit_held, census);

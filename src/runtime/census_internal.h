@@ -10,6 +10,7 @@
 #define WEIR_RUNTIME_CENSUS_INTERNAL_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include <weir/census.h>
 
@@ -75,8 +76,9 @@ static inline void weir__census_count(_Atomic uint64_t *figure)
 /* --- looking, by who takes a census --------------------------------------------------------- */
 
 /* Calls `visit` for everything in the list, the oldest first, in batches, with the list's lock
- * held; stores are outside their changes then and stay there. */
-void weir__census_walk(void (*visit)(void *context, const struct weir__census_link *link),
+ * held; stores are outside their changes then and stay there. False, and not all was visited, when
+ * membarrier was there and is no more: from then on owners pay, and the next walk is good. */
+bool weir__census_walk(void (*visit)(void *context, const struct weir__census_link *link),
                        void *context);
 /* Calls `finish` with the lock held. */
 void weir__census_locked(void (*finish)(void *context), void *context);

@@ -36,9 +36,18 @@ static void unlink_it(struct weir__census_link *link)
     link->previous = link->next = NULL;
 }
 
+/* Before there is a store: owners never know another state. */
+static void probe_barrier(void)
+{
+    if (!weir_barrier_everywhere())
+        (void)atomic_fetch_or(&weir__census_state, WEIR__CENSUS_FENCED);
+}
+
 void weir__census_enlist(struct weir__census_link *link, enum weir_census_type type,
                          struct weir__census_past *past)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, probe_barrier);
     link->type = type;
     link->made_ns = weir_clock_ns();
     (void)pthread_mutex_lock(&lock);
@@ -128,13 +137,15 @@ void weir__census_wait(struct weir__census_mark *mark)
     }
 }
 
-/* Without membarrier the first census of all only announces itself: owners that were in a change
- * before they could know of the fence are outside when it looks for the second time. */
-static void begin_reading(void)
+/* False when membarrier was there and is no more (a filter of system calls): owners that began a
+ * change before they could know of the fence may not be seen inside it yet. */
+static bool begin_reading(void)
 {
-    (void)atomic_fetch_or(&weir__census_state, WEIR__CENSUS_READING);
-    if (!weir_barrier_everywhere())
-        (void)atomic_fetch_or(&weir__census_state, WEIR__CENSUS_FENCED);
+    uint32_t before = atomic_fetch_or(&weir__census_state, WEIR__CENSUS_READING);
+    if ((before & WEIR__CENSUS_FENCED) != 0 || weir_barrier_everywhere())
+        return true;
+    (void)atomic_fetch_or(&weir__census_state, WEIR__CENSUS_FENCED);
+    return false;
 }
 
 static void end_reading(void)
@@ -172,16 +183,16 @@ static bool visit_batch(struct weir__census_link *place,
     return true;
 }
 
-void weir__census_walk(void (*visit)(void *context, const struct weir__census_link *link),
+bool weir__census_walk(void (*visit)(void *context, const struct weir__census_link *link),
                        void *context)
 {
     struct weir__census_link place = {.type = WEIR_CENSUS_TYPE_COUNT};
     (void)pthread_mutex_lock(&lock);
     insert_before(&place, list.next);
-    bool has_more = true;
+    bool has_more = true, is_sound = true;
     while (has_more) {
-        begin_reading();
-        has_more = visit_batch(&place, visit, context);
+        is_sound = begin_reading();
+        has_more = is_sound && visit_batch(&place, visit, context);
         end_reading();
         (void)pthread_mutex_unlock(&lock);
         (void)sched_yield(); /* owners that wait go first */
@@ -189,6 +200,7 @@ void weir__census_walk(void (*visit)(void *context, const struct weir__census_li
     }
     unlink_it(&place);
     (void)pthread_mutex_unlock(&lock);
+    return is_sound;
 }
 
 void weir__census_locked(void (*finish)(void *context), void *context)

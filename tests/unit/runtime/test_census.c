@@ -1,5 +1,7 @@
 /* Censuses: what is counted and by whom it is owned, differences, bounded memory, growth; and a
- * census while stores run on other threads (under ThreadSanitizer as well). */
+ * census while stores run on other threads (under ThreadSanitizer as well).
+ *
+ * With --no-membarrier the same without that system call: owners of stores pay for the barrier. */
 #include "tests/unit/runtime/runtime_fixture.h"
 
 #include <pthread.h>
@@ -7,10 +9,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/kernel.h"
 #include "handle_wasm.h"
 #include "ledger/ledger.h"
+#include "runtime/census_internal.h"
 #include "state_wasm.h"
+#include "tests/skip.h"
+#include "tests/unit/runtime/no_membarrier.h"
 
+static bool has_membarrier = true;
 static struct weir_engine *engine;
 static struct weir_module *module;
 static const struct weir_resource_type file_type = {.name = "file"};
@@ -19,6 +26,11 @@ static void setup(void)
 {
     engine = fixture_engine(NULL);
     module = fixture_module(engine, NULL, state_wasm, sizeof state_wasm);
+}
+
+static bool is_fenced(void)
+{
+    return (atomic_load(&weir__census_state) & WEIR__CENSUS_FENCED) != 0;
 }
 
 static void teardown(void)
@@ -67,6 +79,37 @@ static struct weir_handle make_handle(struct weir_handles *handles, const char *
     ck_assert_int_eq(weir_handle_make(handles, &wanted, &handle, NULL), WEIR_OK);
     return handle;
 }
+
+/* The path that is meant is the one that is tested: known before the first store is made. */
+START_TEST(knows_its_kernel)
+{
+    ck_assert_int_eq(weir_kernel()->has_membarrier, has_membarrier);
+    ck_assert_int_eq(is_fenced(), !has_membarrier);
+    weir_census_free(take(NULL));
+    ck_assert_int_eq(is_fenced(), !has_membarrier);
+}
+END_TEST
+
+/* A filter that comes later: one census is refused, since owners could not know; then they pay. */
+START_TEST(membarrier_goes_away)
+{
+    struct weir_store *store = fixture_store(engine);
+    struct weir_census *census = NULL;
+    struct weir_error error = {0};
+    weir_census_free(take(NULL));
+    ck_assert(take_membarrier_away());
+    if (has_membarrier) {
+        ck_assert_int_eq(weir_census_take(engine, NULL, &census, &error), WEIR_BUSY);
+        ck_assert_msg(strstr(error.message, "membarrier") != NULL, "%s", error.message);
+        weir_error_done(&error);
+    }
+    census = take(NULL);
+    ck_assert(is_fenced());
+    ck_assert_uint_eq(total_of(census, WEIR_CENSUS_STORE).count, 1);
+    weir_census_free(census);
+    weir_store_close(store, NULL);
+}
+END_TEST
 
 START_TEST(counts_what_lives)
 {
@@ -454,12 +497,19 @@ START_TEST(tasks_are_counted_while_stores_close)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "--no-membarrier") == 0) {
+        has_membarrier = false;
+        if (!take_membarrier_away())
+            skip_test("the kernel takes no seccomp filters");
+    }
     Suite *suite = suite_create("census");
     TCase *tests = tcase_create("all");
     tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, knows_its_kernel);
+    tcase_add_test(tests, membarrier_goes_away);
     tcase_add_test(tests, counts_what_lives);
     tcase_add_test(tests, names_the_guest_function_that_made_a_handle);
     tcase_add_test(tests, tells_new_and_gone_apart);
