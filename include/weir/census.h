@@ -49,7 +49,8 @@ struct weir_census_config {
 struct weir_census_group {
     enum weir_census_type type;
     char name[WEIR_CENSUS_NAME_SIZE];
-    /* Handles: label, guest function and place that made them. Tasks, held things: their state. */
+    /* Handles: label, guest function and place that made them. Tasks, held things: their state.
+     * Stores: whether they are slots of a pool. */
     char origin[WEIR_CENSUS_ORIGIN_SIZE];
     char owner[WEIR_CENSUS_OWNER_SIZE]; /* of the oldest: 'instance 2 of store "x"' */
     uint64_t count, bytes;

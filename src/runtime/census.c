@@ -274,7 +274,7 @@ static void add_store(struct weir_census *census, const struct weir_store *store
     struct look look = {.census = census, .store = store, .store_name = reading.name};
     const struct item item = {.type = WEIR_CENSUS_STORE,
                               .name = reading.name,
-                              .origin = "",
+                              .origin = store->is_slot ? WEIR__CENSUS_SLOT : "",
                               .owner = "",
                               .count = 1,
                               .bytes = reading.used_bytes,

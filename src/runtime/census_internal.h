@@ -129,6 +129,8 @@ struct weir__task_view {
 void weir__tasks_census(void (*visit)(void *context, const struct weir__task_view *view),
                         void *context);
 
+#define WEIR__CENSUS_SLOT "slot of a pool" /* origin of such a store */
+
 /* --- what a census holds (census.c), for retention.c ----------------------------------------- */
 
 struct weir_census {

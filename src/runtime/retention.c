@@ -107,11 +107,6 @@ static void judge_long_lived(const struct review *review, const struct weir_cens
             (unsigned long long)made, size_text(&size, bytes));
 }
 
-static void long_lived_store(const struct review *review, struct weir_retention_finding *finding)
-{
-    each_store(review, finding, judge_long_lived);
-}
-
 static void judge_shared(const struct review *review, const struct weir_census_store *before,
                          const struct weir_census_store *after,
                          struct weir_retention_finding *finding)
@@ -222,6 +217,36 @@ static void engine_per_instance(const struct review *review, struct weir_retenti
     (void)found(finding, most, 0);
     SAY(finding, "%llu engines and %llu linkers were made for %llu instances",
         (unsigned long long)engines, (unsigned long long)linkers, (unsigned long long)instances);
+}
+
+/* Stores of one name that are made and not closed. A pool may have as many as it says. */
+static void judge_kept_stores(const struct review *review, const struct weir_census_group *after,
+                              struct weir_retention_finding *finding)
+{
+    const struct weir_census_group *before = weir__census_like(review->before, after);
+    uint64_t count = before != NULL ? before->count : 0;
+    uint64_t kept = after->count > count ? after->count - count : 0;
+    uint64_t made = made_between(review, WEIR_CENSUS_STORE);
+    if (kept < review->turns_min || kept < made / 2 || after->fresh_count < kept)
+        return;
+    uint64_t bytes = after->bytes - (before != NULL ? before->bytes : 0);
+    struct weir_size_text size, age;
+    if (found(finding, kept, bytes))
+        SAY(finding,
+            "%llu stores \"%s\" before, %llu now, %llu stores made in between; the oldest is %s "
+            "old; +%s",
+            (unsigned long long)count, after->name, (unsigned long long)after->count,
+            (unsigned long long)made, age_text(&age, after->oldest_ns), size_text(&size, bytes));
+}
+
+static void long_lived_store(const struct review *review, struct weir_retention_finding *finding)
+{
+    for (uint32_t i = 0; i < review->after->group_count; i++) {
+        const struct weir_census_group *group = &review->after->groups[i];
+        if (group->type == WEIR_CENSUS_STORE && strcmp(group->origin, WEIR__CENSUS_SLOT) != 0)
+            judge_kept_stores(review, group, finding);
+    }
+    each_store(review, finding, judge_long_lived);
 }
 
 static const struct weir__census_source *source_before(const struct review *review,

@@ -399,6 +399,45 @@ START_TEST(what_nobody_registered_is_not_observable)
 END_TEST
 
 /* A store that the census has no room for may do anything unseen. */
+/* A store for each plugin, kept in some list of the host when the plugin is done; a pool as large,
+ * or a store that is closed, is no such thing. */
+START_TEST(stores_that_are_kept_are_named)
+{
+    static const char EVIDENCE[] = "1 stores \"plugin\" before, 13 now, 13 stores made in between";
+    struct weir_retention_finding findings[WEIR_RETENTION_COUNT];
+    struct weir_store *stores[TURNS + 1];
+    struct weir_linker *linker = NULL;
+    struct weir_pool *pool = NULL;
+    stores[TURNS] = named_store("plugin");
+    struct weir_census *before = take(NULL);
+    for (int i = 0; i < TURNS; i++)
+        stores[i] = named_store("plugin");
+    weir_store_close(named_store("other"), NULL);
+    struct weir_census *after = take(before);
+    weir_retention_read(before, after, NULL, findings);
+    const struct weir_retention_finding *finding = &findings[WEIR_RETENTION_LONG_LIVED_STORE];
+    ck_assert_int_eq(finding->state, WEIR_RETENTION_PRESENT);
+    ck_assert_uint_eq(finding->count, TURNS);
+    ck_assert_uint_gt(finding->bytes, 0);
+    ck_assert_msg(strstr(finding->evidence, EVIDENCE) != NULL, "%s", finding->evidence);
+    weir_census_free(before);
+    for (int i = 0; i <= TURNS; i++)
+        weir_store_close(stores[i], NULL);
+    const struct weir_pool_config config = {
+        .store = {.name = "plugin"}, .slots_max = TURNS, .warm_max = TURNS};
+    ck_assert_int_eq(weir_linker_new(engine, &linker, NULL), WEIR_OK);
+    ck_assert_int_eq(weir_pool_new(linker, module, &config, &pool, NULL), WEIR_OK);
+    ck_assert_int_eq(weir_pool_warm(pool, TURNS, NULL), WEIR_OK);
+    struct weir_census *pooled = take(after);
+    weir_retention_read(after, pooled, NULL, findings);
+    ck_assert_int_eq(finding->state, WEIR_RETENTION_ABSENT);
+    weir_pool_free(pool);
+    weir_linker_free(linker);
+    weir_census_free(pooled);
+    weir_census_free(after);
+}
+END_TEST
+
 START_TEST(what_is_not_listed_is_not_observable)
 {
     struct weir_store *first = fixture_store(engine), *second = fixture_store(engine);
@@ -481,6 +520,7 @@ int main(void)
     tcase_add_loop_test(tests, the_fault_is_named, 0, CASES);
     tcase_add_loop_test(tests, its_twin_is_not_blamed, 0, CASES);
     tcase_add_test(tests, what_nobody_registered_is_not_observable);
+    tcase_add_test(tests, stores_that_are_kept_are_named);
     tcase_add_test(tests, what_is_not_listed_is_not_observable);
     tcase_add_test(tests, compilations_are_counted);
     tcase_add_test(tests, a_cycle_is_found_among_many_edges);
