@@ -61,6 +61,14 @@ void weir__gen_charge_insn(struct gen *g)
     }
 }
 
+/* Dead code ends here. What came before it and was not charged is paid by nobody; a block's cost
+ * still belongs to the block. */
+void weir__gen_charge_dead(struct gen *g)
+{
+    if (g->costs != NULL && g->costs->points == WEIR_FUEL_BEFORE_ACCOUNTING)
+        g->fuel_pending = 0;
+}
+
 /* True when eqz may find its operand in the flags. */
 bool weir__gen_fuses_eqz(const struct gen *g)
 {

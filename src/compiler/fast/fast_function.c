@@ -27,12 +27,12 @@ static bool ends_dead_code(struct gen *g)
         g->dead_depth++;
         return false;
     case WEIR_OP_ELSE:
-        g->fuel_pending = g->dead_depth == 0 ? 0 : g->fuel_pending;
-        return g->dead_depth == 0;
     case WEIR_OP_END:
-        if (g->dead_depth == 0)
+        if (g->dead_depth == 0) {
+            weir__gen_charge_dead(g);
             return true;
-        g->dead_depth--;
+        }
+        g->dead_depth -= g->insn.op == WEIR_OP_END;
         return false;
     default:
         return false;

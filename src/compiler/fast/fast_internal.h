@@ -306,7 +306,8 @@ struct gen_cold *weir__gen_cold(struct gen *g, unsigned kind, uint32_t jump);
 void weir__gen_colds(struct gen *g);
 void weir__gen_poll(struct gen *g);
 
-/* fast_fuel.c; block does nothing without fuel, the others need g->costs */
+/* fast_fuel.c; block and dead do nothing without fuel, the others need g->costs */
+void weir__gen_charge_dead(struct gen *g);
 void weir__gen_charge_block(struct gen *g);
 void weir__gen_charge_insn(struct gen *g);
 void weir__gen_charge_point(struct gen *g, uint32_t extra);

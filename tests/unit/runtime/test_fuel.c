@@ -52,6 +52,20 @@ START_TEST(test_prices)
 }
 END_TEST
 
+/* Code that ends dead: its block is paid for, and nobody else pays for what was not reached. */
+START_TEST(test_dead_ends)
+{
+    struct weir_fuel_costs costs = {.class_costs = {[WEIR_FUEL_OPERATOR] = 1}};
+    for (uint32_t points = WEIR_FUEL_AT_BLOCK_ENTRY; points <= WEIR_FUEL_BEFORE_ACCOUNTING;
+         points++) {
+        costs.points = points;
+        ck_assert_uint_eq(used(&costs, "trap_aside", 0), 1);
+        ck_assert_uint_eq(used(&costs, "leave", 0), 1);
+        ck_assert_uint_eq(used(&costs, "leave", 1), 3);
+    }
+}
+END_TEST
+
 START_TEST(test_tables_do_not_mix)
 {
     const struct weir_fuel_costs costs = {.class_costs = {[WEIR_FUEL_CALL] = 2}};
@@ -102,6 +116,7 @@ int main(void)
     Suite *suite = suite_create("fuel");
     TCase *tests = tcase_create("costs");
     tcase_add_test(tests, test_prices);
+    tcase_add_test(tests, test_dead_ends);
     tcase_add_test(tests, test_tables_do_not_mix);
     tcase_add_test(tests, test_refused);
     suite_add_tcase(suite, tests);
