@@ -28,6 +28,10 @@ struct weir_engine_config {
     enum weir_bounds bounds;                  /* guard */
     bool has_fuel;                            /* compile fuel in */
     const struct weir_fuel_costs *fuel_costs; /* copied; only with has_fuel: the plain table */
+    /* A NaN that arithmetic makes is 0x7fc00000 or 0x7ff8000000000000 as soon as its bits can be
+     * seen, and so is one that neg, promote or demote take straight from there: what a guest
+     * computes is then the same on every machine. A NaN that is only moved stays as it is. */
+    bool has_canonical_nans;
     bool no_poll;              /* leave loop polls out: such guests can only be stopped by fuel */
     const char *artifact_dir;  /* none: artifacts live in memory only */
     uint64_t stack_bytes;      /* of a guest stack, guard not counted: 1 MiB */

@@ -28,6 +28,7 @@
 #define WEIR_ARTIFACT_EXPLICIT_BOUNDS 1u /* memory 0 too */
 #define WEIR_ARTIFACT_FUEL 2u
 #define WEIR_ARTIFACT_POLL 4u
+#define WEIR_ARTIFACT_CANONICAL_NANS 8u
 
 struct weir_artifact_range {
     uint32_t offset; /* bytes, from the start of the file */

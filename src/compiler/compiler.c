@@ -11,7 +11,9 @@
 #include "compiler/compiler_internal.h"
 #include "compiler/compiler_limits.h"
 
-#define OPTION_FLAGS (WEIR_ARTIFACT_EXPLICIT_BOUNDS | WEIR_ARTIFACT_FUEL | WEIR_ARTIFACT_POLL)
+#define OPTION_FLAGS                                                                               \
+    (WEIR_ARTIFACT_EXPLICIT_BOUNDS | WEIR_ARTIFACT_FUEL | WEIR_ARTIFACT_POLL |                     \
+     WEIR_ARTIFACT_CANONICAL_NANS)
 
 WEIR_AUTO_DEFINE(weir_arena, weir_arena_free)
 

@@ -54,6 +54,7 @@ enum weir_status weir_engine_new(const struct weir_engine_config *config,
     engine->features = (uint32_t)or_default(config->features, WEIR_FEATURES_DEFAULT);
     engine->bounds = config->bounds;
     engine->has_fuel = config->has_fuel;
+    engine->has_canonical_nans = config->has_canonical_nans;
     engine->has_fuel_costs = config->fuel_costs != NULL;
     if (config->fuel_costs != NULL)
         engine->fuel_costs = *config->fuel_costs;

@@ -19,6 +19,7 @@ struct weir_engine {
     uint32_t features;
     enum weir_bounds bounds;
     bool has_fuel;
+    bool has_canonical_nans;
     bool has_fuel_costs; /* other than the plain ones */
     struct weir_fuel_costs fuel_costs;
     bool has_poll;

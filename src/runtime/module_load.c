@@ -66,6 +66,10 @@ static enum weir_status check_engine(const struct weir_module *module, struct we
         return weir_error_set(error, WEIR_FOREIGN, WEIR_NO_OFFSET,
                               "the artifact was compiled %s fuel, the engine runs %s it",
                               has_fuel ? "with" : "without", engine->has_fuel ? "with" : "without");
+    if (engine->has_canonical_nans && (head->options & WEIR_ARTIFACT_CANONICAL_NANS) == 0)
+        return weir_error_set(error, WEIR_FOREIGN, WEIR_NO_OFFSET,
+                              "the artifact was compiled without canonical NaNs, which the engine "
+                              "promises");
     if ((head->has_fuel_costs != 0) != engine->has_fuel_costs ||
         memcmp(&head->fuel_costs, &engine->fuel_costs, sizeof head->fuel_costs) != 0)
         return weir_error_set(error, WEIR_FOREIGN, WEIR_NO_OFFSET,
@@ -222,6 +226,7 @@ static struct weir_artifact_options options_of(const struct weir_engine *engine)
         .features = engine->features,
         .flags = (engine->bounds == WEIR_BOUNDS_EXPLICIT ? WEIR_ARTIFACT_EXPLICIT_BOUNDS : 0u) |
                  (engine->has_fuel ? WEIR_ARTIFACT_FUEL : 0u) |
+                 (engine->has_canonical_nans ? WEIR_ARTIFACT_CANONICAL_NANS : 0u) |
                  (engine->has_poll ? WEIR_ARTIFACT_POLL : 0u),
         .cpu_features = weir_cpu_baseline,
         .generator = "fast",

@@ -15,6 +15,28 @@ static bool is_temp(const struct gen *g, const struct gen_value *value)
     return value->kind == VALUE_REG && (g->temps & X64_BIT(value->reg)) != 0;
 }
 
+/* A NaN in the register takes the one form it has where NaNs are canonical. */
+static void canonicalise(struct gen *g, unsigned type, unsigned reg)
+{
+    bool is_f64 = type == WEIR_TYPE_F64;
+    uint64_t nan = is_f64 ? UINT64_C(0x7ff8000000000000) : UINT64_C(0x7fc00000);
+    x64_rr(&g->a, X64_UCOMI | (is_f64 ? X64_66 : 0), reg, reg);
+    uint32_t number = x64_jcc8(&g->a, CC_NP);
+    x64_rm(&g->a, X64_MOVS | (is_f64 ? X64_F2 : X64_F3), reg,
+           x64_at(X64_RIP, (int32_t)weir__gen_const(g, nan)));
+    x64_land8(&g->a, number);
+}
+
+static void push_made(struct gen *g, unsigned type, unsigned reg)
+{
+    if (g->has_canonical_nans)
+        canonicalise(g, type, reg);
+    weir__gen_push(g, (struct gen_value){.kind = VALUE_REG,
+                                         .type = (uint8_t)type,
+                                         .reg = (uint8_t)reg,
+                                         .is_made = g->has_canonical_nans});
+}
+
 /* dest ← dest op value. */
 static void apply(struct gen *g, uint32_t op, unsigned dest, struct gen_value *value)
 {
@@ -47,7 +69,7 @@ void weir__gen_emit_float_binary(struct gen *g, uint32_t arg)
     }
     apply(g, arg, dest, &rhs);
     weir__gen_release(g, rhs);
-    weir__gen_push_reg(g, type, dest);
+    push_made(g, type, dest);
 }
 
 /* sqrt, promote and demote; arg: the opcode with the operand's precision. */
@@ -55,7 +77,8 @@ void weir__gen_emit_float_unary(struct gen *g, uint32_t arg)
 {
     struct gen_value value = weir__gen_pop(g);
     unsigned type = float_type(arg);
-    if ((arg & 0xff) == (X64_CVTS2S & 0xff))
+    bool is_conversion = (arg & 0xff) == (X64_CVTS2S & 0xff);
+    if (is_conversion)
         type = type == WEIR_TYPE_F32 ? WEIR_TYPE_F64 : WEIR_TYPE_F32;
     struct x64_mem mem;
     unsigned dest;
@@ -68,7 +91,13 @@ void weir__gen_emit_float_unary(struct gen *g, uint32_t arg)
         dest = is_temp(g, &value) ? from : weir__gen_dest(g, type, X64_NONE);
         x64_rr(&g->a, arg, dest, from);
     }
-    weir__gen_push_reg(g, type, dest);
+    if (is_conversion) /* quiets a NaN and keeps its payload */
+        weir__gen_push(g, (struct gen_value){.kind = VALUE_REG,
+                                             .type = (uint8_t)type,
+                                             .reg = (uint8_t)dest,
+                                             .is_made = value.is_made});
+    else
+        push_made(g, type, dest);
 }
 
 /* arg: rounding mode of roundss/roundsd in bits 0-7 | FLOAT_64. */
@@ -80,7 +109,7 @@ void weir__gen_emit_round(struct gen *g, uint32_t arg)
     unsigned dest = is_temp(g, &value) ? from : weir__gen_dest(g, type, X64_NONE);
     x64_rr(&g->a, type == WEIR_TYPE_F64 ? X64_ROUNDSD : X64_ROUNDSS, dest, from);
     x64_u8(&g->a, arg & 0xff);
-    weir__gen_push_reg(g, type, dest);
+    push_made(g, type, dest);
 }
 
 static struct x64_mem mask(unsigned type, unsigned f32_mask)
@@ -101,7 +130,10 @@ void weir__gen_emit_sign(struct gen *g, uint32_t arg)
     }
     x64_rm(&g->a, is_abs ? X64_ANDPS : X64_XORPS, dest,
            mask(type, is_abs ? MASK_F32_ABS : MASK_F32_SIGN));
-    weir__gen_push_reg(g, type, dest);
+    if (value.is_made)
+        push_made(g, type, dest);
+    else
+        weir__gen_push_reg(g, type, dest);
 }
 
 void weir__gen_emit_copysign(struct gen *g, uint32_t arg)
@@ -141,6 +173,8 @@ void weir__gen_emit_min_max(struct gen *g, uint32_t arg)
     x64_rr(a, X64_ADDS | (arg & (3u << 10)), dest, right);
     x64_land8(a, done);
     x64_land8(a, done_equal);
+    if (g->has_canonical_nans)
+        canonicalise(g, type, dest);
     weir__gen_release(g, rhs);
     weir__gen_push_reg(g, type, dest);
 }

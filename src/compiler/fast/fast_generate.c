@@ -233,6 +233,7 @@ enum weir_status weir_fast_generate(const struct weir_wasm_module *module,
         .error = error,
         .is_explicit = (options->flags & WEIR_ARTIFACT_EXPLICIT_BOUNDS) != 0,
         .has_poll = (options->flags & WEIR_ARTIFACT_POLL) != 0,
+        .has_canonical_nans = (options->flags & WEIR_ARTIFACT_CANONICAL_NANS) != 0,
     };
     if (options->flags & WEIR_ARTIFACT_FUEL)
         g.costs = options->fuel_costs != NULL ? options->fuel_costs : &weir_fuel_costs_plain;

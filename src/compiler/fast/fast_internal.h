@@ -58,6 +58,7 @@ struct gen_value {
     uint8_t kind;
     uint8_t type;   /* enum weir_type */
     uint8_t reg;    /* REG; FLAGS: enum x64_cc */
+    bool is_made;   /* with canonical NaNs: a NaN in it was made here, not loaded */
     uint32_t index; /* LOCAL: which; SLOT: whose depth */
     union {
         uint64_t bits;      /* CONST */
@@ -167,6 +168,7 @@ struct gen {
     enum weir_status status; /* first failure */
     bool is_explicit;
     bool has_poll;
+    bool has_canonical_nans;
 
     /* The function being generated. */
     const struct weir_wasm_func *func;

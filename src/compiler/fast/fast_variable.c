@@ -116,14 +116,16 @@ void weir__gen_emit_local_set(struct gen *g, uint32_t arg)
     } else {
         store_local(g, local, &value);
         if (arg != 0 && value.kind == VALUE_REG && g->temps & X64_BIT(value.reg)) {
-            weir__gen_push_reg(g, value.type, value.reg); /* nearer than the frame */
+            weir__gen_push(g, value); /* nearer than the frame */
             return;
         }
         weir__gen_release(g, value);
     }
     if (arg != 0)
-        weir__gen_push(
-            g, (struct gen_value){.kind = VALUE_LOCAL, .type = local->type, .index = index});
+        weir__gen_push(g, (struct gen_value){.kind = VALUE_LOCAL,
+                                             .type = local->type,
+                                             .is_made = value.is_made,
+                                             .index = index});
 }
 
 /* Where a global lies; an imported one's address goes to the scratch register. */

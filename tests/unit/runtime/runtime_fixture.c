@@ -21,6 +21,7 @@ int fixture_artifact(const struct weir_engine_config *config, const uint8_t *was
             .features = config->features != 0 ? config->features : WEIR_FEATURES_DEFAULT,
             .flags = (config->bounds == WEIR_BOUNDS_EXPLICIT ? WEIR_ARTIFACT_EXPLICIT_BOUNDS : 0u) |
                      (config->has_fuel ? WEIR_ARTIFACT_FUEL : 0u) |
+                     (config->has_canonical_nans ? WEIR_ARTIFACT_CANONICAL_NANS : 0u) |
                      (config->no_poll ? 0u : WEIR_ARTIFACT_POLL),
             .cpu_features = weir_cpu_baseline,
             .generator = "fast"}};
