@@ -21,6 +21,7 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"run", "weir-run", "run a WASI program under limits, explain its memory"},
     {"serve", "weir-serve", "answer HTTP requests with WASI programs"},
     {"compile", "weir-compile-file", "compile a module to an artifact"},
+    {"contract", "weir-contract", "run CosmWasm contracts, with gas exact to the unit"},
     {"cache", "weir-cache", "look at the compiled modules and after them"},
     {"plan", "weir-plan", "add up what a node may take of memory"},
     {"guard", "weir-guard", "refuse requests and pause work when memory runs short"},

@@ -21,7 +21,8 @@ def main():
     parser.add_argument("--source", required=True)
     options = parser.parse_args()
     missing = []
-    for command in ("run", "serve", "compile", "cache", "inspect", "plan", "guard", "doctor"):
+    for command in ("run", "serve", "compile", "contract", "cache", "inspect", "plan", "guard",
+                    "doctor"):
         text = subprocess.run([options.program, command, "--help"], capture_output=True, text=True,
                               check=True).stdout
         known = set(re.findall(r"^  (?:-\w, |    )--([a-z-]+)", text, re.M)) - {"help", "version"}

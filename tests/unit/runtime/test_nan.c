@@ -55,8 +55,7 @@ START_TEST(test_forms)
     struct weir_store *store = fixture_store(engine);
     struct weir_instance *instance = fixture_instance(store, linker, module);
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
-        uint32_t result =
-            (uint32_t)CALL_OK(instance, CASES[i].name, CASES[i].left, CASES[i].right);
+        uint32_t result = (uint32_t)CALL_OK(instance, CASES[i].name, CASES[i].left, CASES[i].right);
         ck_assert_msg(result == CASES[i].result, "%s(%x, %x): %x instead of %x", CASES[i].name,
                       CASES[i].left, CASES[i].right, result, CASES[i].result);
     }

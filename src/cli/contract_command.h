@@ -1,0 +1,42 @@
+/* What the files of `weir contract` share: options, and what each command is called with. */
+#ifndef WEIR_CLI_CONTRACT_COMMAND_H
+#define WEIR_CLI_CONTRACT_COMMAND_H
+
+#include "cli/cli_options.h"
+#include "worlds/contract/contract_chain.h"
+
+struct contract_options {
+    const char *folder;
+    struct weir_contract_message message;
+    const struct weir_contract_costs *costs;
+    const char *prefix;
+    const char *text;      /* --msg */
+    const char *text_file; /* --msg-file */
+    uint64_t memory_bytes_max;
+    bool has_rules_3_0;
+};
+
+struct contract_words {
+    char **texts;
+    int count;
+};
+
+/* An open chain, and what the command was given. */
+struct contract_session {
+    const struct contract_options *options;
+    struct weir_contract_chain *chain;
+    const char *const *arguments;
+};
+/* Each prints one JSON object; *ret_exit_code is of the outcome. */
+typedef enum weir_status contract_command(struct contract_session *session, int *ret_exit_code,
+                                          struct weir_error *error);
+contract_command contract_store, contract_instantiate, contract_execute, contract_query,
+    contract_migrate, contract_sudo, contract_call, contract_info, contract_list, contract_address;
+
+extern const struct weir_cli_command weir__contract_command;
+
+/* A checksum in hexadecimal digits. */
+enum weir_status contract_checksum(const char *text, struct weir_hash *ret_checksum,
+                                   struct weir_error *error) WEIR_MUST_USE;
+
+#endif

@@ -1,0 +1,265 @@
+/* `weir contract`: CosmWasm contracts on a chain of one node, kept in a folder. */
+#include "cli/contract_command.h"
+
+#include "base/nearest.h"
+#include "ledger/equation.h"
+#include "server/host_file.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define GAS_LIMIT_DEFAULT UINT64_C(1000000000000) /* what is meant to take a second */
+#define MESSAGE_BYTES_MAX (UINT64_C(1) << 20)
+
+enum {
+    STATE = 16,
+    SENDER,
+    FUNDS,
+    BALANCE,
+    MSG,
+    MSG_FILE,
+    ENV,
+    LABEL,
+    GAS_LIMIT,
+    COSTS,
+    RULES,
+    PREFIX,
+    MEMORY
+};
+
+static const struct weir_cli_option OPTIONS[] = {
+    {STATE, "state", "DIR", "where codes, contracts and their storage are kept"},
+    {SENDER, "sender", "ADDR", "who calls: an address, or name:NAME (name:creator)"},
+    {FUNDS, "funds", "COINS", "what is sent along: 1000earth or 1earth,2token"},
+    {BALANCE, "balance", "COINS", "what the contract has, when it asks the bank"},
+    {MSG, "msg", "JSON", "the message ({})"},
+    {MSG_FILE, "msg-file", "FILE", "the message from a file"},
+    {ENV, "env", "JSON", "members that replace those of the test environment"},
+    {LABEL, "label", "NAME", "instantiate: its name, of which the address is made"},
+    {GAS_LIMIT, "gas-limit", "N", "most gas that a call may use (10^12)"},
+    {COSTS, "costs", "none|mock",
+     "what the chain's own work costs: nothing, or as in\nupstream's tests"},
+    {RULES, "rules", "3.0|3.1", "gas as cosmwasm-vm 3.0 (wasmvm 3.0) or 3.1 counts it"},
+    {PREFIX, "prefix", "TEXT", "of addresses (cosmwasm)"},
+    {MEMORY, "memory-max", "SIZE", "most memory of a contract (32MiB)"},
+    {0, NULL, NULL, NULL},
+};
+
+const struct weir_cli_command weir__contract_command = {
+    .name = "weir contract",
+    .usage = "--state DIR COMMAND [OPTION ...] [ARGUMENT ...]",
+    .summary = "Runs CosmWasm contracts and answers with JSON. Nothing that a contract sends is "
+               "delivered.\n\n"
+               "  store FILE             check and compile a contract, keep it\n"
+               "  instantiate CHECKSUM   make a contract of a code\n"
+               "  execute ADDR           send it a message\n"
+               "  query ADDR             ask it\n"
+               "  migrate ADDR CHECKSUM  give it another code\n"
+               "  sudo ADDR              call it as the chain itself\n"
+               "  call ENTRY ADDR        any other entry point: reply, ibc_channel_open ...\n"
+               "  info CHECKSUM|ADDR     what a code needs and offers, or what a contract is\n"
+               "  ls                     codes and contracts\n"
+               "  address NAME           the address that name:NAME stands for",
+    .options = OPTIONS,
+    .examples = "  weir contract --state chain store hackatom.wasm\n"
+                "  weir contract --state chain instantiate 2a16… --sender name:creator \\\n"
+                "      --label hack --msg '{\"verifier\":\"…\",\"beneficiary\":\"…\"}'\n"
+                "  weir contract --state chain query name:hack --msg '{\"verifier\":{}}'\n",
+};
+
+static enum weir_status set_choice(struct contract_options *options, char letter, const char *value,
+                                   struct weir_error *error)
+{
+    if (letter == RULES) {
+        options->has_rules_3_0 = strcmp(value, "3.0") == 0;
+        if (options->has_rules_3_0 || strcmp(value, "3.1") == 0)
+            return WEIR_OK;
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "--rules %s: 3.0 or 3.1 is needed", value);
+    }
+    static const struct weir_contract_costs *const TABLES[] = {&weir_contract_costs_none,
+                                                               &weir_contract_costs_mock};
+    for (size_t i = 0; i < sizeof TABLES / sizeof TABLES[0]; i++) {
+        if (strcmp(value, TABLES[i]->name) == 0) {
+            options->costs = TABLES[i];
+            return WEIR_OK;
+        }
+    }
+    return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                          "--costs %s: none or mock is needed", value);
+}
+
+static enum weir_status set_option(void *context, char letter, const char *value,
+                                   struct weir_error *error)
+{
+    struct contract_options *options = context;
+    const char **texts[] = {
+        [STATE] = &options->folder,
+        [SENDER] = &options->message.sender,
+        [FUNDS] = &options->message.funds,
+        [BALANCE] = &options->message.balance,
+        [MSG] = &options->text,
+        [MSG_FILE] = &options->text_file,
+        [ENV] = &options->message.env,
+        [LABEL] = &options->message.label,
+        [PREFIX] = &options->prefix,
+        [MEMORY] = NULL,
+    };
+    if (letter == GAS_LIMIT)
+        return weir_cli_number("gas-limit", value, INT64_MAX, &options->message.gas_limit, error);
+    if (letter == MEMORY)
+        return weir_cli_size("memory-max", value, &options->memory_bytes_max, error);
+    if (letter == COSTS || letter == RULES)
+        return set_choice(options, letter, value, error);
+    *texts[(unsigned char)letter] = value;
+    return WEIR_OK;
+}
+
+static const struct {
+    const char *name;
+    contract_command *run;
+    int arguments;
+    bool has_sender;
+    bool has_state;
+} COMMANDS[] = {
+    {"store", contract_store, 1, false, true},
+    {"instantiate", contract_instantiate, 1, true, true},
+    {"execute", contract_execute, 1, true, true},
+    {"query", contract_query, 1, false, true},
+    {"migrate", contract_migrate, 2, true, true},
+    {"sudo", contract_sudo, 1, false, true},
+    {"call", contract_call, 2, false, true},
+    {"info", contract_info, 1, false, true},
+    {"ls", contract_list, 0, false, true},
+    {"address", contract_address, 1, false, false},
+};
+#define COMMAND_COUNT (sizeof COMMANDS / sizeof COMMANDS[0])
+
+/* Its place; COMMAND_COUNT after it was refused. */
+static size_t find_command(const char *name)
+{
+    const char *names[COMMAND_COUNT];
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        names[i] = COMMANDS[i].name;
+        if (strcmp(name, names[i]) == 0)
+            return i;
+    }
+    const char *nearest = weir_nearest_name(name, names, COMMAND_COUNT);
+    if (nearest != NULL)
+        (void)weir_cli_usage_error(&weir__contract_command, "unknown command %s; did you mean %s?",
+                                   name, nearest);
+    else
+        (void)weir_cli_usage_error(&weir__contract_command, "unknown command %s", name);
+    return COMMAND_COUNT;
+}
+
+/* Options may stand before, between and behind the arguments: the parser stops at each. */
+static enum weir_status parse(int argc, char **argv, struct contract_options *options,
+                              struct contract_words *words, struct weir_error *error)
+{
+    int at = 0; /* argv[at] stands for the program's name */
+    while (at + 1 < argc) {
+        struct weir_cli_arguments rest = {.count = argc - at, .texts = argv + at};
+        enum weir_status status =
+            weir_cli_parse(&weir__contract_command, &rest, set_option, options, error);
+        if (status != WEIR_OK)
+            return status;
+        at += rest.next;
+        if (at < argc)
+            words->texts[words->count++] = argv[at];
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status open_chain(const struct contract_options *options,
+                                   struct weir_contract_chain **ret_chain, struct weir_error *error)
+{
+    char state[PATH_MAX], artifacts[PATH_MAX];
+    if (mkdir(options->folder, 0700) != 0 && errno != EEXIST)
+        return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "%s cannot be made: %s",
+                              options->folder, strerror(errno));
+    int size = snprintf(state, sizeof state, "%s/state.db", options->folder);
+    (void)snprintf(artifacts, sizeof artifacts, "%s/artifacts", options->folder);
+    if (size < 0 || (size_t)size + sizeof "artifacts" > sizeof state)
+        return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET, "the path %.64s… is too long",
+                              options->folder);
+    const struct weir_contract_chain_config config = {
+        .vm = {.artifact_dir = artifacts,
+               .memory_bytes_max = options->memory_bytes_max,
+               .has_rules_3_0 = options->has_rules_3_0},
+        .state_path = state,
+        .address_prefix = options->prefix,
+        .costs = options->costs};
+    return weir_contract_chain_open(&config, ret_chain, error);
+}
+
+static int run(struct contract_options *options, const struct contract_words *words, size_t which)
+{
+    struct weir_error error = {0};
+    struct weir_host_file file = {0};
+    struct contract_session session = {.options = options,
+                                       .arguments = (const char *const *)words->texts + 1};
+    const char *text = options->text != NULL ? options->text : "{}";
+    options->message.message = (struct weir_contract_bytes){(const uint8_t *)text, strlen(text)};
+    int exit_code = 0;
+    enum weir_status status = WEIR_OK;
+    if (options->text_file != NULL) {
+        status = weir_host_file_read(options->text_file, MESSAGE_BYTES_MAX, weir_account_host(),
+                                     &file, &error);
+        options->message.message = (struct weir_contract_bytes){file.bytes, file.size};
+    }
+    if (status == WEIR_OK && COMMANDS[which].has_state)
+        status = open_chain(options, &session.chain, &error);
+    if (status == WEIR_OK)
+        status = COMMANDS[which].run(&session, &exit_code, &error);
+    weir_contract_chain_close(session.chain);
+    weir_host_file_done(&file);
+    return status == WEIR_OK ? exit_code : weir_cli_fail(weir__contract_command.name, &error);
+}
+
+/* What is missing, before anything is opened; 0 when nothing is. */
+static int check_words(const struct contract_options *options, const struct contract_words *words,
+                       size_t *ret_which)
+{
+    const struct weir_cli_command *command = &weir__contract_command;
+    if (words->count == 0)
+        return weir_cli_usage_error(command, "no command is named");
+    size_t which = find_command(words->texts[0]);
+    if (which == COMMAND_COUNT)
+        return weir_status_exit_code(WEIR_INVALID_ARGUMENT);
+    if (words->count - 1 != COMMANDS[which].arguments)
+        return weir_cli_usage_error(command, "%s takes %d arguments, not %d", COMMANDS[which].name,
+                                    COMMANDS[which].arguments, words->count - 1);
+    if (options->folder == NULL && COMMANDS[which].has_state)
+        return weir_cli_usage_error(command, "--state says where the contracts are kept");
+    if (COMMANDS[which].has_sender && options->message.sender == NULL)
+        return weir_cli_usage_error(
+            command, "%s needs --sender, an address or name:NAME for a test", COMMANDS[which].name);
+    if (options->text != NULL && options->text_file != NULL)
+        return weir_cli_usage_error(command, "--msg or --msg-file, not both");
+    *ret_which = which;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    weir_process_tune_malloc();
+    struct contract_options options = {.message = {.gas_limit = GAS_LIMIT_DEFAULT}};
+    struct contract_words words = {.texts = calloc((size_t)argc + 1, sizeof *words.texts)};
+    struct weir_error error = {0};
+    size_t which = 0;
+    if (words.texts == NULL)
+        return weir_status_exit_code(WEIR_NO_MEMORY);
+    int exit_code = 0;
+    enum weir_status status = parse(argc, argv, &options, &words, &error);
+    if (status != WEIR_OK)
+        exit_code = status == WEIR_EXIT ? 0 : weir_cli_fail(weir__contract_command.name, &error);
+    else if ((exit_code = check_words(&options, &words, &which)) == 0)
+        exit_code = run(&options, &words, which);
+    free(words.texts);
+    return exit_code;
+}

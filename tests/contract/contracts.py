@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""CosmWasm's own test contracts, fetched and held against contracts.sha256, and what runs on them.
+
+usage: contracts.py --into DIR --real BUILD/tests/contract_real      the check program
+       contracts.py --into DIR --program BUILD/bin/weir              `weir contract`
+
+Those of the crate cosmwasm-vm come by Cargo, those of the Go module wasmvm by Go.
+"""
+import argparse
+import base64
+import glob
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path += [os.path.join(HERE, ".."), os.path.join(HERE, "../node")]
+sys.dont_write_bytecode = True
+
+from stand_in import UNREACHABLE, find_go, go_environment  # noqa: E402
+from weir_outcome import equal, skip  # noqa: E402
+
+CRATE = "3.0.2"
+MODULE = "github.com/CosmWasm/wasmvm/v3@v3.0.7"
+CARGO_MIN = (1, 70)  # asks the registry for single crates
+
+
+def fetch_crate(into):
+    """The crate's testdata; Cargo wants a package that depends on it."""
+    cargo = shutil.which("cargo")
+    version = subprocess.run([cargo, "--version"], capture_output=True, text=True,
+                             check=False).stdout if cargo else ""
+    found = re.search(r"(\d+)\.(\d+)", version)
+    if not found or (int(found[1]), int(found[2])) < CARGO_MIN:
+        skip(f"no cargo {'.'.join(map(str, CARGO_MIN))} or later, which fetches cosmwasm-vm")
+    package = os.path.join(into, "fetch")
+    os.makedirs(os.path.join(package, "src"), exist_ok=True)
+    with open(os.path.join(package, "Cargo.toml"), "w", encoding="ascii") as file:
+        file.write('[package]\nname = "fetch"\nversion = "0.0.0"\nedition = "2021"\n'
+                   f'[dependencies]\ncosmwasm-vm = "={CRATE}"\n')
+    with open(os.path.join(package, "src/main.rs"), "w", encoding="ascii") as file:
+        file.write("fn main() {}\n")
+    done = subprocess.run([cargo, "fetch", "--quiet"], cwd=package, capture_output=True, text=True,
+                          check=False)
+    home = os.environ.get("CARGO_HOME", os.path.expanduser("~/.cargo"))
+    folders = glob.glob(os.path.join(home, f"registry/src/*/cosmwasm-vm-{CRATE}/testdata"))
+    if done.returncode != 0 or not folders:
+        last = done.stderr.strip().splitlines()[-1:] or ["no folder"]
+        skip(f"cosmwasm-vm cannot be fetched: {last[0]}")
+    return folders[0]
+
+
+def fetch_module(into):
+    """The folder of the Go module."""
+    go = find_go()
+    if go is None:
+        skip("no Go (package golang-go), which fetches wasmvm")
+    with open(os.path.join(into, "go.mod"), "w", encoding="ascii") as file:
+        file.write("module weir.test/fetch\n\ngo 1.19\n")
+    done = subprocess.run([go, "mod", "download", "-json", MODULE], cwd=into, text=True,
+                          env=go_environment(), capture_output=True, check=False)
+    if done.returncode != 0:
+        text = done.stdout + done.stderr
+        if UNREACHABLE.search(text):
+            skip(f"{MODULE} cannot be fetched here")
+        raise SystemExit(text)
+    return json.loads(done.stdout)["Dir"]
+
+
+def sums():
+    with open(os.path.join(HERE, "contracts.sha256"), encoding="ascii") as file:
+        return {name: wanted for wanted, name in (line.split() for line in file)}
+
+
+def is_right(path, wanted):
+    if not os.path.exists(path):
+        return False
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest() == wanted
+
+
+def collect(into):
+    """All contracts in one folder, as they should be."""
+    folder = os.path.join(into, "contracts")
+    os.makedirs(folder, exist_ok=True)
+    missing = {name for name, wanted in sums().items()
+               if not is_right(os.path.join(folder, name), wanted)}
+    if missing:
+        sources = [fetch_crate(into), os.path.join(fetch_module(into), "testdata")]
+        for name in missing:
+            found = [path for path in (os.path.join(source, name) for source in sources)
+                     if is_right(path, sums()[name])]
+            if not found:
+                raise SystemExit(f"{name} is not what contracts.sha256 says, or not there")
+            shutil.copyfile(found[0], os.path.join(folder, name))
+    return folder
+
+
+# --- the command ------------------------------------------------------------------------------
+
+class Command:
+    def __init__(self, program, folder):
+        self.program = program
+        self.state = os.path.join(folder, "chain")
+        self.addresses = {}
+
+    def run(self, *words, exit_code=0, options=("--costs", "mock")):
+        """The JSON that is printed; the error's text when it ends otherwise and prints none."""
+        done = subprocess.run([self.program, "contract", "--state", self.state, *words, *options],
+                              capture_output=True, text=True, check=False)
+        equal(done.returncode, exit_code, " ".join(words) + "\n" + done.stderr)
+        return json.loads(done.stdout) if done.stdout else done.stderr
+
+    def address(self, name):
+        if name not in self.addresses:
+            self.addresses[name] = self.run("address", name)["address"]
+        return self.addresses[name]
+
+
+def answer(result):
+    """What is inside an ok that is base64 of JSON."""
+    return json.loads(base64.b64decode(json.loads(result["result"])["ok"]))
+
+
+def test_life(weir, contracts):
+    """Store, instantiate, execute, query, migrate, sudo, each in a process of its own."""
+    code = weir.run("store", os.path.join(contracts, "hackatom.wasm"))["checksum"]
+    equal(code, sums()["hackatom.wasm"])
+    message = json.dumps({"verifier": weir.address("verifies"),  # with upstream's spaces
+                          "beneficiary": weir.address("benefits")})
+    made = weir.run("instantiate", code, "--sender", "name:creator", "--funds", "1000earth",
+                    "--label", "cosmos2contract", "--msg", message)
+    equal(made["address"], weir.address("cosmos2contract"))
+    equal(made["gas_used"], 18034576)
+    equal(made["peak_pages"], 18)
+    equal(made["debug"], ["here we go \U0001F680"])
+    contract = made["address"]
+    again = weir.run("instantiate", code, "--sender", "name:creator", "--label",
+                     "cosmos2contract", "--msg", message, exit_code=10)
+    assert "exists already" in again, again
+
+    asked = weir.run("query", "name:cosmos2contract", "--msg", '{"verifier":{}}')
+    equal(answer(asked), {"verifier": weir.address("verifies")})
+    released = weir.run("execute", contract, "--sender", "name:verifies", "--funds", "15earth",
+                        "--balance", "985earth", "--msg", '{"release":{"denom":"earth"}}')
+    response = json.loads(released["result"])["ok"]
+    equal(response["messages"][0]["msg"]["bank"]["send"],
+          {"to_address": weir.address("benefits"),
+           "amount": [{"denom": "earth", "amount": "985"}]})
+    equal(response["data"], "8Auq")
+
+    refused = weir.run("execute", contract, "--sender", "name:benefits", "--msg",
+                       '{"release":{"denom":"earth"}}')
+    equal((refused["result"], refused["changes"]), ('{"error":"Unauthorized"}', "none"))
+    aborted = weir.run("execute", contract, "--sender", "name:creator", "--msg", '{"panic":{}}',
+                       exit_code=14)
+    assert "Aborted: panicked at src/contract.rs:187:5:" in aborted["failed"], aborted
+    looped = weir.run("execute", contract, "--sender", "name:creator", "--msg",
+                      '{"storage_loop":{}}', "--gas-limit", "2000000000", exit_code=4)
+    equal(looped["failed"], "Ran out of gas during contract execution")
+    equal(looped["gas_used"], 2000000000)
+    equal(weir.run("ls")["contracts"][0]["keys"], 1)
+
+    stolen = weir.run("sudo", contract, "--msg",
+                      '{"steal_funds":{"recipient":"r","amount":[{"denom":"gold","amount":"7"}]}}')
+    equal(json.loads(stolen["result"])["ok"]["messages"][0]["msg"]["bank"]["send"]["to_address"],
+          "r")
+    older = weir.run("store", os.path.join(contracts, "hackatom_1.3.wasm"))["checksum"]
+    moved = weir.run("migrate", contract, older, "--sender", "name:creator", "--msg",
+                     json.dumps({"verifier": weir.address("benefits")}))
+    equal(moved["changes"], "kept")
+    equal(weir.run("info", contract)["checksum"], older)
+    asked = weir.run("query", contract, "--msg", '{"verifier":{}}')
+    equal(answer(asked), {"verifier": weir.address("benefits")})
+
+
+def test_looking(weir, contracts):
+    code = weir.run("store", os.path.join(contracts, "ibc_reflect.wasm"))["checksum"]
+    facts = weir.run("info", code)
+    assert "ibc_channel_open" in facts["entry_points"], facts
+    assert {"iterator", "stargate"} <= set(facts["capabilities"]), facts
+    equal({line["checksum"] for line in weir.run("ls")["codes"]} >= {code}, True)
+
+
+def test_contracts_ask_contracts(weir, contracts):
+    """reflect hands a query on to hackatom: one contract's answer inside another's."""
+    reflect = weir.run("store", os.path.join(contracts, "reflect.wasm"))["checksum"]
+    hackatom = weir.run("store", os.path.join(contracts, "hackatom.wasm"))["checksum"]
+    weir.run("instantiate", reflect, "--sender", "name:creator", "--label", "mirror")
+    weir.run("instantiate", hackatom, "--sender", "name:creator", "--label", "asked", "--msg",
+             json.dumps({"verifier": weir.address("verifies"),
+                         "beneficiary": weir.address("benefits")}))
+
+    def ask(kind, **request):
+        inner = {"chain": {"request": {"wasm": {kind: request}}}}
+        return weir.run("query", "name:mirror", "--msg", json.dumps(inner))
+
+    asked = ask("smart", contract_addr=weir.address("asked"),
+                msg=base64.b64encode(b'{"verifier":{}}').decode())
+    inner = json.loads(base64.b64decode(answer(asked)["data"]))
+    equal(inner, {"verifier": weir.address("verifies")})
+    raw = ask("raw", contract_addr=weir.address("asked"), key=base64.b64encode(b"config").decode())
+    equal(json.loads(base64.b64decode(answer(raw)["data"]))["funder"], weir.address("creator"))
+    lost = ask("smart", contract_addr=weir.address("nobody"), msg="e30=")
+    assert "No such contract" in lost["result"], lost
+
+
+def test_refused(weir, contracts):
+    for name, text in (("hackatom_0.16.wasm", "has unknown interface_version_* marker export"),
+                       ("corrupted.wasm", "Wasm bytecode could not be deserialized")):
+        said = weir.run("store", os.path.join(contracts, name), exit_code=6)
+        assert text in said, said
+    equal(weir.run("query", "name:nobody", exit_code=9).strip(),
+          f"weir contract: no contract at {weir.address('nobody')}")
+    said = weir.run("execute", "cosmwasm1xyz", "--sender", "name:creator", exit_code=2)
+    assert "Error decoding bech32" in said, said
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--into", required=True)
+    parser.add_argument("--real")
+    parser.add_argument("--program")
+    options = parser.parse_args()
+    os.makedirs(options.into, exist_ok=True)
+    contracts = collect(options.into)
+    if options.real:
+        environment = dict(os.environ, WEIR_CONTRACTS=contracts)
+        return subprocess.run([options.real], env=environment, check=False).returncode
+    for test in (test_life, test_looking, test_contracts_ask_contracts, test_refused):
+        with tempfile.TemporaryDirectory() as folder:
+            test(Command(options.program, folder), contracts)
+        print(test.__name__)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
