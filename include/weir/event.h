@@ -16,7 +16,7 @@
 #ifndef WEIR_EVENT_H
 #define WEIR_EVENT_H
 
-#include <stdint.h>
+#include <weir/recycle.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,6 +33,7 @@ enum weir_event_kind {
     WEIR_EVENT_STORE_RELEASED,
     WEIR_EVENT_INSTANCE_CREATED,
     WEIR_EVENT_INSTANCE_RELEASED,
+    WEIR_EVENT_INSTANCE_RECYCLED, /* a pool ends it for `reason`; its release follows */
     WEIR_EVENT_KIND_COUNT
 };
 
@@ -48,6 +49,7 @@ struct weir_event {
     const struct weir_store *store;       /* NULL for a module */
     const struct weir_instance *instance; /* of an instance only */
     uint32_t instance_number;             /* of an instance: in its store, from 1 */
+    enum weir_recycle_reason reason;      /* INSTANCE_RECYCLED only */
 };
 
 typedef void weir_event_hook(void *context, const struct weir_event *event);

@@ -16,6 +16,7 @@
 #include <weir/module.h>
 #include <weir/pool.h>
 #include <weir/receipt.h>
+#include <weir/recycle.h>
 #include <weir/store.h>
 #include <weir/task.h>
 #include <weir/trap.h>

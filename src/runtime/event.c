@@ -7,7 +7,7 @@ const char *weir_event_name(enum weir_event_kind kind)
 {
     static const char *const names[WEIR_EVENT_KIND_COUNT] = {
         "module created", "module released",  "store created",
-        "store released", "instance created", "instance released"};
+        "store released", "instance created", "instance released", "instance recycled"};
     return (unsigned)kind < WEIR_EVENT_KIND_COUNT ? names[kind] : "unknown event";
 }
 
@@ -45,7 +45,8 @@ static uint64_t bytes_of(const struct weir_instance *instance)
     return bytes;
 }
 
-void weir__event_tell_instance(const struct weir_instance *instance, enum weir_event_kind kind)
+void weir__event_tell_instance(const struct weir_instance *instance, enum weir_event_kind kind,
+                               enum weir_recycle_reason reason)
 {
     tell(instance->store->engine, &(struct weir_event){.kind = kind,
                                                        .name = instance->module->name,
@@ -53,5 +54,6 @@ void weir__event_tell_instance(const struct weir_instance *instance, enum weir_e
                                                        .module = instance->module,
                                                        .store = instance->store,
                                                        .instance = instance,
-                                                       .instance_number = instance->number});
+                                                       .instance_number = instance->number,
+                                                       .reason = reason});
 }

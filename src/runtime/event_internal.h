@@ -8,7 +8,8 @@
 
 void weir__event_tell_module(const struct weir_module *module, enum weir_event_kind kind);
 void weir__event_tell_store(const struct weir_store *store, enum weir_event_kind kind);
-void weir__event_tell_instance(const struct weir_instance *instance, enum weir_event_kind kind);
+void weir__event_tell_instance(const struct weir_instance *instance, enum weir_event_kind kind,
+                               enum weir_recycle_reason reason);
 
 static inline bool weir__event_is_wanted(const struct weir_engine *engine)
 {
@@ -31,7 +32,7 @@ static inline void weir__event_instance(const struct weir_instance *instance,
                                         enum weir_event_kind kind)
 {
     if (weir__event_is_wanted(instance->store->engine))
-        weir__event_tell_instance(instance, kind);
+        weir__event_tell_instance(instance, kind, WEIR_RECYCLE_NONE);
 }
 
 #endif

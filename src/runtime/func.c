@@ -222,6 +222,8 @@ enum weir_park weir_store_parked(const struct weir_store *store)
 void weir_store_unpark(struct weir_store *store)
 {
     WEIR_ASSERT(store->active == NULL);
+    if (store->park != WEIR_PARK_NONE)
+        store->is_torn = true;
     store->park = WEIR_PARK_NONE;
     store->parked_frame = NULL;
     store->parked_binding = NULL;

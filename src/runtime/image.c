@@ -69,6 +69,7 @@ static enum weir_status visit_different(const struct weir_memory *memory, struct
 static enum weir_status remember_memory(struct weir_memory *memory, struct weir_error *error)
 {
     uint64_t count = 0;
+    weir__memory_forget_undo(memory);
     enum weir_status status = visit_different(memory, NULL, &count, error);
     if (status != WEIR_OK || count == 0)
         return status;
@@ -86,11 +87,13 @@ static enum weir_status remember_memory(struct weir_memory *memory, struct weir_
 
 static enum weir_status remember_table(struct weir_table *table, struct weir_error *error)
 {
-    table->min = table->vm.size; /* start may have grown it */
-    if (table->vm.is_dirty == 0 || table->min == 0) {
-        table->vm.is_dirty = 0;
+    if (table->vm.is_dirty == 0)
+        return WEIR_OK; /* growth leaves the mark, too */
+    weir__table_forget_undo(table);
+    table->min = table->vm.size;
+    table->vm.is_dirty = 0;
+    if (table->min == 0)
         return WEIR_OK;
-    }
     size_t bytes = table->min * sizeof(void *);
     table->undo = weir_account_alloc(table->store->account, WEIR_KIND_IMAGE, bytes, error);
     if (table->undo == NULL)
@@ -119,7 +122,7 @@ enum weir_status weir__instance_remember(struct weir_instance *instance, struct 
     for (uint32_t i = head->memory_import_count; i < head->memories.count; i++) {
         struct weir_memory *memory = instance->memories[i];
         memory->reset_bytes = memory->vm.size_bytes;
-        if (!instance->module->needs_undo)
+        if (!instance->module->needs_undo && !instance->is_whole)
             continue;
         enum weir_status status = remember_memory(memory, error);
         if (status != WEIR_OK)

@@ -4,29 +4,11 @@
  */
 #include <string.h>
 
-#include <weir/pool.h>
-
 #include <weir/task.h>
 
+#include "base/clock.h"
 #include "runtime/handle_internal.h"
-
-struct weir_pool {
-    pthread_mutex_t lock;
-    const struct weir_linker *linker;
-    struct weir_module *module;
-    struct weir_engine *engine;
-    struct weir_store_config config;
-    char *name;
-    size_t name_bytes;
-    struct weir_store *warm; /* through next_warm; the latest first, its pages are warm too */
-    uint32_t slots_max, warm_max;
-    uint32_t in_use, warm_count;
-    struct weir_pool_figures figures; /* all but in_use and warm */
-    struct weir_error fault;          /* set once */
-    bool is_reserving, is_verifying;
-    bool is_closed;                    /* freed when the last slot comes back */
-    struct weir_pool *previous, *next; /* of the process, until closed */
-};
+#include "runtime/pool_internal.h"
 
 /* Taken before a pool's own lock. */
 static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -61,7 +43,7 @@ static uint64_t own_key(void)
     return (uint64_t)(uintptr_t)&here;
 }
 
-static struct weir__store_extent extent_of(const struct weir_store *store)
+struct weir__store_extent weir__store_extent(const struct weir_store *store)
 {
     return (struct weir__store_extent){.instances = store->instances,
                                        .memories = store->memories,
@@ -84,22 +66,31 @@ static struct weir_store *pop_warm(struct weir_pool *pool)
     return store;
 }
 
-/* Warm slots are closed under the list's lock, which keeps their pool from going away; a pooled
- * store has no code of the embedder's to run when it closes. */
+/* Of one pool, until so much was given back. */
+static uint64_t reclaim(struct weir_pool *pool, uint64_t wanted_bytes)
+{
+    uint64_t given = 0;
+    struct weir_store *store;
+    while (given < wanted_bytes && (store = pop_warm(pool)) != NULL) {
+        struct weir_account_reading reading;
+        weir_account_read(store->account, &reading);
+        given += reading.used_bytes;
+        weir__pool_close_idle(pool, store, WEIR_RECYCLE_PRESSURE);
+    }
+    return given;
+}
+
+/* Warm slots are closed under the list's lock, which keeps their pool from going away. Residents,
+ * who lose their state by it, come last. */
 uint64_t weir__pools_reclaim(void *context, uint64_t wanted_bytes)
 {
     (void)context;
     uint64_t given = 0;
     (void)pthread_mutex_lock(&pools_lock);
-    for (struct weir_pool *pool = pools; pool != NULL && given < wanted_bytes; pool = pool->next) {
-        struct weir_store *store;
-        while (given < wanted_bytes && (store = pop_warm(pool)) != NULL) {
-            struct weir_account_reading reading;
-            weir_account_read(store->account, &reading);
-            given += reading.used_bytes;
-            weir_store_close(store, NULL);
-        }
-    }
+    for (int turn = 0; turn < 2; turn++)
+        for (struct weir_pool *at = pools; at != NULL && given < wanted_bytes; at = at->next)
+            if (at->is_resident == (turn == 1))
+                given += reclaim(at, wanted_bytes - given);
     (void)pthread_mutex_unlock(&pools_lock);
     return given;
 }
@@ -142,10 +133,17 @@ enum weir_status weir_pool_new(const struct weir_linker *linker, struct weir_mod
     pool->config = config->store;
     pool->config.name = pool->name;
     pool->config.data = NULL;
-    pool->config.data_free = NULL;
+    pool->is_resident = config->is_resident;
+    if (!pool->is_resident)
+        pool->config.data_free = NULL;
+    else
+        pool->recycle = config->recycle;
+    pool->set_up = config->set_up;
+    pool->set_up_context = config->set_up_context;
     pool->slots_max = config->slots_max != 0 ? config->slots_max : WEIR_POOL_SLOTS_DEFAULT;
-    pool->warm_max = config->warm_max != 0 ? config->warm_max : WEIR_POOL_WARM_DEFAULT;
-    pool->is_verifying = config->is_verifying;
+    uint32_t warm_max = pool->is_resident ? pool->slots_max : WEIR_POOL_WARM_DEFAULT;
+    pool->warm_max = config->warm_max != 0 ? config->warm_max : warm_max;
+    pool->is_verifying = config->is_verifying && !pool->is_resident;
     pool->is_reserving = config->is_reserving && config->store.memory_bytes_max != 0;
     enlist(pool);
     *ret_pool = pool;
@@ -186,15 +184,14 @@ static enum weir_status make_slot(struct weir_pool *pool, struct weir_instance *
         return status;
     }
     store->pooled = *ret_instance;
-    store->pool_extent = extent_of(store);
+    store->pool_extent = weir__store_extent(store);
     weir__census_begin(&store->mark);
     store->is_slot = true;
     weir__census_end(&store->mark);
     return WEIR_OK;
 }
 
-/* One slot less in use; the last one of a closed pool takes the pool with it. */
-static void leave(struct weir_pool *pool)
+void weir__pool_leave(struct weir_pool *pool)
 {
     (void)pthread_mutex_lock(&pool->lock);
     pool->in_use--;
@@ -204,10 +201,10 @@ static void leave(struct weir_pool *pool)
         destroy(pool);
 }
 
-/* A clean slot becomes warm and is out of use; false: it is not kept, and still in use.
- */
-static bool keep_warm(struct weir_pool *pool, struct weir_store *store)
+bool weir__pool_keep_warm(struct weir_pool *pool, struct weir_store *store)
 {
+    if (weir__pool_has_clock(pool))
+        store->given_ns = weir_clock_ns();
     (void)pthread_mutex_lock(&pool->lock);
     bool is_kept = !pool->is_closed && pool->warm_count < pool->warm_max;
     if (is_kept) {
@@ -231,12 +228,12 @@ static enum weir_status reserve(struct weir_pool *pool, struct weir_instance *in
     enum weir_status status = weir_account_reserve(store->account, bytes, NULL);
     struct weir_store *idle;
     while (status == WEIR_LIMIT && (idle = pop_warm(pool)) != NULL) {
-        weir_store_close(idle, NULL);
+        weir__pool_close_idle(pool, idle, WEIR_RECYCLE_PRESSURE);
         status = weir_account_reserve(store->account, bytes, NULL);
     }
     if (status != WEIR_OK)
         status = weir_account_reserve(store->account, bytes, error);
-    if (status != WEIR_OK && !keep_warm(pool, store))
+    if (status != WEIR_OK && !weir__pool_keep_warm(pool, store))
         weir_pool_drop(pool, instance);
     return status;
 }
@@ -268,6 +265,8 @@ enum weir_status weir_pool_take(struct weir_pool *pool, struct weir_instance **r
 enum weir_status weir_pool_take_near(struct weir_pool *pool, uint64_t key,
                                      struct weir_instance **ret_instance, struct weir_error *error)
 {
+    if (weir__pool_has_clock(pool))
+        (void)weir_pool_recycle_idle(pool, NULL);
     (void)pthread_mutex_lock(&pool->lock);
     bool is_busy = pool->in_use >= pool->slots_max;
     struct weir_store *store = is_busy ? NULL : pop_near(pool, key);
@@ -286,7 +285,7 @@ enum weir_status weir_pool_take_near(struct weir_pool *pool, uint64_t key,
     if (instance == NULL) {
         enum weir_status status = make_slot(pool, &instance, error);
         if (status != WEIR_OK) {
-            leave(pool);
+            weir__pool_leave(pool);
             return status;
         }
     }
@@ -309,10 +308,16 @@ enum weir_status weir_pool_warm(struct weir_pool *pool, uint32_t count, struct w
             break;
         enum weir_status status = make_slot(pool, &instance, error);
         if (status != WEIR_OK) {
-            leave(pool);
+            weir__pool_leave(pool);
             return status;
         }
-        if (!keep_warm(pool, instance->store))
+        if (pool->set_up != NULL)
+            status = pool->set_up(pool->set_up_context, instance, error);
+        if (status != WEIR_OK) {
+            weir_pool_drop(pool, instance);
+            return status;
+        }
+        if (!weir__pool_keep_warm(pool, instance->store))
             weir_pool_drop(pool, instance);
     }
     return WEIR_OK;
@@ -321,7 +326,7 @@ enum weir_status weir_pool_warm(struct weir_pool *pool, uint32_t count, struct w
 void weir_pool_drop(struct weir_pool *pool, struct weir_instance *instance)
 {
     weir_store_close(instance->store, NULL);
-    leave(pool);
+    weir__pool_leave(pool);
 }
 
 /* What the reset of an instance leaves alone: calls, tasks, handles and timers of the store. */
@@ -339,7 +344,7 @@ static bool reset_store(struct weir_store *store)
         weir_store_set_deadline(store, 0);
         weir_store_set_slice(store, 0);
     }
-    const struct weir__store_extent extent = extent_of(store);
+    const struct weir__store_extent extent = weir__store_extent(store);
     return weir_store_task_count(store) == 0 &&
            memcmp(&extent, &store->pool_extent, sizeof extent) == 0;
 }
@@ -368,13 +373,17 @@ void weir_pool_give(struct weir_pool *pool, struct weir_instance *instance)
 {
     struct weir_store *store = instance->store;
     WEIR_ASSERT(store->pooled == instance);
+    if (pool->is_resident) {
+        weir__resident_give(pool, instance);
+        return;
+    }
     if (!reset_slot(pool, instance)) {
         weir_pool_drop(pool, instance);
         return;
     }
     if (pool->is_reserving)
         weir_account_unreserve(store->account);
-    if (!keep_warm(pool, store))
+    if (!weir__pool_keep_warm(pool, store))
         weir_pool_drop(pool, instance);
 }
 

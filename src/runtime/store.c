@@ -139,7 +139,7 @@ static void tell_of_end(const struct weir_store *store)
     if (!weir__event_is_wanted(store->engine))
         return;
     for (const struct weir_instance *at = store->instances; at != NULL; at = at->next)
-        weir__event_tell_instance(at, WEIR_EVENT_INSTANCE_RELEASED);
+        weir__event_tell_instance(at, WEIR_EVENT_INSTANCE_RELEASED, WEIR_RECYCLE_NONE);
     weir__event_tell_store(store, WEIR_EVENT_STORE_RELEASED);
 }
 

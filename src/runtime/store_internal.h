@@ -192,6 +192,10 @@ struct weir_store {
     struct weir_instance *pooled;
     uint64_t pool_key; /* whom it served last */
     struct weir__store_extent pool_extent;
+    bool is_settled;        /* a pool's slot, set up */
+    bool is_torn;           /* some call into it did not return: it trapped, exited, was given up */
+    uint64_t settled_calls; /* of `calls`: those that set it up */
+    uint64_t given_ns;      /* when it came back; residents */
     /* Seen by a census from other threads. */
     struct weir__census_link census;
     bool is_slot;                    /* of a pool; under the mark */
@@ -283,10 +287,12 @@ struct weir__import_source {
 enum weir_status weir__instance_link(struct weir_instance *instance,
                                      const struct weir__import_source *source,
                                      struct weir_error *error) WEIR_MUST_USE;
-/* image.c: remembers the state that reset goes back to. */
+/* image.c: remembers the present state as the one that reset goes back to. On failure the instance
+ * can only be released. */
 enum weir_status weir__instance_remember(struct weir_instance *instance, struct weir_error *error)
     WEIR_MUST_USE;
 void weir__memory_forget_undo(struct weir_memory *memory);
+void weir__table_forget_undo(struct weir_table *table);
 /* Base content of the page at this address of the process: image or zeros. */
 const uint8_t *weir__memory_base_page(const struct weir_memory *memory, uint64_t address);
 

@@ -108,14 +108,19 @@ enum weir_status weir__table_new(struct weir_store *store, enum weir_type elemen
     return WEIR_OK;
 }
 
-void weir__table_free(struct weir_table *table)
+void weir__table_forget_undo(struct weir_table *table)
 {
-    weir_account_discharge(table->store->account, WEIR_KIND_TABLE, table->accessible_bytes);
-    table->accessible_bytes = 0;
     if (table->undo != NULL)
         weir_account_free(table->store->account, WEIR_KIND_IMAGE, table->undo,
                           table->min * sizeof(void *));
     table->undo = NULL;
+}
+
+void weir__table_free(struct weir_table *table)
+{
+    weir_account_discharge(table->store->account, WEIR_KIND_TABLE, table->accessible_bytes);
+    table->accessible_bytes = 0;
+    weir__table_forget_undo(table);
     weir_mapping_free(&table->mapping);
 }
 

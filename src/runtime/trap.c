@@ -112,6 +112,7 @@ void weir__trap_fill(struct weir_store *store, const struct weir__activation *ac
                      struct weir_trap *trap, struct weir_error *error)
 {
     report(store, activation->trap_code, error);
+    store->is_torn = true;
     if (trap != NULL) {
         memset(trap, 0, sizeof *trap);
         trap->code = (int)activation->trap_code;

@@ -148,6 +148,41 @@ bool path_pool(const struct sweep_artifacts *artifacts)
     return is_done;
 }
 
+/* A resident that is set up, kept, and ended by its policy and by hand. */
+bool path_resident(const struct sweep_artifacts *artifacts)
+{
+    struct guest guest = {0};
+    struct weir_error error = {0};
+    struct weir_pool *pool = NULL;
+    struct weir_receipt receipt = {0};
+    const struct weir_pool_config config = {
+        .slots_max = 2,
+        .is_resident = true,
+        .recycle = {.calls_max = 2, .private_bytes_max = 1 << 20, .idle_ns_max = UINT64_MAX}};
+    bool is_done = open_guest(&guest, artifacts->guest) &&
+                   is_ok(weir_pool_new(guest.linker, guest.module, &config, &pool, &error), &error);
+    for (int round = 0; is_done && round < 3; round++) {
+        is_done &= is_ok(weir_pool_take(pool, &guest.instance, &error), &error);
+        if (!is_done)
+            break;
+        guest.store = weir_instance_store(guest.instance);
+        if (!weir_pool_is_settled(guest.instance))
+            is_done &= is_ok(weir_pool_settle(pool, guest.instance, &error), &error);
+        is_done &= call(&guest, "touch", 0) == 7;
+        guest.store = NULL;
+        if (round == 2)
+            ck_assert_int_eq(weir_pool_recycle(pool, guest.instance, WEIR_RECYCLE_ASKED, &receipt,
+                                               NULL),
+                             WEIR_OK);
+        else
+            weir_pool_give(pool, guest.instance);
+    }
+    weir_receipt_done(&receipt);
+    weir_pool_free(pool);
+    close_guest(&guest);
+    return is_done;
+}
+
 static struct weir_wasi *current_wasi;
 
 static struct weir_wasi *find(struct weir_store *store)

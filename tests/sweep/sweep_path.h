@@ -15,6 +15,7 @@ struct sweep_artifacts {
  * refused something; fails the test when an error has no message or a result is wrong. */
 bool path_plain(const struct sweep_artifacts *artifacts);
 bool path_pool(const struct sweep_artifacts *artifacts);
+bool path_resident(const struct sweep_artifacts *artifacts);
 bool path_wasi(const struct sweep_artifacts *artifacts);
 /* A guest that asks for more than its store may have, and one that never ends. */
 bool path_limited(const struct sweep_artifacts *artifacts);

@@ -10,8 +10,8 @@
 /* Caches that are refused go without: a stack is unmapped instead of kept, a slot not kept warm. */
 #define UNNOTICED_MAX 8
 
-static bool (*const paths[])(const struct sweep_artifacts *) = {path_plain, path_pool, path_wasi,
-                                                                path_compile};
+static bool (*const paths[])(const struct sweep_artifacts *) = {
+    path_plain, path_pool, path_resident, path_wasi, path_compile};
 
 START_TEST(fails_cleanly)
 {
