@@ -94,10 +94,24 @@ enum weir_status weir_wasi_link(struct weir_linker *linker,
 
 /* Runs `_start` of a command. OK: returned (0) or exited with *ret_exit_code; TRAP with *trap
  * filled (weir_trap_done() it); PENDING: parked, go on with weir_wasi_resume(); NOT_FOUND: no such
- * export. `trap` may be NULL. A reactor's exports are called by weir_func_call() as any others. */
+ * export. `trap` may be NULL. */
 enum weir_status weir_wasi_run(struct weir_wasi *wasi, struct weir_instance *instance,
                                int *ret_exit_code, struct weir_trap *trap,
                                struct weir_error *error);
+/* The same for an exported function of a reactor, `_initialize` or a handler: NOT_FOUND, LINK. It
+ * takes no parameter and answers nothing or an i32, its exit code. A guest that exits is as one
+ * that trapped: not to be called again. */
+enum weir_status weir_wasi_call(struct weir_wasi *wasi, struct weir_instance *instance,
+                                const char *name, int *ret_exit_code, struct weir_trap *trap,
+                                struct weir_error *error);
+/* Whether a function can be called so: OK or LINK. `may_answer` false: as `_start`. */
+enum weir_status weir_wasi_check_entry(const struct weir_func_type *type, bool may_answer);
+/* For the next use of a guest that is kept: environment and stdio become those of `config`, of
+ * which nothing else is read. Descriptors 0 to 2 are the streams again, whatever was made of them,
+ * what was read ahead is forgotten, other descriptors stay. Not while a call is active or parked.
+ * TOO_LARGE, LIMIT, IO; the context can only be renewed again or freed then. */
+enum weir_status weir_wasi_renew(struct weir_wasi *wasi, const struct weir_wasi_config *config,
+                                 struct weir_error *error);
 /* After PENDING: tries the waiting operation again (or just continues after a time slice). Answers
  * like weir_wasi_run(). Any thread, one at a time. To give up instead: weir_store_unpark(). */
 enum weir_status weir_wasi_resume(struct weir_wasi *wasi, int *ret_exit_code,

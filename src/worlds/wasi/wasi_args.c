@@ -46,7 +46,7 @@ int weir__wasi_environ_get(struct weir__wasi_call *call)
     const struct weir_wasi *wasi = call->wasi;
     if (wasi->env_count == 0)
         return WASI_E_SUCCESS;
-    return put_strings(call, wasi->strings + wasi->arg_bytes, wasi->env_count, wasi->env_bytes);
+    return put_strings(call, wasi->env, wasi->env_count, wasi->env_bytes);
 }
 
 int weir__wasi_environ_sizes_get(struct weir__wasi_call *call)

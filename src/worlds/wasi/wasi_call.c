@@ -134,12 +134,13 @@ enum weir_status weir_wasi_link(struct weir_linker *linker,
 }
 
 /* A guest's exit is the command's result, not a trap. What the callee filled is `filled`, which a
- * call that went well never touches: it is large, so nobody clears it in advance. */
+ * call that went well never touches: it is large, so nobody clears it in advance. `result` NULL:
+ * the function answers nothing. */
 static enum weir_status finish(enum weir_status status, struct weir_trap *filled, bool is_kept,
-                               int *ret_exit_code)
+                               const union weir_value *result, int *ret_exit_code)
 {
     if (status == WEIR_OK)
-        *ret_exit_code = 0;
+        *ret_exit_code = result != NULL ? result->i32 : 0;
     if (status != WEIR_TRAP)
         return status;
     if (filled->code == WEIR_TRAP_EXIT) {
@@ -149,6 +150,28 @@ static enum weir_status finish(enum weir_status status, struct weir_trap *filled
     if (status == WEIR_OK || !is_kept)
         weir_trap_done(filled);
     return status;
+}
+
+enum weir_status weir_wasi_check_entry(const struct weir_func_type *type, bool may_answer)
+{
+    bool answers_i32 = type->result_count == 1 && type->results[0] == WEIR_TYPE_I32;
+    return type->param_count == 0 && (type->result_count == 0 || (may_answer && answers_i32))
+               ? WEIR_OK
+               : WEIR_LINK;
+}
+
+static enum weir_status call(struct weir_wasi *wasi, struct weir_funcref *func,
+                             int *ret_exit_code, struct weir_trap *trap, struct weir_error *error)
+{
+    struct weir_trap local;
+    struct weir_trap *filled = trap != NULL ? trap : &local;
+    union weir_value result = {0};
+    struct weir_func_type type = {0};
+    weir_func_type(func, &type);
+    wasi->park.operation = NULL;
+    wasi->has_result = type.result_count == 1;
+    enum weir_status status = weir_func_call(wasi->store, func, NULL, &result, filled, error);
+    return finish(status, filled, trap != NULL, wasi->has_result ? &result : NULL, ret_exit_code);
 }
 
 enum weir_status weir_wasi_run(struct weir_wasi *wasi, struct weir_instance *instance,
@@ -163,16 +186,31 @@ enum weir_status weir_wasi_run(struct weir_wasi *wasi, struct weir_instance *ins
         return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
                               "the module exports no function '_start'; it is not a WASI command");
     weir_func_type(start.func, &type);
-    if (type.param_count != 0 || type.result_count != 0)
+    if (weir_wasi_check_entry(&type, false) != WEIR_OK)
         return weir_error_set(error, WEIR_LINK, WEIR_NO_OFFSET,
                               "'_start' takes %zu parameters and answers %zu results; a WASI "
                               "command's has neither",
                               type.param_count, type.result_count);
-    struct weir_trap local;
-    struct weir_trap *filled = trap != NULL ? trap : &local;
-    wasi->park.operation = NULL;
-    enum weir_status status = weir_func_call(wasi->store, start.func, NULL, NULL, filled, error);
-    return finish(status, filled, trap != NULL, ret_exit_code);
+    return call(wasi, start.func, ret_exit_code, trap, error);
+}
+
+enum weir_status weir_wasi_call(struct weir_wasi *wasi, struct weir_instance *instance,
+                                const char *name, int *ret_exit_code, struct weir_trap *trap,
+                                struct weir_error *error)
+{
+    WEIR_ASSERT(wasi != NULL && instance != NULL && name != NULL && ret_exit_code != NULL);
+    WEIR_ASSERT(weir_instance_store(instance) == wasi->store);
+    struct weir_extern entry;
+    struct weir_func_type type = {0};
+    if (weir_instance_export(instance, name, strlen(name), &entry) != WEIR_OK ||
+        entry.kind != WEIR_EXTERN_FUNC)
+        return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
+                              "the module exports no function '%.60s'", name);
+    weir_func_type(entry.func, &type);
+    if (weir_wasi_check_entry(&type, true) != WEIR_OK)
+        return weir_error_set(error, WEIR_LINK, WEIR_NO_OFFSET,
+                              "'%.60s' must take no parameter and answer nothing or an i32", name);
+    return call(wasi, entry.func, ret_exit_code, trap, error);
 }
 
 enum weir_status weir_wasi_resume(struct weir_wasi *wasi, int *ret_exit_code,
@@ -194,5 +232,6 @@ enum weir_status weir_wasi_resume(struct weir_wasi *wasi, int *ret_exit_code,
     struct weir_trap local;
     struct weir_trap *filled = trap != NULL ? trap : &local;
     enum weir_status status = weir_store_resume(wasi->store, WEIR_OK, &result, filled, error);
-    return finish(status, filled, trap != NULL, ret_exit_code);
+    const union weir_value *answer = wasi->has_result ? weir_store_results(wasi->store) : NULL;
+    return finish(status, filled, trap != NULL, answer, ret_exit_code);
 }

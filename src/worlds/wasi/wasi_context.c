@@ -58,6 +58,7 @@ static enum weir_status copy_strings(struct weir_wasi *wasi, const struct weir_w
     struct strings to = {.at = wasi->strings, .left = bytes};
     for (size_t i = 0; i < config->arg_count; i++)
         (void)copy_string(&to, config->args[i], &wasi->arg_bytes);
+    wasi->env = to.at;
     for (size_t i = 0; i < config->env_count; i++)
         (void)copy_string(&to, config->env[i], &wasi->env_bytes);
     wasi->arg_count = (uint32_t)config->arg_count;
@@ -249,6 +250,58 @@ enum weir_status weir__wasi_new_on(struct weir_store *store, const struct weir_w
     return WEIR_OK;
 }
 
+/* --- kept contexts --------------------------------------------------------------------------- */
+
+static void free_renewed(struct weir_wasi *wasi)
+{
+    if (wasi->renewed != NULL)
+        weir_account_free(wasi->account, WEIR_KIND_HOST_BUFFER, wasi->renewed, wasi->renewed_size);
+    wasi->renewed = NULL;
+    wasi->renewed_size = 0;
+}
+
+/* The room is kept, so that equal environments take no memory anew. */
+static enum weir_status renew_env(struct weir_wasi *wasi, const struct weir_wasi_config *config,
+                                  struct weir_error *error)
+{
+    size_t bytes = 0;
+    wasi->env_count = wasi->env_bytes = 0;
+    if (!add_sizes(config->env, config->env_count, &bytes) || bytes > WASI_STRINGS_BYTES_MAX ||
+        config->env_count > WASI_STRINGS_COUNT_MAX)
+        return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
+                              "the environment takes %zu bytes in %zu strings", bytes,
+                              config->env_count);
+    if (bytes > wasi->renewed_size) {
+        free_renewed(wasi);
+        wasi->renewed = weir_account_alloc(wasi->account, WEIR_KIND_HOST_BUFFER, bytes, error);
+        if (wasi->renewed == NULL)
+            return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+        wasi->renewed_size = bytes;
+    }
+    struct strings to = {.at = wasi->renewed, .left = wasi->renewed_size};
+    for (size_t i = 0; i < config->env_count; i++)
+        (void)copy_string(&to, config->env[i], &wasi->env_bytes);
+    wasi->env = wasi->renewed;
+    wasi->env_count = (uint32_t)config->env_count;
+    return WEIR_OK;
+}
+
+enum weir_status weir_wasi_renew(struct weir_wasi *wasi, const struct weir_wasi_config *config,
+                                 struct weir_error *error)
+{
+    WEIR_ASSERT(wasi != NULL && config != NULL && wasi->descriptor_count >= 3);
+    enum weir_status status = renew_env(wasi, config, error);
+    wasi->parks = false;
+    for (uint8_t i = 0; i < 3; i++) {
+        weir__wasi_drop(wasi, i);
+        weir__wasi_stream_done(wasi, &wasi->streams[i]);
+        wasi->streams[i] = (struct weir__wasi_stream){0};
+    }
+    for (uint8_t i = 0; status == WEIR_OK && i < 3; i++)
+        status = add_stdio(wasi, config, i, error);
+    return status;
+}
+
 void weir_wasi_free(struct weir_wasi *wasi)
 {
     if (wasi == NULL)
@@ -263,5 +316,6 @@ void weir_wasi_free(struct weir_wasi *wasi)
         weir__wasi_stream_done(wasi, &wasi->streams[i]);
     if (wasi->strings != NULL)
         weir_account_free(account, WEIR_KIND_HOST_BUFFER, wasi->strings, wasi->strings_size);
+    free_renewed(wasi);
     weir_account_free(account, WEIR_KIND_HANDLE, wasi, sizeof *wasi);
 }

@@ -81,7 +81,11 @@ struct weir_wasi {
     char *strings; /* args, environment, names of preopens; each with its terminator */
     size_t strings_size;
     uint32_t arg_count, arg_bytes;
-    uint32_t env_count, env_bytes; /* follow the args */
+    uint32_t env_count, env_bytes;
+    const char *env; /* follow the args, or `renewed` */
+    char *renewed;   /* room for environments that came later; charged */
+    size_t renewed_size;
+    bool has_result; /* the entry that runs answers its exit code */
     struct weir__wasi_park park;
 };
 
