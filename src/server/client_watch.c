@@ -70,6 +70,16 @@ void weir__watch_remove(struct weir__connection *connection)
     unlock(watch);
 }
 
+void weir__watch_sweep_by(struct weir_server *server, uint64_t due_ns)
+{
+    uint64_t now = atomic_load(&server->watch.sweep_ns);
+    while (due_ns < now)
+        if (atomic_compare_exchange_weak(&server->watch.sweep_ns, &now, due_ns)) {
+            wake(&server->watch);
+            return;
+        }
+}
+
 void weir__watch_wake(struct weir_server *server)
 {
     wake(&server->watch);
@@ -126,6 +136,7 @@ static void cancel(struct weir__connection *connection)
     atomic_store_explicit(&request->is_gone, true, memory_order_relaxed);
     if (request->store != NULL)
         weir_store_interrupt(request->store);
+    weir__turn_look(request, 0);
 }
 
 static void client_left(struct weir__watch *watch, uint64_t key)
@@ -135,7 +146,8 @@ static void client_left(struct weir__watch *watch, uint64_t key)
         struct weir__connection *connection = watch->connections[i];
         if (atomic_load_explicit(&connection->is_suspended, memory_order_relaxed) &&
             event_key(connection) == key) {
-            cancel(connection);
+            if (!weir__turn_outlasts(connection->request))
+                cancel(connection);
             break;
         }
     }
@@ -165,8 +177,13 @@ static void end_slow(struct weir__connection *connection, uint64_t now)
 static void look_at_clients(struct weir__watch *watch, uint64_t now)
 {
     lock(watch);
-    for (uint32_t i = 0; i < watch->connection_count; i++)
-        end_slow(watch->connections[i], now);
+    for (uint32_t i = 0; i < watch->connection_count; i++) {
+        struct weir__connection *connection = watch->connections[i];
+        end_slow(connection, now);
+        if (atomic_load_explicit(&connection->is_suspended, memory_order_acquire) &&
+            connection->request != NULL)
+            weir__turn_look(connection->request, now);
+    }
     unlock(watch);
 }
 
@@ -229,6 +246,12 @@ static void *watch_clients(void *context)
     for (;;) {
         uint64_t now = weir_clock_ns();
         uint64_t next = wake_guests(server, now);
+        if (atomic_load(&watch->sweep_ns) <= now) {
+            atomic_store(&watch->sweep_ns, UINT64_MAX);
+            weir__residents_sweep(server);
+        }
+        uint64_t sweep = atomic_load(&watch->sweep_ns);
+        next = sweep < next ? sweep : next;
         if (now - looked_ns >= WEIR_SERVER_WATCH_MS * UINT64_C(1000000)) {
             look_at_clients(watch, now);
             looked_ns = now;
@@ -264,6 +287,7 @@ void weir__watch_cancel_all(struct weir_server *server)
             (void)shutdown(connection->fd, SHUT_RDWR);
     }
     unlock(watch);
+    weir__detached_cancel(server);
     wake(watch);
 }
 
@@ -273,6 +297,7 @@ enum weir_status weir__watch_start(struct weir_server *server, struct weir_error
 {
     struct weir__watch *watch = &server->watch;
     watch->connection_max = server->config->connections_max;
+    atomic_store(&watch->sweep_ns, 0);
     watch->connections =
         weir_account_alloc(server->account, WEIR_KIND_SERVER,
                            watch->connection_max * sizeof *watch->connections, error);

@@ -11,8 +11,13 @@
 struct weir__raw_limits {
     char *memory, *guaranteed, *fuel, *time, *concurrency, *body, *output;
 };
+struct weir__raw_recycle {
+    char *calls, *age, *idle, *memory, *linear;
+};
 struct weir__raw_route {
     char *path, *module, *memory_max, *warm;
+    char *mode, *handler, *residents, *affinity, *verify;
+    struct weir__raw_recycle recycle;
     char **args, **env, **dirs;
     unsigned args_count, env_count, dirs_count;
     struct weir__raw_limits limits;

@@ -30,11 +30,23 @@ static const cyaml_schema_field_t LIMITS[] = {
     TEXT(struct weir__raw_limits, output),      CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t RECYCLE[] = {
+    TEXT(struct weir__raw_recycle, calls), TEXT(struct weir__raw_recycle, age),
+    TEXT(struct weir__raw_recycle, idle),  TEXT(struct weir__raw_recycle, memory),
+    TEXT(struct weir__raw_recycle, linear), CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t ROUTE[] = {
     TEXT(struct weir__raw_route, path),
     TEXT(struct weir__raw_route, module),
     TEXT(struct weir__raw_route, memory_max),
     TEXT(struct weir__raw_route, warm),
+    TEXT(struct weir__raw_route, mode),
+    TEXT(struct weir__raw_route, handler),
+    TEXT(struct weir__raw_route, residents),
+    TEXT(struct weir__raw_route, affinity),
+    TEXT(struct weir__raw_route, verify),
+    CYAML_FIELD_MAPPING("recycle", CYAML_FLAG_OPTIONAL, struct weir__raw_route, recycle, RECYCLE),
     LIST(struct weir__raw_route, args),
     LIST(struct weir__raw_route, env),
     LIST(struct weir__raw_route, dirs),
@@ -143,15 +155,15 @@ log_line(cyaml_log_t level, void *context, const char *format, va_list args)
 }
 
 static const cyaml_schema_field_t *const TABLES[] = {TOP, SERVER, GOVERNOR, MODULE_CACHE,
-                                                     LOG, CONTROL, ROUTE,  LIMITS};
+                                                     LOG, CONTROL, ROUTE,  LIMITS, RECYCLE};
 
 /* The nearest key of any table: which table was meant is not known from the message. */
 static const char *nearest_key(const char *word)
 {
-    const char *names[64];
+    const char *names[128];
     size_t count = 0;
     for (size_t i = 0; i < sizeof TABLES / sizeof TABLES[0]; i++)
-        for (const cyaml_schema_field_t *field = TABLES[i]; field->key != NULL && count < 64;
+        for (const cyaml_schema_field_t *field = TABLES[i]; field->key != NULL && count < 128;
              field++)
             names[count++] = field->key;
     return weir_nearest_name(word, names, count);

@@ -40,10 +40,15 @@ static void take_over(struct weir__connection *connection)
     connection->suspended_at_ns = 0;
 }
 
-void weir__exchange_offload(struct weir__request *request)
+void weir__exchange_suspend(struct weir__request *request)
 {
     request->was_offloaded = true;
     suspend(request->connection);
+}
+
+void weir__exchange_offload(struct weir__request *request)
+{
+    weir__exchange_suspend(request);
     weir__workers_push(&request->connection->server->workers, request);
 }
 
@@ -59,14 +64,15 @@ void weir__exchange_report(struct weir__connection *connection, struct weir__rep
 
 void weir__exchange_sleep(struct weir__request *request)
 {
-    request->was_offloaded = true;
-    suspend(request->connection);
+    weir__exchange_suspend(request);
     weir__watch_sleep(request);
 }
 
 bool weir__exchange_pump(struct weir__request *request)
 {
     take_over(request->connection);
+    if (!weir__turn_begin(request))
+        return false;
     while (weir__request_is_runnable(request)) {
         if (request->inline_left_ns < INLINE_MIN_NS) {
             weir__exchange_offload(request);
@@ -78,6 +84,9 @@ bool weir__exchange_pump(struct weir__request *request)
         request->inline_left_ns -=
             spent < request->inline_left_ns ? spent : request->inline_left_ns;
     }
+    /* What it said is in the request's block; others wait for it. */
+    if (request->guest == WEIR__GUEST_DONE && request->has_turn)
+        weir__guest_close(request);
     return true;
 }
 
@@ -321,6 +330,7 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
     struct weir__request *request = connection->request;
     struct weir__route_figures *figures = &server->own;
     struct weir__failure *failure = &connection->failure;
+    bool is_left_alone = weir__guest_is_left_alone(request);
     atomic_store_explicit(&connection->deadline_ns, weir_clock_ns() + atomic_load(&server->idle_ns),
                           memory_order_relaxed);
     atomic_store_explicit(&connection->awaits_body, false, memory_order_relaxed);
@@ -331,8 +341,10 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
     if (request != NULL) {
         figures = request->route->figures;
         /* A client that has all it wanted (HEAD, Content-Length) did not leave. */
-        weir__guest_abort(request, is_complete ? WEIR__REFUSAL_NONE : WEIR__REFUSAL_CANCELLED,
-                          "the client left");
+        weir__fail(&request->failure,
+                   is_complete ? WEIR__REFUSAL_NONE : WEIR__REFUSAL_CANCELLED, "the client left");
+        if (!is_left_alone)
+            weir__guest_abort(request, request->failure.refusal, "");
         if (request->failure.refusal != WEIR__REFUSAL_NONE)
             failure = &request->failure;
         (void)atomic_fetch_add_explicit(&figures->body_bytes, connection->received,
@@ -350,10 +362,11 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
     if (request != NULL) {
         if (failure->refusal != WEIR__REFUSAL_NONE && failure->refusal != WEIR__REFUSAL_BUSY)
             weir__log_failure(server, request);
-        weir__guest_close(request);
+        if (!is_left_alone)
+            weir__guest_close(request);
     }
     weir__log_access(connection, failure, status);
-    if (request != NULL)
+    if (request != NULL && !is_left_alone)
         weir__request_give(request);
     atomic_store_explicit(&connection->is_stopped, false, memory_order_relaxed);
     if (connection->report.text != NULL) /* the client left while it was made */
@@ -361,7 +374,10 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
     weir__modules_end(connection);
     if (connection->is_report)
         (void)atomic_fetch_sub(&server->reports, 1);
-    (void)atomic_fetch_sub_explicit(&server->active, 1, memory_order_relaxed);
+    if (is_left_alone)
+        weir__guest_detach(request);
+    else
+        (void)atomic_fetch_sub_explicit(&server->active, 1, memory_order_relaxed);
     memset(&connection->has_target, 0,
            offsetof(struct weir__connection, client) -
                offsetof(struct weir__connection, has_target));

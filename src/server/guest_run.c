@@ -39,26 +39,6 @@ static void fail_open(struct weir__request *request, enum weir_status status,
     request->guest = WEIR__GUEST_DONE;
 }
 
-static enum weir_status open_wasi(struct weir__request *request, struct weir_error *error)
-{
-    const struct weir_route_config *config = request->route->config;
-    const struct weir_wasi_config wasi = {
-        .args = config->args,
-        .arg_count = config->arg_count,
-        .env = request->env.list,
-        .env_count = request->env.count,
-        .preopens = config->dirs,
-        .preopen_count = config->dir_count,
-        .stdio_fds = {-1, -1, -1},
-        .stdio_streams = {weir__request_stream(request, 0), weir__request_stream(request, 1),
-                          weir__request_stream(request, 2)},
-    };
-    enum weir_status status = weir_wasi_new(request->store, &wasi, &request->wasi, error);
-    if (status == WEIR_OK)
-        weir_store_set_data(request->store, request->wasi);
-    return status;
-}
-
 /* Slots are used again, and so are their accounts: what counts is what this request adds. */
 static uint64_t refused_count(const struct weir__request *request,
                               struct weir_account_reading *ret_reading)
@@ -71,13 +51,13 @@ static bool open_guest(struct weir__request *request)
 {
     const struct weir_route_config *config = request->route->config;
     struct weir_error error = {0};
-    enum weir_status status = weir_pool_take(request->route->pool, &request->instance, &error);
+    enum weir_status status = weir__mode_take(request, &error);
     if (status == WEIR_OK) {
         struct weir_account_reading reading;
         request->store = weir_instance_store(request->instance);
         weir__running_add(request);
         request->refused_before = refused_count(request, &reading);
-        status = open_wasi(request, &error);
+        status = weir__mode_open(request, &error);
     }
     if (status == WEIR_OK && config->fuel != 0)
         status = weir_store_set_fuel(request->store, config->fuel, &error);
@@ -159,6 +139,9 @@ static void settle(struct weir__request *request, enum weir_status status, struc
     case WEIR_TRAP:
         fail_trap(request);
         break;
+    case WEIR_LIMIT: /* between setting up and the handler */
+        weir__fail_memory(&request->failure, request->route, error->message);
+        break;
     default:
         weir__fail(&request->failure, WEIR__REFUSAL_INTERNAL, "%s", error->message);
         break;
@@ -183,8 +166,7 @@ void weir__guest_step(struct weir__request *request, uint64_t slice_ns)
         if (!open_guest(request))
             return;
         weir_store_set_slice(request->store, slice_ns);
-        status = weir_wasi_run(request->wasi, request->instance, &request->exit_code,
-                               &request->trap, &error);
+        status = weir__mode_start(request, &error);
     } else {
         if (request->waits_since_ns != 0) { /* the client's time, not the guest's */
             request->guest_deadline_ns += weir_clock_ns() - request->waits_since_ns;
@@ -193,18 +175,34 @@ void weir__guest_step(struct weir__request *request, uint64_t slice_ns)
         }
         weir_store_set_slice(request->store, slice_ns);
         status = weir_wasi_resume(request->wasi, &request->exit_code, &request->trap, &error);
+        status = weir__mode_go_on(request, status, &error);
     }
     settle(request, status, &error);
     request->usage.cpu_ns += cpu_ns() - cpu_before_ns;
     weir_error_done(&error);
 }
 
+/* A resident whose request is refused while it runs hears that nobody is there (EIO, EPIPE) and has
+ * a moment to come to its end. */
+static void hang_up(struct weir__request *request)
+{
+    if (request->route->config->mode != WEIR_ROUTE_RESIDENT ||
+        request->guest == WEIR__GUEST_FRESH || request->guest == WEIR__GUEST_WAITS_CLOCK ||
+        request->guest == WEIR__GUEST_DONE)
+        return;
+    request->is_hung_up = true;
+    weir__guest_step(request, WEIR_SERVER_INLINE_NS);
+}
+
 void weir__guest_abort(struct weir__request *request, enum weir__refusal refusal,
                        const char *reason)
 {
     weir__fail(&request->failure, refusal, "%s", reason);
+    hang_up(request);
     if (request->guest == WEIR__GUEST_DONE)
         return;
+    if (request->store == NULL)
+        weir__turn_end(request);
     if (request->store != NULL && weir_store_parked(request->store) != WEIR_PARK_NONE)
         weir_store_unpark(request->store);
     request->guest = WEIR__GUEST_DONE;
@@ -220,20 +218,38 @@ static void keep_usage(struct weir__request *request)
         request->usage.fuel = fuel - weir_store_fuel(request->store);
 }
 
+/* A reset that went wrong is a fault of ours: told once per route, counted always. */
+static void tell_fault(struct weir__route *route)
+{
+    const struct weir_error *fault =
+        route->config->is_verifying ? weir_pool_fault(route->pool) : NULL;
+    if (fault == NULL || atomic_exchange(&route->is_fault_told, true))
+        return;
+    const struct weir_server_log_field fields[] = {
+        {"route", route->config->path, 0}, {"fault", fault->message, 0}, {NULL, NULL, 0}};
+    const struct weir_server_event event = {
+        .level = WEIR_LOG_ERROR, .name = "reset_fault", .fields = fields};
+    weir_server_log(route->server, &event,
+                    "route %s: a reset was not right, the slot is closed: %s", route->config->path,
+                    fault->message);
+}
+
 void weir__guest_close(struct weir__request *request)
 {
-    if (request->instance == NULL)
-        return;
-    WEIR_DASSERT(request->guest == WEIR__GUEST_DONE);
-    weir__running_remove(request);
-    keep_usage(request);
-    weir_wasi_free(request->wasi);
-    weir_trap_done(&request->trap);
-    weir_store_set_data(request->store, NULL);
-    weir_store_set_deadline(request->store, 0);
-    weir_store_clear_interrupt(request->store);
-    weir_pool_give(request->route->pool, request->instance);
-    request->instance = NULL;
-    request->store = NULL;
-    request->wasi = NULL;
+    struct weir__route *route = request->route;
+    if (request->instance != NULL) {
+        WEIR_DASSERT(request->guest == WEIR__GUEST_DONE);
+        weir__running_remove(request);
+        keep_usage(request);
+        weir__mode_close(request);
+        weir_trap_done(&request->trap);
+        weir_store_set_deadline(request->store, 0);
+        weir_store_clear_interrupt(request->store);
+        weir_pool_give(route->pool, request->instance);
+        request->instance = NULL;
+        request->store = NULL;
+        tell_fault(route);
+        weir__residents_look(route);
+    }
+    weir__turn_end(request);
 }

@@ -196,6 +196,8 @@ static enum weir_status read_body(void *context, void *to, size_t size, size_t *
         *ret_count = (size_t)count;
         return WEIR_OK;
     }
+    if (request->is_hung_up)
+        return WEIR_IO;
     return request->in_closed ? WEIR_OK : WEIR_PENDING;
 }
 
@@ -207,6 +209,8 @@ static enum weir_status write_output(void *context, const void *from, size_t siz
     struct weir__request *request = context;
     const struct weir_route_config *config = request->route->config;
     *ret_count = 0;
+    if (request->is_hung_up)
+        return WEIR_CANCELLED;
     if (request->out_begin == request->out_end && request->has_head)
         request->out_begin = request->out_end = 0;
     size_t room = WEIR_SERVER_BUFFER_BYTES - request->out_end;

@@ -13,6 +13,15 @@ static void set_number(json_t *object, const char *key, uint64_t value)
     (void)json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
+static json_t *recycled_json(const struct weir_pool_figures *figures)
+{
+    json_t *recycled = json_object();
+    for (int i = WEIR_RECYCLE_NONE + 1; recycled != NULL && i < WEIR_RECYCLE_REASON_COUNT; i++)
+        set_number(recycled, weir_recycle_reason_name((enum weir_recycle_reason)i),
+                   figures->recycled[i]);
+    return recycled;
+}
+
 static json_t *pools_json(struct weir_server *server)
 {
     json_t *pools = json_array();
@@ -20,7 +29,9 @@ static json_t *pools_json(struct weir_server *server)
     for (size_t i = 0; i < table->count; i++) {
         struct weir_pool_figures figures;
         weir_pool_figures(table->routes[i]->pool, &figures);
-        json_t *pool = json_pack("{s:s}", "route", table->routes[i]->config->path);
+        struct weir__route *route = table->routes[i];
+        json_t *pool = json_pack("{s:s,s:s}", "route", route->config->path, "mode",
+                                 weir_route_mode_name(route->config->mode));
         if (pool == NULL)
             break;
         set_number(pool, "in_use", figures.in_use);
@@ -29,6 +40,11 @@ static json_t *pools_json(struct weir_server *server)
         set_number(pool, "cold_takes", figures.cold_takes);
         set_number(pool, "resets", figures.resets);
         set_number(pool, "busy", figures.busy);
+        set_number(pool, "near_takes", figures.near_takes);
+        set_number(pool, "spoiled", figures.spoiled);
+        set_number(pool, "faults", figures.faults);
+        set_number(pool, "waiting", weir__turns_waiting(route));
+        (void)json_object_set_new(pool, "recycled", recycled_json(&figures));
         (void)json_array_append_new(pools, pool);
     }
     weir__route_table_release(server);

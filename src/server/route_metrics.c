@@ -105,21 +105,44 @@ static void add_requests(struct weir_metrics *metrics, const struct weir_server 
     }
 }
 
+static void add_recycled(struct weir_metrics *metrics, const char *path,
+                         const struct weir_pool_figures *figures)
+{
+    for (int i = WEIR_RECYCLE_NONE + 1; i < WEIR_RECYCLE_REASON_COUNT; i++) {
+        const struct weir_metrics_label labels[] = {
+            {"route", path},
+            {"reason", weir_recycle_reason_name((enum weir_recycle_reason)i)},
+            {NULL, NULL}};
+        if (figures->recycled[i] > 0)
+            weir_metrics_value(metrics, WEIR_METRIC_POOL_RECYCLED, labels, figures->recycled[i]);
+    }
+}
+
 static void add_pools(struct weir_metrics *metrics, const struct weir_server *server)
 {
-    static const enum weir_metric METRICS[] = {WEIR_METRIC_POOL_IN_USE, WEIR_METRIC_POOL_WARM,
-                                               WEIR_METRIC_POOL_TAKES,  WEIR_METRIC_POOL_COLD_TAKES,
-                                               WEIR_METRIC_POOL_RESETS, WEIR_METRIC_POOL_BUSY};
-    for (size_t i = 0; i < sizeof METRICS / sizeof METRICS[0]; i++) {
+    static const enum weir_metric METRICS[] = {
+        WEIR_METRIC_POOL_IN_USE,     WEIR_METRIC_POOL_WARM,    WEIR_METRIC_POOL_TAKES,
+        WEIR_METRIC_POOL_COLD_TAKES, WEIR_METRIC_POOL_RESETS,  WEIR_METRIC_POOL_BUSY,
+        WEIR_METRIC_POOL_NEAR_TAKES, WEIR_METRIC_POOL_SPOILED, WEIR_METRIC_POOL_FAULTS,
+        WEIR_METRIC_ROUTE_WAITING,   WEIR_METRIC_POOL_RECYCLED};
+    const size_t count = sizeof METRICS / sizeof METRICS[0];
+    for (size_t i = 0; i < count; i++) {
         weir_metrics_family(metrics, METRICS[i]);
         for (size_t j = 0; j < server->table->count; j++) {
             struct weir_pool_figures figures;
-            weir_pool_figures(server->table->routes[j]->pool, &figures);
-            const uint64_t values[] = {figures.in_use,     figures.warm,   figures.takes,
-                                       figures.cold_takes, figures.resets, figures.busy};
-            const char *path = server->table->routes[j]->config->path;
+            struct weir__route *route = server->table->routes[j];
+            weir_pool_figures(route->pool, &figures);
+            const uint64_t values[] = {
+                figures.in_use,     figures.warm,    figures.takes,
+                figures.cold_takes, figures.resets,  figures.busy,
+                figures.near_takes, figures.spoiled, figures.faults,
+                i == count - 2 ? weir__turns_waiting(route) : 0};
+            const char *path = route->config->path;
             const struct weir_metrics_label labels[] = {{"route", path}, {NULL, NULL}};
-            weir_metrics_value(metrics, METRICS[i], labels, values[i]);
+            if (i == count - 1)
+                add_recycled(metrics, path, &figures);
+            else
+                weir_metrics_value(metrics, METRICS[i], labels, values[i]);
         }
     }
 }

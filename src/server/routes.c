@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define WEIR__CHANGES_SIZE 256 /* names of all keys of a route */
+#define WEIR__CHANGES_SIZE 400 /* names of all keys of a route */
 
 /* --- configurations ------------------------------------------------------------------------ */
 
@@ -94,14 +94,22 @@ static enum weir_status open_pool(struct weir_server *server, struct weir__route
                                   struct weir_error *error)
 {
     const struct weir_route_config *config = route->config;
+    bool is_resident = config->mode == WEIR_ROUTE_RESIDENT;
     const struct weir_pool_config pool = {
         .store = {.name = config->path,
                   .account = route->account,
-                  .memory_bytes_max = config->memory_bytes_max},
-        .slots_max = config->concurrency,
-        .warm_max = config->warm,
+                  .memory_bytes_max = config->memory_bytes_max,
+                  .data_free = is_resident ? weir__context_free : NULL},
+        .slots_max = config->slots,
+        .warm_max = is_resident ? config->slots : config->warm,
         .is_reserving = true,
+        .is_verifying = config->is_verifying,
+        .is_resident = is_resident,
+        .recycle = config->recycle,
+        .set_up = config->mode != WEIR_ROUTE_REQUEST ? weir__reactor_set_up : NULL,
+        .set_up_context = route,
     };
+    route->turns = config->slots;
     return weir_pool_new(server->linkers[config->fuel != 0], route->module, &pool, &route->pool,
                          error);
 }
@@ -207,6 +215,8 @@ static enum weir_status fill_route(const struct opening *opening, struct weir__r
     struct weir_error inner = {0};
     status = open_module(opening, route, old, &inner);
     if (status == WEIR_OK)
+        status = weir__reactor_check(route, &inner);
+    if (status == WEIR_OK)
         status = open_pool(server, route, &inner);
     if (status == WEIR_OK)
         status = weir_pool_warm(route->pool, config->warm, &inner);
@@ -289,6 +299,17 @@ static size_t list_changes(const struct weir_route_config *a, const struct weir_
         {"the module's file", is_same_file || strcmp(a->module, b->module) != 0},
         {"memory_max", a->tenant_bytes_max == b->tenant_bytes_max},
         {"warm", a->warm == b->warm},
+        {"mode", a->mode == b->mode},
+        {"handler", strcmp(a->handler, b->handler) == 0},
+        {"affinity", strcmp(a->affinity, b->affinity) == 0},
+        {"residents", a->mode != b->mode || a->slots == b->slots ||
+                          a->mode != WEIR_ROUTE_RESIDENT},
+        {"verify", a->is_verifying == b->is_verifying},
+        {"recycle.calls", a->recycle.calls_max == b->recycle.calls_max},
+        {"recycle.age", a->recycle.age_ns_max == b->recycle.age_ns_max},
+        {"recycle.idle", a->recycle.idle_ns_max == b->recycle.idle_ns_max},
+        {"recycle.memory", a->recycle.private_bytes_max == b->recycle.private_bytes_max},
+        {"recycle.linear", a->recycle.linear_bytes_max == b->recycle.linear_bytes_max},
         {"args", same_texts(a->args, a->arg_count, b->args, b->arg_count)},
         {"env", same_texts(a->env, a->env_count, b->env, b->env_count)},
         {"dirs", same_dirs(a, b)},

@@ -80,6 +80,7 @@ enum weir_status weir_server_new(const struct weir_server_config *config,
     }
     server->config = config;
     server->account = account;
+    server->nobody.server = server;
     server->listen_fd = -1;
     server->watch.epoll_fd = server->watch.wake_fd = -1;
     (void)pthread_mutex_init(&server->workers.lock, NULL);
@@ -156,7 +157,8 @@ static enum weir_status reserve_descriptors(const struct weir_server_config *con
     struct rlimit limit;
     uint64_t wanted = config->connections_max + OWN_DESCRIPTORS;
     for (size_t i = 0; i < config->route_count; i++)
-        wanted += config->routes[i].concurrency * (config->routes[i].dir_count + 1);
+        wanted += config->routes[i].concurrency +
+                  (uint64_t)config->routes[i].slots * config->routes[i].dir_count;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return WEIR_OK;
     limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;

@@ -129,6 +129,29 @@ static enum weir_status read_count32(struct loader *loader, const char *path, co
     return status;
 }
 
+struct word {
+    const char *text; /* NULL ends a list */
+    int value;
+};
+
+static enum weir_status read_word(struct loader *loader, const char *key, const char *text,
+                                  const struct word *words, int *value)
+{
+    char known[80] = "";
+    size_t used = 0;
+    if (text == NULL)
+        return WEIR_OK;
+    for (const struct word *word = words; word->text != NULL; word++) {
+        if (strcmp(text, word->text) == 0) {
+            *value = word->value;
+            return WEIR_OK;
+        }
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? ", " : "",
+                                 word->text);
+    }
+    return refuse(loader, key, "\"%.40s\" is none of %s", text, known);
+}
+
 static char *copy(struct loader *loader, const char *text)
 {
     return weir_arena_strndup(loader->arena, text, strlen(text));
@@ -250,10 +273,114 @@ static enum weir_status read_limits(struct loader *loader, const char *prefix,
         return refuse(loader, key_path(prefix, "memory_max").text,
                       "%s holds no request: limits.memory and 1 MiB is the least",
                       weir_size_format(route->tenant_bytes_max).text);
-    route->warm = route->concurrency < 8 ? route->concurrency : 8;
+    return status;
+}
+
+/* --- instance modes ------------------------------------------------------------------------ */
+
+static const struct word MODES[] = {{"request", WEIR_ROUTE_REQUEST},
+                                    {"pool", WEIR_ROUTE_POOL},
+                                    {"resident", WEIR_ROUTE_RESIDENT},
+                                    {NULL, 0}};
+
+const char *weir_route_mode_name(enum weir_route_mode mode)
+{
+    return MODES[mode].text;
+}
+
+/* Keys that mean nothing in the route's mode are mistakes, told rather than left out. */
+static enum weir_status check_mode_keys(struct loader *loader, const char *prefix,
+                                        const struct weir__raw_route *raw,
+                                        enum weir_route_mode mode)
+{
+    const struct weir__raw_recycle *recycle = &raw->recycle;
+    bool has_recycle = recycle->calls != NULL || recycle->age != NULL || recycle->idle != NULL ||
+                       recycle->memory != NULL || recycle->linear != NULL;
+    const struct {
+        const char *key;
+        bool is_given;
+        unsigned modes; /* bits */
+        const char *needs;
+    } KEYS[] = {
+        {"handler", raw->handler != NULL, 1u << WEIR_ROUTE_POOL | 1u << WEIR_ROUTE_RESIDENT,
+         "mode pool or resident"},
+        {"affinity", raw->affinity != NULL, 1u << WEIR_ROUTE_POOL | 1u << WEIR_ROUTE_RESIDENT,
+         "mode pool or resident"},
+        {"residents", raw->residents != NULL, 1u << WEIR_ROUTE_RESIDENT, "mode resident"},
+        {"recycle", has_recycle, 1u << WEIR_ROUTE_RESIDENT, "mode resident"},
+        {"verify", raw->verify != NULL, 1u << WEIR_ROUTE_REQUEST | 1u << WEIR_ROUTE_POOL,
+         "mode request or pool: a resident is not reset"},
+    };
+    for (size_t i = 0; i < sizeof KEYS / sizeof KEYS[0]; i++)
+        if (KEYS[i].is_given && (KEYS[i].modes >> mode & 1) == 0)
+            return refuse(loader, key_path(prefix, KEYS[i].key).text, "this needs %s",
+                          KEYS[i].needs);
+    return WEIR_OK;
+}
+
+static enum weir_status read_recycle(struct loader *loader, const char *prefix,
+                                     const struct weir__raw_recycle *raw,
+                                     struct weir_route_config *route)
+{
+    char recycle[96];
+    struct weir_recycle_policy *policy = &route->recycle;
+    const struct range time = {SECOND / 10, 366 * 24 * 3600 * SECOND};
+    const struct range mark = {64 << 10, route->memory_bytes_max};
+    (void)snprintf(recycle, sizeof recycle, "%s.recycle", prefix);
+    enum weir_status status =
+        read_count(loader, key_path(recycle, "calls").text, raw->calls,
+                   (struct range){1, UINT64_C(1) << 53}, &policy->calls_max);
     if (status == WEIR_OK)
-        status = read_count32(loader, key_path(prefix, "warm").text, raw->warm,
-                              (struct range){0, route->concurrency}, &route->warm);
+        status = read_time(loader, key_path(recycle, "age").text, raw->age, time,
+                           &policy->age_ns_max);
+    if (status == WEIR_OK)
+        status = read_time(loader, key_path(recycle, "idle").text, raw->idle, time,
+                           &policy->idle_ns_max);
+    if (status == WEIR_OK)
+        status = read_size(loader, key_path(recycle, "memory").text, raw->memory, mark,
+                           &policy->private_bytes_max);
+    if (status == WEIR_OK)
+        status = read_size(loader, key_path(recycle, "linear").text, raw->linear, mark,
+                           &policy->linear_bytes_max);
+    return status;
+}
+
+static enum weir_status read_name(struct loader *loader, const char *key, const char *text,
+                                  const char *fallback, const char **ret_name)
+{
+    if (text != NULL && (text[0] == 0 || strlen(text) > WEIR_SERVER_NAME_MAX))
+        return refuse(loader, key, "a name of 1 to %u bytes is needed", WEIR_SERVER_NAME_MAX);
+    *ret_name = text != NULL ? copy(loader, text) : fallback;
+    return *ret_name != NULL ? WEIR_OK : no_memory(loader);
+}
+
+static enum weir_status read_mode(struct loader *loader, const char *prefix,
+                                  const struct weir__raw_route *raw,
+                                  struct weir_route_config *route)
+{
+    static const struct word SWITCH[] = {{"false", 0}, {"true", 1}, {NULL, 0}};
+    int mode = WEIR_ROUTE_REQUEST, is_verifying = 0;
+    enum weir_status status =
+        read_word(loader, key_path(prefix, "mode").text, raw->mode, MODES, &mode);
+    if (status == WEIR_OK)
+        status = read_word(loader, key_path(prefix, "verify").text, raw->verify, SWITCH,
+                           &is_verifying);
+    route->mode = (enum weir_route_mode)mode;
+    route->is_verifying = is_verifying != 0;
+    if (status == WEIR_OK)
+        status = check_mode_keys(loader, prefix, raw, route->mode);
+    if (status == WEIR_OK)
+        status = read_name(loader, key_path(prefix, "handler").text, raw->handler,
+                           WEIR_SERVER_HANDLER_DEFAULT, &route->handler);
+    if (status == WEIR_OK)
+        status = read_name(loader, key_path(prefix, "affinity").text, raw->affinity, "client",
+                           &route->affinity);
+    route->slots = mode == WEIR_ROUTE_RESIDENT ? 1 : route->concurrency;
+    if (status == WEIR_OK)
+        status = read_count32(loader, key_path(prefix, "residents").text, raw->residents,
+                              (struct range){1, route->concurrency}, &route->slots);
+    if (status == WEIR_OK)
+        status = read_recycle(loader, prefix, &raw->recycle, route);
     return status;
 }
 
@@ -294,6 +421,12 @@ static enum weir_status read_route(struct loader *loader, unsigned index,
                      &route->module);
     if (status == WEIR_OK)
         status = read_limits(loader, prefix, raw, route);
+    if (status == WEIR_OK)
+        status = read_mode(loader, prefix, raw, route);
+    route->warm = route->slots < 8 ? route->slots : 8;
+    if (status == WEIR_OK)
+        status = read_count32(loader, key_path(prefix, "warm").text, raw->warm,
+                              (struct range){0, route->slots}, &route->warm);
     if (status == WEIR_OK)
         status = read_lists(loader, prefix, raw, route);
     return status;
@@ -431,29 +564,6 @@ static enum weir_status read_module_cache(struct loader *loader,
     if (status != WEIR_OK || raw->trace == NULL)
         return status;
     return resolve(loader, "module_cache.trace", loader->folder, raw->trace, &keys->trace);
-}
-
-struct word {
-    const char *text; /* NULL ends a list */
-    int value;
-};
-
-static enum weir_status read_word(struct loader *loader, const char *key, const char *text,
-                                  const struct word *words, int *value)
-{
-    char known[80] = "";
-    size_t used = 0;
-    if (text == NULL)
-        return WEIR_OK;
-    for (const struct word *word = words; word->text != NULL; word++) {
-        if (strcmp(text, word->text) == 0) {
-            *value = word->value;
-            return WEIR_OK;
-        }
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? ", " : "",
-                                 word->text);
-    }
-    return refuse(loader, key, "\"%.40s\" is none of %s", text, known);
 }
 
 static enum weir_status read_log(struct loader *loader, const struct weir__raw_log *raw,

@@ -2,10 +2,20 @@
 #ifndef WEIR_SERVER_CONFIG_H
 #define WEIR_SERVER_CONFIG_H
 
+#include <weir/recycle.h>
 #include <weir/wasi.h>
 
 #include "base/arena.h"
 #include "observe/log_line.h"
+
+/* What a guest's state is worth: nothing behind its request; what `_initialize` left, for each
+ * request anew; kept from request to request. */
+enum weir_route_mode {
+    WEIR_ROUTE_REQUEST, /* a command: `_start` per request */
+    WEIR_ROUTE_POOL,    /* a reactor */
+    WEIR_ROUTE_RESIDENT /* a reactor */
+};
+const char *weir_route_mode_name(enum weir_route_mode mode);
 
 struct weir_route_config {
     const char *path;   /* "/hello": it and everything under it */
@@ -23,8 +33,14 @@ struct weir_route_config {
     uint64_t time_ns;
     uint64_t body_bytes_max;
     uint64_t output_bytes_max;
-    uint32_t concurrency;
+    uint32_t concurrency; /* requests, those that wait for a resident included */
     uint32_t warm;
+    enum weir_route_mode mode;
+    uint32_t slots;       /* guests at once: concurrency, or the number of residents */
+    const char *handler;  /* a reactor's export */
+    const char *affinity; /* "client", "none", or a header field's name */
+    struct weir_recycle_policy recycle; /* residents' */
+    bool is_verifying;
 };
 
 /* Back-pressure at run time: thresholds for the binding cgroup's free memory. */

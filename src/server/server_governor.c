@@ -105,7 +105,7 @@ static uint64_t stop_guest(void *context, uint64_t wanted_bytes)
     for (struct weir__request *at = server->running;
          at != NULL && count < WEIR_SERVER_CANDIDATES_MAX; at = at->run_next) {
         struct weir_account_reading reading;
-        if (atomic_load(&at->connection->is_stopped))
+        if (atomic_load(&at->connection->is_stopped) || atomic_load(&at->is_gone))
             continue;
         weir_account_read(weir_store_account(at->store), &reading);
         candidates[count] =
@@ -127,7 +127,9 @@ static uint64_t stop_guest(void *context, uint64_t wanted_bytes)
         weir_server_log(server, &event, "governor: memory is short, one guest is stopped");
         weir_candidates_explain(candidates, count, log_candidate, server);
         given = candidates[worst].used_bytes;
-        atomic_store(&requests[worst]->connection->is_stopped, true);
+        atomic_store(requests[worst]->is_detached ? &requests[worst]->is_gone
+                                                  : &requests[worst]->connection->is_stopped,
+                     true);
         weir_store_interrupt(requests[worst]->store);
     }
     (void)pthread_mutex_unlock(&server->running_lock);
@@ -181,7 +183,9 @@ static enum weir_status pause_warming(void *context, bool is_paused,
     (void)reason;
     const struct weir__route_table *table = weir__route_table_hold(server);
     for (size_t i = 0; i < table->count; i++)
-        weir_pool_set_warm(table->routes[i]->pool, is_paused ? 0 : table->routes[i]->config->warm);
+        if (table->routes[i]->config->mode != WEIR_ROUTE_RESIDENT) /* who would lose their state */
+            weir_pool_set_warm(table->routes[i]->pool,
+                               is_paused ? 0 : table->routes[i]->config->warm);
     weir__route_table_release(server);
     return WEIR_OK;
 }

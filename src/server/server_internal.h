@@ -101,7 +101,11 @@ struct weir__route {
     struct weir_pool *pool;
     pthread_mutex_t lock; /* free list */
     struct weir__request *free_list;
-    uint32_t request_count;              /* blocks that exist, in use or free */
+    uint32_t request_count; /* blocks that exist, in use or free */
+    /* Mode resident, under the lock: residents that nobody has, and who waits for one. */
+    uint32_t turns, waiting_count;
+    struct weir__request *first_waiting, *last_waiting;
+    _Atomic bool is_fault_told;
     struct weir__route_figures *figures; /* shared with routes of the same path before and after */
 };
 
@@ -129,7 +133,7 @@ enum weir__guest_state {
 
 struct weir__request {
     struct weir__request *run_next, *run_previous; /* the server's running guests */
-    struct weir__request *next;                    /* free list, worker queue or clock list */
+    struct weir__request *next; /* free list, worker queue, clock list or route's waiting ones */
     struct weir__connection *connection;
     struct weir__route *route;
 
@@ -137,6 +141,10 @@ struct weir__request {
     struct weir_store *store;
     struct weir_wasi *wasi;
     enum weir__guest_state guest;
+    bool is_setting_up; /* a reactor's `_initialize` runs */
+    bool has_turn, is_waiting;
+    bool is_hung_up;  /* nobody is there to read from or write to */
+    bool is_detached; /* without a connection; under the lock of running guests */
     bool was_offloaded;
     int exit_code;
     struct weir__usage usage;
@@ -292,6 +300,7 @@ struct weir__watch {
     uint32_t connection_count;
     uint32_t connection_max;
     struct weir__request *clocks; /* unordered: few guests sleep */
+    _Atomic uint64_t sweep_ns;    /* when idle residents are looked at next */
 };
 
 struct weir_server {
@@ -350,6 +359,7 @@ struct weir_server {
     bool is_read_failing; /* its thread's */
     pthread_mutex_t running_lock;
     struct weir__request *running;
+    struct weir__connection nobody; /* of detached requests */
     uint64_t charged_threads;
     /* Connections are made at the start: what accepts requests, and refuses them, needs no memory
      * that could be refused. */
@@ -470,6 +480,56 @@ void weir__exchange_sleep(struct weir__request *request);
  * workers. */
 bool weir__exchange_pump(struct weir__request *request);
 
+void weir__exchange_suspend(struct weir__request *request);
+
+/* guest_modes.c */
+/* Whether the module has what the route's mode calls: NOT_FOUND, LINK. */
+enum weir_status weir__reactor_check(const struct weir__route *route, struct weir_error *error)
+    WEIR_MUST_USE;
+/* For weir_pool_warm(), with the route. Blocks until it is done, at most for the route's time. */
+enum weir_status weir__reactor_set_up(void *route, struct weir_instance *instance,
+                                      struct weir_error *error) WEIR_MUST_USE;
+/* A resident's context, when it ends. */
+void weir__context_free(void *wasi);
+/* A slot for the request, by the route's affinity. */
+enum weir_status weir__mode_take(struct weir__request *request, struct weir_error *error)
+    WEIR_MUST_USE;
+/* Its context: new, or the resident's own for this request. And what is left of it. */
+enum weir_status weir__mode_open(struct weir__request *request, struct weir_error *error)
+    WEIR_MUST_USE;
+void weir__mode_close(struct weir__request *request);
+/* The first call into the guest; and what follows when a call has come back with `status`. Answer
+ * like weir_wasi_run(). */
+enum weir_status weir__mode_start(struct weir__request *request, struct weir_error *error)
+    WEIR_MUST_USE;
+enum weir_status weir__mode_go_on(struct weir__request *request, enum weir_status status,
+                                  struct weir_error *error) WEIR_MUST_USE;
+
+/* guest_detached.c */
+/* When its connection ends: a resident that is not done goes on without. */
+bool weir__guest_is_left_alone(const struct weir__request *request);
+/* Takes the request, and its place among the active ones, over. */
+void weir__guest_detach(struct weir__request *request);
+/* In a worker, after a slice. */
+void weir__detached_go_on(struct weir__request *request);
+void weir__detached_cancel(struct weir_server *server);
+
+/* resident_turn.c */
+/* On the event loop: true when the request may run; otherwise it waits, suspended. */
+bool weir__turn_begin(struct weir__request *request);
+/* It was taken off the list without one. */
+bool weir__turn_is_missing(const struct weir__request *request);
+/* Its resident is back: the next one's turn. */
+void weir__turn_end(struct weir__request *request);
+/* Takes a suspended request off the list whose client left or whose time is over. */
+void weir__turn_look(struct weir__request *request, uint64_t now_ns);
+/* The request goes on though its client has left. */
+bool weir__turn_outlasts(struct weir__request *request);
+uint32_t weir__turns_waiting(struct weir__route *route);
+/* Ends idle residents that are due, and has the watch come back for the next one. */
+void weir__residents_look(struct weir__route *route);
+void weir__residents_sweep(struct weir_server *server);
+
 /* worker_pool.c */
 enum weir_status weir__workers_start(struct weir_server *server, struct weir_error *error)
     WEIR_MUST_USE;
@@ -491,6 +551,8 @@ void weir__watch_resumed(struct weir__connection *connection);
 void weir__watch_sleep(struct weir__request *request);
 /* Looks at sleepers and clients now. */
 void weir__watch_wake(struct weir_server *server);
+/* Looks at idle residents at this instant, or earlier if it was asked for before. */
+void weir__watch_sweep_by(struct weir_server *server, uint64_t due_ns);
 /* Cancels every suspended request and ends every other connection. */
 void weir__watch_cancel_all(struct weir_server *server);
 

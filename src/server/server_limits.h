@@ -20,6 +20,10 @@
 /* CGI header fields of a guest's answer: must end within so many bytes and lines. */
 #define WEIR_SERVER_CGI_HEAD_MAX (16u * 1024)
 #define WEIR_SERVER_CGI_FIELDS_MAX 64u
+/* Names of a route's handler and of the header field that tells its clients apart: no more than
+ * what its environment and the log show whole. */
+#define WEIR_SERVER_NAME_MAX 100u
+#define WEIR_SERVER_HANDLER_DEFAULT "handle"
 /* What a guest wrote to stderr, kept for the log line of its failure. */
 #define WEIR_SERVER_STDERR_BYTES 240u
 

@@ -21,6 +21,7 @@ struct sums {
     struct weir_runtime_demand runtime;
     struct weir_code_demand code;
     struct weir_wasi_demand wasi;
+    uint64_t requests;   /* at once, those that wait for a resident included */
     uint64_t body_bytes; /* largest spools of all requests */
 };
 
@@ -60,25 +61,26 @@ static uint32_t thread_count(const struct weir_server_config *config)
 
 static bool is_capped(const struct weir_route_config *route)
 {
-    return route->tenant_bytes_max < times(route->concurrency, route->memory_bytes_max);
+    return route->tenant_bytes_max < times(route->slots, route->memory_bytes_max);
 }
 
 static uint64_t guests_bytes(const struct weir_route_config *route)
 {
     return is_capped(route) ? route->tenant_bytes_max
-                            : times(route->concurrency, route->memory_bytes_max);
+                            : times(route->slots, route->memory_bytes_max);
 }
 
 static void sum_routes(const struct weir_server_config *config, struct sums *sums)
 {
     for (size_t i = 0; i < config->route_count; i++) {
         const struct weir_route_config *route = &config->routes[i];
-        sums->runtime.slots += route->concurrency;
+        sums->runtime.slots += route->slots;
+        sums->requests += route->concurrency;
         sums->runtime.warm += route->warm;
         sums->runtime.memory_bytes = add(sums->runtime.memory_bytes, guests_bytes(route));
         sums->body_bytes = add(sums->body_bytes, times(route->concurrency, route->body_bytes_max));
         if (route->dir_count > 0)
-            sums->wasi.guests += route->concurrency;
+            sums->wasi.guests += route->slots;
     }
     if (config->memory_bytes_max < sums->runtime.memory_bytes)
         sums->runtime.memory_bytes = config->memory_bytes_max;
@@ -125,7 +127,8 @@ static void report_guests(const struct weir_server_config *config, weir_bound_re
         char what[320], source[64] = "memory_max";
         (void)snprintf(what, sizeof what, "running guests %s", route->path);
         if (!is_capped(route))
-            (void)snprintf(source, sizeof source, "%u x %s", route->concurrency,
+            (void)snprintf(source, sizeof source, "%u %sx %s", route->slots,
+                           route->mode == WEIR_ROUTE_RESIDENT ? "residents " : "",
                            weir_size_format(route->memory_bytes_max).text);
         report(context,
                &(struct weir_bound){.what = what, .source = source, .bytes = guests_bytes(route)});
@@ -150,7 +153,7 @@ static uint64_t page_bytes(const struct weir_server_config *config)
 {
     uint64_t slots = 0;
     for (size_t i = 0; i < config->route_count; i++)
-        slots += config->routes[i].concurrency;
+        slots += config->routes[i].slots;
     return WEIR_SERVER_REPORT_BYTES + times(slots, WEIR_SERVER_REPORT_SLOT_BYTES) +
            times(config->route_count, WEIR_SERVER_REPORT_ROUTE_BYTES) +
            WEIR_SERVER_CACHE_MODULES_MAX * WEIR_SERVER_REPORT_MODULE_BYTES;
@@ -197,13 +200,13 @@ static void report_charged(const struct weir_server_config *config, const struct
                            weir_bound_report *report, void *context)
 {
     char source[128];
-    uint64_t slots = sums->runtime.slots;
-    (void)snprintf(source, sizeof source, "%llu x %s", (unsigned long long)slots,
+    uint64_t requests = sums->requests;
+    (void)snprintf(source, sizeof source, "%llu x %s", (unsigned long long)requests,
                    weir_size_format(block_bytes()).text);
     report(context, &(struct weir_bound){.what = "requests: bodies and buffers",
                                          .source = source,
-                                         .bytes = times(slots, block_bytes()),
-                                         .descriptors = slots}); /* spool files */
+                                         .bytes = times(requests, block_bytes()),
+                                         .descriptors = requests}); /* spool files */
     (void)snprintf(source, sizeof source, "%u x %s", config->connections_max,
                    weir_size_format(connection_bytes()).text);
     report(context,
@@ -251,7 +254,7 @@ static void report_beside(const struct weir_server_config *config, const struct 
     char source[128];
     uint64_t libraries = WEIR_SERVER_LIBRARY_BYTES +
                          times(config->connections_max, WEIR_SERVER_LIBRARY_CONNECTION_BYTES) +
-                         times(sums->runtime.slots, WEIR_SERVER_STREAM_BYTES);
+                         times(sums->requests, WEIR_SERVER_STREAM_BYTES);
     report(context, &(struct weir_bound){.what = "libraries",
                                          .source = "reserve: HTTP, YAML, JSON, C",
                                          .bytes = libraries,
@@ -326,13 +329,16 @@ static enum weir_status add_route_knobs(const struct weir_route_config *route,
                                                  .unit_bytes = MIB},
                         error);
     }
-    (void)snprintf(name, sizeof name, "%s limits.concurrency", route->path);
+    bool is_resident = route->mode == WEIR_ROUTE_RESIDENT;
+    (void)snprintf(name, sizeof name, "%s %s", route->path,
+                   is_resident ? "residents" : "limits.concurrency");
     enum weir_status status =
-        add_knob(plan, "requests",
+        add_knob(plan, is_resident ? "guests" : "requests",
                  &(struct weir_plan_knob){.name = name,
-                                          .value = route->concurrency,
+                                          .value = route->slots,
                                           .minimum = 1,
-                                          .unit_bytes = route->memory_bytes_max + block_bytes()},
+                                          .unit_bytes = route->memory_bytes_max +
+                                                        (is_resident ? 0 : block_bytes())},
                  error);
     (void)snprintf(name, sizeof name, "%s limits.memory", route->path);
     if (status == WEIR_OK)
@@ -340,7 +346,7 @@ static enum weir_status add_route_knobs(const struct weir_route_config *route,
                           &(struct weir_plan_knob){.name = name,
                                                    .value = route->memory_bytes_max / MIB,
                                                    .minimum = 2,
-                                                   .unit_bytes = route->concurrency * MIB},
+                                                   .unit_bytes = route->slots * MIB},
                           error);
     return status;
 }

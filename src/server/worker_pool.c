@@ -44,6 +44,8 @@ static void run(struct weir__request *request)
         weir__guest_abort(request, WEIR__REFUSAL_CANCELLED, "the client left or the server stops");
     else if (atomic_load_explicit(&request->connection->is_stopped, memory_order_relaxed))
         weir__guest_abort(request, WEIR__REFUSAL_STOPPED, WEIR__STOPPED_REASON);
+    else if (weir__turn_is_missing(request))
+        weir__guest_abort(request, WEIR__REFUSAL_BUSY, "no resident became free in time");
     else if (request->guest == WEIR__GUEST_WAITS_CLOCK &&
              weir_clock_ns() >= request->guest_deadline_ns)
         weir__guest_abort(request, WEIR__REFUSAL_DEADLINE, "the guest slept past its time limit");
@@ -54,6 +56,10 @@ static void run(struct weir__request *request)
 static void serve(struct weir__workers *workers, struct weir__request *request)
 {
     run(request);
+    if (request->is_detached) {
+        weir__detached_go_on(request);
+        return;
+    }
     bool has_output = request->is_streaming && request->out_end > request->out_begin;
     if (request->guest == WEIR__GUEST_READY && !has_output) {
         weir__workers_push(workers, request);

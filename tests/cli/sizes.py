@@ -33,6 +33,9 @@ KEYS = {
                           "routes: [ { " + ROUTE + " } ]\n",
     "memory": "routes: [ { " + ROUTE + ", limits: { memory: %s } } ]\n",
     "guaranteed": "routes: [ { " + ROUTE + ", limits: { memory: 64MiB, guaranteed: %s } } ]\n",
+    **{f"recycle.{key}":
+       "routes: [ { " + ROUTE + ", mode: resident, recycle: { " + key + ": %s } } ]\n"
+       for key in ("memory", "linear")},
     "body": "routes: [ { " + ROUTE + ", limits: { body: %s } } ]\n",
     "output": "routes: [ { " + ROUTE + ", limits: { output: %s } } ]\n",
 }
