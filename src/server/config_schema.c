@@ -31,8 +31,8 @@ static const cyaml_schema_field_t LIMITS[] = {
 };
 
 static const cyaml_schema_field_t RECYCLE[] = {
-    TEXT(struct weir__raw_recycle, calls), TEXT(struct weir__raw_recycle, age),
-    TEXT(struct weir__raw_recycle, idle),  TEXT(struct weir__raw_recycle, memory),
+    TEXT(struct weir__raw_recycle, calls),  TEXT(struct weir__raw_recycle, age),
+    TEXT(struct weir__raw_recycle, idle),   TEXT(struct weir__raw_recycle, memory),
     TEXT(struct weir__raw_recycle, linear), CYAML_FIELD_END,
 };
 
@@ -88,9 +88,12 @@ static const cyaml_schema_field_t MODULE_CACHE[] = {
 };
 
 static const cyaml_schema_field_t LOG[] = {
-    TEXT(struct weir__raw_log, access), TEXT(struct weir__raw_log, access_format),
-    TEXT(struct weir__raw_log, events), TEXT(struct weir__raw_log, events_format),
-    TEXT(struct weir__raw_log, level),  TEXT(struct weir__raw_log, queue),
+    TEXT(struct weir__raw_log, access),
+    TEXT(struct weir__raw_log, access_format),
+    TEXT(struct weir__raw_log, events),
+    TEXT(struct weir__raw_log, events_format),
+    TEXT(struct weir__raw_log, level),
+    TEXT(struct weir__raw_log, queue),
     CYAML_FIELD_END,
 };
 
@@ -154,8 +157,8 @@ log_line(cyaml_log_t level, void *context, const char *format, va_list args)
         (void)snprintf(report->message, sizeof report->message, "%.150s", at);
 }
 
-static const cyaml_schema_field_t *const TABLES[] = {TOP, SERVER, GOVERNOR, MODULE_CACHE,
-                                                     LOG, CONTROL, ROUTE,  LIMITS, RECYCLE};
+static const cyaml_schema_field_t *const TABLES[] = {TOP,     SERVER, GOVERNOR, MODULE_CACHE, LOG,
+                                                     CONTROL, ROUTE,  LIMITS,   RECYCLE};
 
 /* The nearest key of any table: which table was meant is not known from the message. */
 static const char *nearest_key(const char *word)

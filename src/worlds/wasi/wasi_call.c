@@ -160,8 +160,8 @@ enum weir_status weir_wasi_check_entry(const struct weir_func_type *type, bool m
                : WEIR_LINK;
 }
 
-static enum weir_status call(struct weir_wasi *wasi, struct weir_funcref *func,
-                             int *ret_exit_code, struct weir_trap *trap, struct weir_error *error)
+static enum weir_status call(struct weir_wasi *wasi, struct weir_funcref *func, int *ret_exit_code,
+                             struct weir_trap *trap, struct weir_error *error)
 {
     struct weir_trap local;
     struct weir_trap *filled = trap != NULL ? trap : &local;
