@@ -48,7 +48,7 @@ function run(folder, seed) {
     }
     lines.push(`t${i} ${outcome} ${memoryHash(exports)}`);
   }
-  for (const form of ["guard", "explicit", "metered"])
+  for (const form of ["guard", "explicit", "metered", "no-signals"])
     for (const line of lines) console.log(`${seed} ${form} ${line}`);
 }
 

@@ -1,6 +1,6 @@
-/* One side of fuzz/differential: makes modules from seeds, runs each in three forms and prints
- * one line per test of each: "SEED guard|explicit|metered tN VALUE|TRAP MEMORY". The modules go to
- * a folder for the other engine.
+/* One side of fuzz/differential: makes modules from seeds, runs each in several forms and
+ * prints one line per test of each: "SEED guard|explicit|metered|no-signals tN VALUE|TRAP MEMORY".
+ * The modules go to a folder for the other engine.
  *
  *     differential_run FEATURES FOLDER FIRST_SEED COUNT [STEPS ...]
  *
@@ -20,6 +20,7 @@ static const struct {
     {"guard", {WEIR_BOUNDS_GUARD, false, false}},
     {"explicit", {WEIR_BOUNDS_EXPLICIT, false, false}},
     {"metered", {WEIR_BOUNDS_GUARD, true, true}},
+    {"no-signals", {WEIR_BOUNDS_NO_SIGNALS, false, false}},
 };
 
 static void write_module(const char *folder, uint64_t seed, const uint8_t *bytes, size_t size)

@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0 || size > MODULE_BYTES_MAX)
         return 0;
-    uint32_t flags = data[size - 1] & 7u;
+    uint32_t flags = data[size - 1] & 31u;
     size_t first_size = 0, second_size = 0;
     uint8_t *first = compile(data, size, flags, &first_size);
     if (first == NULL)

@@ -1,6 +1,6 @@
 /* Valid modules from the input's bytes, run in every form that the fast generator has: bounds by
- * guard and by comparison, with and without fuel and polls. All must do the same; whether it is
- * right is asked by fuzz/differential. */
+ * guard and by comparison, traps by calls, with and without fuel and polls. All must do the same;
+ * whether it is right is asked by fuzz/differential. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +14,8 @@ static const struct run_options forms[] = {
     {WEIR_BOUNDS_EXPLICIT, false, true},
     {WEIR_BOUNDS_GUARD, true, true},
     {WEIR_BOUNDS_EXPLICIT, true, false},
+    {WEIR_BOUNDS_NO_SIGNALS, false, true},
+    {WEIR_BOUNDS_NO_SIGNALS, true, false},
 };
 
 static bool is_same(const char *a, const char *b)

@@ -67,10 +67,9 @@ int run_compile(const uint8_t *bytes, size_t size, const struct run_options *opt
         .module_bytes = size,
         .options = {
             .features = FEATURES,
-            .flags =
-                (options->bounds == WEIR_BOUNDS_EXPLICIT ? WEIR_ARTIFACT_EXPLICIT_BOUNDS : 0u) |
-                (options->has_fuel ? WEIR_ARTIFACT_FUEL : 0u) |
-                (options->no_poll ? 0u : WEIR_ARTIFACT_POLL),
+            .flags = weir_artifact_bounds_flags(options->bounds) |
+                     (options->has_fuel ? WEIR_ARTIFACT_FUEL : 0u) |
+                     (options->no_poll ? 0u : WEIR_ARTIFACT_POLL),
             .cpu_features = weir_cpu_baseline,
             .generator = "fast"}};
     uint8_t *artifact = NULL;

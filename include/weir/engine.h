@@ -17,10 +17,18 @@ extern "C" {
 
 struct weir_engine;
 
+/* How guests are kept inside their memories, and how they trap. */
 enum weir_bounds {
-    WEIR_BOUNDS_GUARD,   /* 4 GiB + guard of address space per memory, no check per access */
-    WEIR_BOUNDS_EXPLICIT /* a comparison per access, address space for the limit only */
+    WEIR_BOUNDS_GUARD,     /* 4 GiB + guard of address space per memory, no check per access */
+    WEIR_BOUNDS_EXPLICIT,  /* a comparison per access, address space for the limit only */
+    WEIR_BOUNDS_NO_SIGNALS /* explicit, and traps are calls: no signal handler, see below */
 };
+
+/* "guard", "explicit", "no-signals"; NULL for what is none of them. */
+const char *weir_bounds_name(enum weir_bounds bounds);
+/* INVALID_ARGUMENT names the choices. */
+enum weir_status weir_bounds_parse(const char *name, enum weir_bounds *ret_bounds,
+                                   struct weir_error *error);
 
 /* Zero-initialise; zero and NULL mean the default named behind each field. */
 struct weir_engine_config {
@@ -41,8 +49,18 @@ struct weir_engine_config {
     void *event_context;          /* the embedder's; must outlive the engine's last object */
 };
 
-/* The first engine of a process installs the trap handlers (SIGSEGV, SIGBUS, SIGILL, SIGFPE on
- * alternate stacks); faults outside guest code go on to whoever handled them before. */
+/* The first engine of a process that traps by signals (guard and explicit form) installs handlers
+ * of SIGSEGV, SIGBUS, SIGILL and SIGFPE, and a thread that runs its guests gets an alternate signal
+ * stack unless it has one; faults outside guest code go on to whoever handled them before.
+ *
+ * An engine of the no-signals form installs neither and needs neither; its guests run with those
+ * signals blocked, too, for nothing that they do faults. Engines of several forms may live in one
+ * process. A module belongs to its engine, an artifact of one form is not used by another.
+ *
+ * What only a handler survives ends the process there, as with any file that it maps: SIGBUS when
+ * an artifact's file is cut beneath its mapping (not without artifact_dir: artifacts are sealed
+ * then; a file that is found cut makes no instance), when disk or swap cannot be read, when memory
+ * itself fails. The other forms answer WEIR_TRAP_CODE_LOST or WEIR_IO. */
 enum weir_status weir_engine_new(const struct weir_engine_config *config,
                                  struct weir_engine **ret_engine, struct weir_error *error);
 struct weir_engine *weir_engine_ref(struct weir_engine *engine);

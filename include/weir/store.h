@@ -20,7 +20,8 @@ struct weir_store_config {
     const char *name;              /* "store" */
     struct weir_account *account;  /* parent (a tenant): the engine's parent */
     uint64_t memory_bytes_max;     /* limit over everything the store holds: none */
-    uint64_t linear_bytes_max;     /* a single linear memory: 4 GiB */
+    uint64_t linear_bytes_max;     /* a single linear memory: 4 GiB; without guard pages no more
+                                    * than memory_bytes_max */
     uint64_t table_elements_max;   /* a single table: 1,000,000 */
     uint32_t instances_max;        /* 1,000 */
     uint32_t tasks_max;            /* not reaped yet (weir/task.h): 64 */

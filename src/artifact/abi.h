@@ -12,7 +12,7 @@
 #include <weir/trap.h>
 #include <weir/value.h>
 
-#define WEIR_ABI_VERSION 1u
+#define WEIR_ABI_VERSION 2u
 
 /* Registers of a call: rdi is the callee's vmctx, then these; more goes to state->args. */
 #define WEIR_ABI_INT_ARGS 5u   /* rsi rdx rcx r8 r9 */
@@ -118,8 +118,7 @@ enum weir_builtin {
     WEIR_BUILTIN_COUNT
 };
 
-/* In trap sites only, beside enum weir_trap_code: the offset is a return address, not a trapping
- * instruction. */
+/* In trap sites only, beside enum weir_trap_code: the offset is a call's return address. */
 #define WEIR_SITE_CALL 0xffu
 
 #endif

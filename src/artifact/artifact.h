@@ -6,6 +6,8 @@
 #ifndef WEIR_ARTIFACT_H
 #define WEIR_ARTIFACT_H
 
+#include <weir/engine.h>
+
 #include "artifact/abi.h"
 #include "artifact/format.h"
 #include "base/error.h"
@@ -21,6 +23,24 @@ struct weir_artifact_options {
     uint32_t has_fuel_costs; /* 0: the plain table, and fuel_costs is all zero */
     struct weir_fuel_costs fuel_costs;
 };
+
+/* The flags of a form. */
+static inline uint32_t weir_artifact_bounds_flags(enum weir_bounds bounds)
+{
+    static const uint32_t flags[] = {
+        [WEIR_BOUNDS_EXPLICIT] = WEIR_ARTIFACT_EXPLICIT_BOUNDS,
+        [WEIR_BOUNDS_NO_SIGNALS] = WEIR_ARTIFACT_EXPLICIT_BOUNDS | WEIR_ARTIFACT_NO_SIGNALS,
+    };
+    return flags[bounds];
+}
+
+/* The form that flags say. */
+static inline enum weir_bounds weir_artifact_bounds(uint32_t flags)
+{
+    if ((flags & WEIR_ARTIFACT_NO_SIGNALS) != 0)
+        return WEIR_BOUNDS_NO_SIGNALS;
+    return (flags & WEIR_ARTIFACT_EXPLICIT_BOUNDS) != 0 ? WEIR_BOUNDS_EXPLICIT : WEIR_BOUNDS_GUARD;
+}
 
 /* SHA-256 over module hash, format and ABI version, build id, options. NO_MEMORY is the only
  * failure. */

@@ -19,10 +19,11 @@ static enum weir_status check_sites(const struct weir_artifact *artifact,
                                     const struct weir_artifact_func *func, struct weir_error *error)
 {
     uint32_t previous = func->text_offset;
+    bool has_trap_calls = (artifact->head->options & WEIR_ARTIFACT_NO_SIGNALS) != 0;
     for (uint32_t i = 0; i < func->site_count; i++) {
         const struct weir_trap_site *site = &artifact->trap_sites[func->first_site + i];
         uint32_t code = site_code(site);
-        uint32_t end = func->text_size - (code == WEIR_SITE_CALL ? 0u : 1u);
+        uint32_t end = func->text_size - (has_trap_calls || code == WEIR_SITE_CALL ? 0u : 1u);
         if (site->text_offset < previous || site->text_offset - func->text_offset > end)
             return CORRUPT(site, "a trap site at %u is out of order or outside its function",
                            site->text_offset);

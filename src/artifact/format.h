@@ -29,6 +29,7 @@
 #define WEIR_ARTIFACT_FUEL 2u
 #define WEIR_ARTIFACT_POLL 4u
 #define WEIR_ARTIFACT_CANONICAL_NANS 8u
+#define WEIR_ARTIFACT_NO_SIGNALS 16u /* traps are calls; only with explicit bounds */
 
 struct weir_artifact_range {
     uint32_t offset; /* bytes, from the start of the file */
@@ -136,9 +137,10 @@ struct weir_artifact_data {
 };
 
 /* Sorted by text_offset, and grouped by function in the order of the functions. A return address
- * and the instruction after the call may both be sites with one text_offset. `site` = code << 24 |
- * offset of the instruction from its function's body_offset (bodies are at most 7,654,321 bytes).
- * Code: enum weir_trap_code or WEIR_SITE_CALL. */
+ * and the instruction after the call may both be sites with one text_offset; with
+ * WEIR_ARTIFACT_NO_SIGNALS all are return addresses. `site` = code << 24 | offset of the
+ * instruction from its function's body_offset (bodies are at most 7,654,321 bytes). Code: enum
+ * weir_trap_code or WEIR_SITE_CALL. */
 struct weir_trap_site {
     uint32_t text_offset;
     uint32_t site;

@@ -13,7 +13,7 @@
 
 #define OPTION_FLAGS                                                                               \
     (WEIR_ARTIFACT_EXPLICIT_BOUNDS | WEIR_ARTIFACT_FUEL | WEIR_ARTIFACT_POLL |                     \
-     WEIR_ARTIFACT_CANONICAL_NANS)
+     WEIR_ARTIFACT_CANONICAL_NANS | WEIR_ARTIFACT_NO_SIGNALS)
 
 WEIR_AUTO_DEFINE(weir_arena, weir_arena_free)
 
@@ -83,6 +83,10 @@ static enum weir_status check_options(const struct weir_artifact_options *option
     if ((options->flags & ~OPTION_FLAGS) != 0)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "unknown compiler flags 0x%x", options->flags & ~OPTION_FLAGS);
+    if ((options->flags & WEIR_ARTIFACT_NO_SIGNALS) != 0 &&
+        (options->flags & WEIR_ARTIFACT_EXPLICIT_BOUNDS) == 0)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "code without signals needs explicit bounds");
     if ((options->cpu_features & ~weir_cpu_all) != 0)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "unknown processor features 0x%llx",

@@ -29,6 +29,7 @@ static const char help[] =
     "\n"
     "  -o, --output FILE     where to write the artifact\n"
     "      --explicit-bounds check every memory access, use no guard pages\n"
+    "      --no-signals      trap by calls, with explicit bounds\n"
     "      --fuel            count fuel\n"
     "      --no-poll         no interruption points in loops\n"
     "      --cpu NAME        let code use a processor feature, or \"host\" for all of\n"
@@ -48,6 +49,7 @@ struct settings {
 
 enum {
     OPT_EXPLICIT = 256,
+    OPT_NO_SIGNALS,
     OPT_FUEL,
     OPT_NO_POLL,
     OPT_CPU,
@@ -62,6 +64,7 @@ enum {
 static const struct option options[] = {
     {"output", required_argument, NULL, 'o'},
     {"explicit-bounds", no_argument, NULL, OPT_EXPLICIT},
+    {"no-signals", no_argument, NULL, OPT_NO_SIGNALS},
     {"fuel", no_argument, NULL, OPT_FUEL},
     {"no-poll", no_argument, NULL, OPT_NO_POLL},
     {"cpu", required_argument, NULL, OPT_CPU},
@@ -135,6 +138,10 @@ static enum weir_status take_option(struct settings *settings, int option, const
         return WEIR_OK;
     case OPT_EXPLICIT:
         settings->request.options.flags |= WEIR_ARTIFACT_EXPLICIT_BOUNDS;
+        return WEIR_OK;
+    case OPT_NO_SIGNALS:
+        settings->request.options.flags |=
+            WEIR_ARTIFACT_EXPLICIT_BOUNDS | WEIR_ARTIFACT_NO_SIGNALS;
         return WEIR_OK;
     case OPT_FUEL:
         settings->request.options.flags |= WEIR_ARTIFACT_FUEL;

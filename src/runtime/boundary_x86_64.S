@@ -339,6 +339,7 @@ THUNK TABLE_FILL
 THUNK TABLE_COPY
 THUNK TABLE_INIT
 THUNK ELEM_DROP
+THUNK TRAP
 
     .section .data.rel.ro, "aw"
     .globl weir__builtin_thunks

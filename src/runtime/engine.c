@@ -13,9 +13,9 @@ static enum weir_status check_config(const struct weir_engine_config *config,
                               "a guest stack of %llu bytes; between %llu and %llu",
                               (unsigned long long)stack, (unsigned long long)WEIR_STACK_BYTES_MIN,
                               (unsigned long long)WEIR_STACK_BYTES_MAX);
-    if (config->bounds != WEIR_BOUNDS_GUARD && config->bounds != WEIR_BOUNDS_EXPLICIT)
+    if (weir_bounds_name(config->bounds) == NULL)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                              "bounds are checked by guard or explicitly, not by way %d",
+                              "bounds are guard, explicit or no-signals, not %d",
                               (int)config->bounds);
     return WEIR_OK;
 }
@@ -33,7 +33,7 @@ enum weir_status weir_engine_new(const struct weir_engine_config *config,
         config = &defaults;
     enum weir_status status = check_config(config, error);
     if (status == WEIR_OK)
-        status = weir__process_start(error);
+        status = weir__process_start(config->bounds != WEIR_BOUNDS_NO_SIGNALS, error);
     if (status != WEIR_OK)
         return status;
     struct weir_account *parent = config->account != NULL ? config->account : weir_account_host();

@@ -70,8 +70,8 @@ static enum weir_status refuse_state(const struct weir_store *store, struct weir
 static __attribute__((noinline)) enum weir_status prepare(struct weir_store *store,
                                                           struct weir_error *error)
 {
-    if (!weir__thread_is_prepared()) {
-        enum weir_status status = weir__thread_prepare(error);
+    if (!weir__thread_is_prepared(store->thread_needs)) {
+        enum weir_status status = weir__thread_prepare(store->thread_needs, error);
         if (status != WEIR_OK)
             return status;
     }
@@ -176,7 +176,7 @@ enum weir_status weir_func_call(struct weir_store *store, struct weir_funcref *f
     if (UNLIKELY(func->vmctx->state != store->state))
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "the function belongs to another store");
-    if (UNLIKELY(store->stack == NULL || !weir__thread_is_prepared())) {
+    if (UNLIKELY(store->stack == NULL || !weir__thread_is_prepared(store->thread_needs))) {
         enum weir_status status = prepare(store, error);
         if (status != WEIR_OK)
             return status;
@@ -288,7 +288,7 @@ enum weir_status weir_store_resume(struct weir_store *store, enum weir_status st
 {
     if (store->park == WEIR_PARK_NONE || store->active != NULL)
         return refuse_state(store, error);
-    enum weir_status ready = weir__thread_is_prepared() ? WEIR_OK : weir__thread_prepare(error);
+    enum weir_status ready = weir__thread_prepare(store->thread_needs, error);
     if (ready != WEIR_OK)
         return ready;
     if (!weir__host_stack_has_room())

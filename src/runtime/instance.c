@@ -364,8 +364,12 @@ static enum weir_status initialise(struct weir_instance *instance, struct weir_t
     return weir__instance_remember(instance, error);
 }
 
-static enum weir_status check_store(const struct weir_store *store, struct weir_error *error)
+static enum weir_status check_store(const struct weir_store *store,
+                                    const struct weir_module *module, struct weir_error *error)
 {
+    if (module->engine != store->engine)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "the module belongs to another engine than the store");
     if (store->park != WEIR_PARK_NONE)
         return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET, "the store has a parked call");
     if (store->instance_count >= store->instances_max)
@@ -380,7 +384,7 @@ static enum weir_status make(struct weir_store *store, struct weir_module *modul
                              const struct weir__import_source *source,
                              struct weir_instance **ret_instance, struct weir_error *error)
 {
-    enum weir_status status = check_store(store, error);
+    enum weir_status status = check_store(store, module, error);
     if (status == WEIR_OK)
         status = weir__module_check_file(module, error);
     if (status != WEIR_OK)

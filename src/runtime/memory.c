@@ -83,6 +83,30 @@ enum weir_status weir__memory_resize(struct weir_memory *memory, uint64_t bytes,
     return WEIR_OK;
 }
 
+/* Address space for all that the memory may become. */
+static enum weir_status reserve(struct weir_memory *memory, bool has_image,
+                                struct weir_error *error)
+{
+    uint64_t bytes = memory->is_guard ? WEIR_ABI_GUARD_SPACE + WEIR_ABI_GUARD_BYTES
+                     : memory->limit_bytes != 0 ? memory->limit_bytes
+                                                : PAGE_BYTES;
+    struct weir_error refusal = {0};
+    enum weir_status status =
+        weir_mapping_reserve(memory->store->account, WEIR_KIND_LINEAR_MEMORY, bytes,
+                             has_image ? 4 : 2, &memory->mapping, &refusal);
+    if (status == WEIR_NO_MEMORY) {
+        struct weir_size_text size = weir_size_format(bytes);
+        return weir_error_set(error, status, WEIR_NO_OFFSET,
+                              "no %s of address space for a memory; %s", size.text,
+                              memory->is_guard
+                                  ? "the explicit form reserves its limit only"
+                                  : "limit it: its own maximum, the store's linear_bytes_max or "
+                                    "memory_bytes_max");
+    }
+    weir_error_move(error, &refusal);
+    return status;
+}
+
 enum weir_status weir__memory_new(struct weir_store *store, const struct weir_limits *limits,
                                   const struct weir_module *image_module,
                                   struct weir_memory **ret_memory, struct weir_error *error)
@@ -102,11 +126,8 @@ enum weir_status weir__memory_new(struct weir_store *store, const struct weir_li
     memory->has_max = limits->has_max;
     memory->is_64 = limits->is_64;
     memory->is_guard = store->engine->bounds == WEIR_BOUNDS_GUARD && !limits->is_64;
-    uint64_t reserve = memory->is_guard ? WEIR_ABI_GUARD_SPACE + WEIR_ABI_GUARD_BYTES : limit;
     bool has_image = image_module != NULL && image_module->artifact.head->image.count != 0;
-    status = weir_mapping_reserve(store->account, WEIR_KIND_LINEAR_MEMORY,
-                                  reserve != 0 ? reserve : PAGE_BYTES, has_image ? 4 : 2,
-                                  &memory->mapping, error);
+    status = reserve(memory, has_image, error);
     if (status != WEIR_OK)
         return status;
     memory->vm.base = memory->mapping.base;

@@ -57,11 +57,14 @@ static enum weir_status check_engine(const struct weir_module *module, struct we
 {
     const struct weir_artifact_head *head = module->artifact.head;
     const struct weir_engine *engine = module->engine;
-    bool is_explicit = (head->options & WEIR_ARTIFACT_EXPLICIT_BOUNDS) != 0;
+    enum weir_bounds form = weir_artifact_bounds(head->options);
+    bool is_taken = form == engine->bounds ||
+                    (form == WEIR_BOUNDS_EXPLICIT && engine->bounds == WEIR_BOUNDS_GUARD);
     bool has_fuel = (head->options & WEIR_ARTIFACT_FUEL) != 0;
-    if (engine->bounds == WEIR_BOUNDS_EXPLICIT && !is_explicit)
+    if (!is_taken)
         return weir_error_set(error, WEIR_FOREIGN, WEIR_NO_OFFSET,
-                              "the artifact relies on guard pages, the engine checks explicitly");
+                              "the artifact was compiled for %s bounds, the engine has %s",
+                              weir_bounds_name(form), weir_bounds_name(engine->bounds));
     if (engine->has_fuel != has_fuel)
         return weir_error_set(error, WEIR_FOREIGN, WEIR_NO_OFFSET,
                               "the artifact was compiled %s fuel, the engine runs %s it",
@@ -224,7 +227,7 @@ static struct weir_artifact_options options_of(const struct weir_engine *engine)
 {
     return (struct weir_artifact_options){
         .features = engine->features,
-        .flags = (engine->bounds == WEIR_BOUNDS_EXPLICIT ? WEIR_ARTIFACT_EXPLICIT_BOUNDS : 0u) |
+        .flags = weir_artifact_bounds_flags(engine->bounds) |
                  (engine->has_fuel ? WEIR_ARTIFACT_FUEL : 0u) |
                  (engine->has_canonical_nans ? WEIR_ARTIFACT_CANONICAL_NANS : 0u) |
                  (engine->has_poll ? WEIR_ARTIFACT_POLL : 0u),

@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool is_started;
+static bool has_reclaimers, has_signals;
 
 static enum weir_status register_reclaimers(struct weir_error *error)
 {
@@ -20,15 +20,17 @@ static enum weir_status register_reclaimers(struct weir_error *error)
     return WEIR_OK;
 }
 
-enum weir_status weir__process_start(struct weir_error *error)
+enum weir_status weir__process_start(bool needs_signals, struct weir_error *error)
 {
     enum weir_status status = WEIR_OK;
     (void)pthread_mutex_lock(&start_lock);
-    if (!is_started) {
+    if (!has_reclaimers) {
         status = register_reclaimers(error);
-        if (status == WEIR_OK)
-            status = weir__signals_install(error);
-        is_started = status == WEIR_OK;
+        has_reclaimers = status == WEIR_OK;
+    }
+    if (needs_signals && !has_signals && status == WEIR_OK) {
+        status = weir__signals_install(error);
+        has_signals = status == WEIR_OK;
     }
     (void)pthread_mutex_unlock(&start_lock);
     return status;

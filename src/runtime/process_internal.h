@@ -27,7 +27,7 @@ uint64_t weir__stacks_reclaim(void *context, uint64_t wanted_bytes);
 uint64_t weir__pools_reclaim(void *context, uint64_t wanted_bytes);
 
 /* Idempotent; any thread. */
-enum weir_status weir__process_start(struct weir_error *error) WEIR_MUST_USE;
+enum weir_status weir__process_start(bool needs_signals, struct weir_error *error) WEIR_MUST_USE;
 
 /* --- threads (thread_state.c) -------------------------------------------------------------- */
 
@@ -50,15 +50,20 @@ static_assert(offsetof(struct weir__activation, state) == WEIR__ACTIVATION_STATE
 /* Initial-exec, so that handler and assembly reach it without a call. */
 extern _Thread_local struct weir__activation *weir__current
     __attribute__((tls_model("initial-exec")));
-/* The lowest address of the thread's own stack plus WEIR_HOST_STACK_MARGIN; 0: not prepared. */
+/* The lowest address of the thread's own stack plus WEIR_HOST_STACK_MARGIN. */
 extern _Thread_local uint64_t weir__host_stack_limit __attribute__((tls_model("initial-exec")));
 
-/* Gives the calling thread an alternate signal stack and learns its stack's bounds. */
-enum weir_status weir__thread_prepare(struct weir_error *error) WEIR_MUST_USE;
+/* What a thread has, and what a store's guests need of it (store->thread_needs). */
+#define WEIR__THREAD_LIMIT 1u  /* its stack's bounds are known */
+#define WEIR__THREAD_SIGNALS 2u /* an alternate signal stack */
+extern _Thread_local uint32_t weir__thread_has __attribute__((tls_model("initial-exec")));
 
-static inline bool weir__thread_is_prepared(void)
+/* Gives the calling thread what it needs. */
+enum weir_status weir__thread_prepare(uint32_t needs, struct weir_error *error) WEIR_MUST_USE;
+
+static inline bool weir__thread_is_prepared(uint32_t needs)
 {
-    return weir__host_stack_limit != 0;
+    return (weir__thread_has & needs) == needs;
 }
 
 /* Enough of the thread's own stack is left to call into a guest or a host function. On a stack

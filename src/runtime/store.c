@@ -20,9 +20,19 @@ static uint64_t or_default(uint64_t value, uint64_t fallback)
     return value != 0 ? value : fallback;
 }
 
+/* Without guard pages no more address space is taken for a memory than the store may fill. */
+static uint64_t linear_bytes_default(const struct weir_store *store,
+                                     const struct weir_store_config *config)
+{
+    uint64_t all = config->memory_bytes_max;
+    bool is_less = all != 0 && all < WEIR_LINEAR_BYTES_DEFAULT;
+    return is_less && store->engine->bounds != WEIR_BOUNDS_GUARD ? all : WEIR_LINEAR_BYTES_DEFAULT;
+}
+
 static void configure(struct weir_store *store, const struct weir_store_config *config)
 {
-    store->linear_bytes_max = or_default(config->linear_bytes_max, WEIR_LINEAR_BYTES_DEFAULT);
+    store->linear_bytes_max =
+        or_default(config->linear_bytes_max, linear_bytes_default(store, config));
     if (store->linear_bytes_max > WEIR_LINEAR_BYTES_MAX)
         store->linear_bytes_max = WEIR_LINEAR_BYTES_MAX;
     store->table_elements_max = or_default(config->table_elements_max, WEIR_TABLE_ELEMENTS_DEFAULT);
@@ -62,6 +72,9 @@ enum weir_status weir_store_new(struct weir_engine *engine, const struct weir_st
     store->mapping = mapping;
     store->account = account;
     store->engine = weir_engine_ref(engine);
+    store->thread_needs =
+        WEIR__THREAD_LIMIT |
+        (engine->bounds != WEIR_BOUNDS_NO_SIGNALS ? WEIR__THREAD_SIGNALS : 0u);
     store->state = (struct weir_vm_state *)(void *)(mapping.base + STATE_OFFSET);
     store->state->fuel = engine->has_fuel ? 0 : INT64_MAX;
     store->state->stack_limit = UINT64_MAX; /* until there is a stack */

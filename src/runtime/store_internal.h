@@ -150,6 +150,7 @@ struct weir_store {
     struct weir__stack *stack;
     enum weir_park park;
     bool has_timer;
+    uint32_t thread_needs; /* WEIR__THREAD_* */
     _Atomic uint32_t events;
     uint32_t depth;
     uint32_t instance_count;

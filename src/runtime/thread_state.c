@@ -1,5 +1,5 @@
-/* What each thread needs before it may run guest code: an alternate signal stack (a fault on an
- * exhausted guest stack has no other place to be handled) and the end of its own stack.
+/* What each thread needs before it may run guest code: the end of its own stack and, where guests
+ * trap by signals, an alternate signal stack.
  *
  * A signal stack that somebody else installed is used when it is large enough. Ours is charged to
  * the host and goes away with the thread.
@@ -13,6 +13,7 @@
 
 _Thread_local struct weir__activation *weir__current;
 _Thread_local uint64_t weir__host_stack_limit;
+_Thread_local uint32_t weir__thread_has;
 
 static pthread_key_t signal_stack_key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
@@ -28,7 +29,7 @@ static void drop_signal_stack(void *argument)
     }
     weir_mapping_free(mapping);
     weir_account_free(weir_account_host(), WEIR_KIND_THREAD, mapping, sizeof *mapping);
-    weir__host_stack_limit = 0;
+    weir__thread_has &= ~WEIR__THREAD_SIGNALS;
 }
 
 static void make_key(void)
@@ -36,7 +37,7 @@ static void make_key(void)
     has_key = pthread_key_create(&signal_stack_key, drop_signal_stack) == 0;
 }
 
-static enum weir_status learn_floor(uint64_t *ret_floor, struct weir_error *error)
+static enum weir_status learn_limit(struct weir_error *error)
 {
     pthread_attr_t attributes;
     int number = pthread_getattr_np(pthread_self(), &attributes);
@@ -48,12 +49,16 @@ static enum weir_status learn_floor(uint64_t *ret_floor, struct weir_error *erro
     (void)pthread_attr_getstack(&attributes, &base, &size);
     (void)pthread_attr_getguardsize(&attributes, &guard);
     (void)pthread_attr_destroy(&attributes);
-    *ret_floor = (uint64_t)base + guard;
+    weir__host_stack_limit = (uint64_t)base + guard + WEIR_HOST_STACK_MARGIN;
     return WEIR_OK;
 }
 
 static enum weir_status install_signal_stack(struct weir_error *error)
 {
+    (void)pthread_once(&key_once, make_key);
+    if (!has_key)
+        return weir_error_set(error, WEIR_LIMIT, WEIR_NO_OFFSET,
+                              "no thread-specific key left for the signal stack");
     stack_t current;
     if (sigaltstack(NULL, &current) != 0)
         return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "sigaltstack was refused");
@@ -78,19 +83,15 @@ static enum weir_status install_signal_stack(struct weir_error *error)
     return WEIR_OK;
 }
 
-enum weir_status weir__thread_prepare(struct weir_error *error)
+enum weir_status weir__thread_prepare(uint32_t needs, struct weir_error *error)
 {
-    (void)pthread_once(&key_once, make_key);
-    if (!has_key)
-        return weir_error_set(error, WEIR_LIMIT, WEIR_NO_OFFSET,
-                              "no thread-specific key left for the signal stack");
-    uint64_t floor = 0;
-    enum weir_status status = learn_floor(&floor, error);
-    if (status != WEIR_OK)
-        return status;
-    status = install_signal_stack(error);
-    if (status != WEIR_OK)
-        return status;
-    weir__host_stack_limit = floor + WEIR_HOST_STACK_MARGIN;
-    return WEIR_OK;
+    uint32_t missing = needs & ~weir__thread_has;
+    enum weir_status status = WEIR_OK;
+    if ((missing & WEIR__THREAD_LIMIT) != 0)
+        status = learn_limit(error);
+    if (status == WEIR_OK && (missing & WEIR__THREAD_SIGNALS) != 0)
+        status = install_signal_stack(error);
+    if (status == WEIR_OK)
+        weir__thread_has |= needs;
+    return status;
 }

@@ -47,6 +47,20 @@ int weir__trap_raise(struct weir_store *store, enum weir_trap_code code)
     return WEIR__BACK_TRAP;
 }
 
+/* Generated code of the no-signals form called it; the return address is the site. A place that is
+ * none is a bug, and must not be hidden. */
+int weir__builtin_TRAP(uint64_t *slots)
+{
+    const struct weir_vmctx *vmctx = (const struct weir_vmctx *)slots[0];
+    const struct weir_instance *instance = vmctx->instance;
+    struct weir__code_place place = {.code = WEIR_TRAP_CODE_LOST};
+    enum weir__lookup lookup =
+        weir__code_place(&instance->module->code, vmctx->state->guest_pc, &place);
+    WEIR_ASSERT(lookup != WEIR__LOOKUP_NONE && place.code != WEIR_TRAP_NONE &&
+                place.code != WEIR_SITE_CALL);
+    return weir__trap_raise(instance->store, (enum weir_trap_code)place.code);
+}
+
 bool weir__code_frame(uint64_t pc, struct weir_trap_frame *frame)
 {
     const struct weir__code_range *range = weir__code_find(pc);

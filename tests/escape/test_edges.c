@@ -188,6 +188,11 @@ static void setup_explicit(void)
     setup_with(WEIR_BOUNDS_EXPLICIT);
 }
 
+static void setup_no_signals(void)
+{
+    setup_with(WEIR_BOUNDS_NO_SIGNALS);
+}
+
 static void teardown(void)
 {
     weir_store_close(store, NULL);
@@ -291,6 +296,7 @@ int main(void)
     Suite *suite = suite_create("edges");
     add_form(suite, "guard", setup_guard);
     add_form(suite, "explicit", setup_explicit);
+    add_form(suite, "no-signals", setup_no_signals);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

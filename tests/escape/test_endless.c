@@ -22,6 +22,11 @@ static void setup_explicit(void)
     escape_guest_init(&guest, &(struct weir_engine_config){.bounds = WEIR_BOUNDS_EXPLICIT});
 }
 
+static void setup_no_signals(void)
+{
+    escape_guest_init(&guest, &(struct weir_engine_config){.bounds = WEIR_BOUNDS_NO_SIGNALS});
+}
+
 static void setup_fuel(void)
 {
     escape_guest_init(&guest, &(struct weir_engine_config){.has_fuel = true});
@@ -208,6 +213,7 @@ int main(void)
     Suite *suite = suite_create("endless");
     add_form(suite, "guard", setup_guard);
     add_form(suite, "explicit", setup_explicit);
+    add_form(suite, "no-signals", setup_no_signals);
     TCase *fuel = tcase_create("fuel");
     tcase_add_checked_fixture(fuel, setup_fuel, teardown);
     tcase_add_test(fuel, counts_fuel_exactly);

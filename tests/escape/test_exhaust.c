@@ -15,11 +15,18 @@ static void setup_guard(void)
 }
 
 static const struct weir_engine_config explicit_config = {.bounds = WEIR_BOUNDS_EXPLICIT};
+static const struct weir_engine_config no_signals_config = {.bounds = WEIR_BOUNDS_NO_SIGNALS};
 static const struct weir_engine_config *config;
 
 static void setup_explicit(void)
 {
     config = &explicit_config;
+    escape_guest_init(&guest, config);
+}
+
+static void setup_no_signals(void)
+{
+    config = &no_signals_config;
     escape_guest_init(&guest, config);
 }
 
@@ -226,6 +233,7 @@ int main(void)
     Suite *suite = suite_create("exhaust");
     add_form(suite, "guard", setup_guard);
     add_form(suite, "explicit", setup_explicit);
+    add_form(suite, "no-signals", setup_no_signals);
     TCase *frames = tcase_create("frames");
     tcase_add_loop_test(frames, traps_on_huge_frames, 0, 2);
     suite_add_tcase(suite, frames);

@@ -22,7 +22,7 @@ static const char usage[] =
     "PATH is a folder of .json files made by wast2json (tests/spec/fetch makes them), or one such\n"
     "file. Failures are printed as file.wast:line: what, expected, got.\n"
     "\n"
-    "  --bounds guard|explicit   how memory accesses are checked (guard)\n"
+    "  --bounds guard|explicit|no-signals  how memory accesses are checked (guard)\n"
     "  --features LIST           what is decoded and validated: wasm-2.0 and names of\n"
     "                            include/weir/features.def (wasm-2.0)\n"
     "  --execute-features LIST   modules that need more than these are validated only\n"
@@ -293,12 +293,14 @@ struct arguments {
 
 static void parse_bounds(struct spec_options *options, const char *name)
 {
-    if (strcmp(name, "guard") == 0)
-        options->bounds = WEIR_BOUNDS_GUARD;
-    else if (strcmp(name, "explicit") == 0)
-        options->bounds = WEIR_BOUNDS_EXPLICIT;
-    else
-        fail("neither guard nor explicit", name);
+    static const char *const names[] = {"guard", "explicit", "no-signals"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name, names[i]) != 0)
+            continue;
+        options->bounds = (enum weir_bounds)i;
+        return;
+    }
+    fail("no form of bounds", name);
 }
 
 static void parse_arguments(int argc, char **argv, struct arguments *ret)

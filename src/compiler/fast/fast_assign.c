@@ -145,7 +145,7 @@ static bool needs_vmctx_home(const struct gen *g)
         return false;
     if (reg != X64_NONE)
         return g->has_calls && !(X64_BIT(reg) & GEN_INT_CALLEE_SAVED);
-    if (webs[GEN_VMCTX].weight > 0 || g->type->result_count > 1 || g->has_calls)
+    if (webs[GEN_VMCTX].weight > 0 || g->type->result_count > 1 || g->has_calls || g->calls_traps)
         return true;
     for (unsigned which = GEN_STATE; which < GEN_PSEUDO_COUNT; which++) {
         if (webs[which].weight > 0 && webs[which].reg == X64_NONE)

@@ -416,9 +416,7 @@ void weir__gen_emit_br_if(struct gen *g, uint32_t arg)
 void weir__gen_emit_unreachable(struct gen *g, uint32_t arg)
 {
     (void)arg;
-    weir__gen_site(g, WEIR_TRAP_UNREACHABLE, gen_offset(g));
-    x64_u8(&g->a, 0x0f);
-    x64_u8(&g->a, 0x0b);
+    weir__gen_trap_always(g, WEIR_TRAP_UNREACHABLE);
     weir__gen_set_dead(g);
 }
 

@@ -192,21 +192,52 @@ struct gen_cold *weir__gen_cold(struct gen *g, unsigned kind, uint32_t jump)
                                   .jump = jump,
                                   .resume = x64_here(&g->a),
                                   .offset = gen_offset(g)};
+    g->has_trap |= kind == COLD_TRAP || kind == COLD_TRUNC || kind == COLD_TRUNC_EDGE;
     return cold;
 }
 
-void weir__gen_trap(struct gen *g, unsigned cc, unsigned code)
+static void add_trap(struct gen *g, unsigned code, uint32_t jump)
 {
-    struct gen_cold *cold = weir__gen_cold(g, COLD_TRAP, x64_jcc(&g->a, cc));
+    struct gen_cold *cold = weir__gen_cold(g, COLD_TRAP, jump);
     if (cold != NULL)
         cold->code = (uint8_t)code;
 }
 
-static void ud2(struct gen *g, unsigned code, uint32_t offset)
+void weir__gen_trap(struct gen *g, unsigned cc, unsigned code)
 {
+    add_trap(g, code, x64_jcc(&g->a, cc));
+}
+
+/* What the function's traps call in no-signals form: on to the builtin, which finds the site by the
+ * return address. */
+static void trap_exit(struct gen *g)
+{
+    g->trap_exit = x64_here(&g->a);
+    weir__gen_load_pseudo(g, GEN_VMCTX, RDI);
+    x64_rm(&g->a, X64_MOV | X64_W, GEN_SCRATCH, x64_at(RDI, offsetof(struct weir_vmctx, builtins)));
+    x64_rm(&g->a, X64_GROUP5, 4, x64_at(GEN_SCRATCH, 8 * WEIR_BUILTIN_TRAP));
+}
+
+static void trap(struct gen *g, unsigned code, uint32_t offset)
+{
+    if (g->calls_traps) {
+        x64_u8(&g->a, 0xe8);
+        x64_u32(&g->a, g->trap_exit - (x64_here(&g->a) + 4));
+        weir__gen_site(g, code, offset);
+        return;
+    }
     weir__gen_site(g, code, offset);
-    x64_u8(&g->a, 0x0f);
+    x64_u8(&g->a, 0x0f); /* ud2 */
     x64_u8(&g->a, 0x0b);
+}
+
+/* Without a condition; what follows is dead. */
+void weir__gen_trap_always(struct gen *g, unsigned code)
+{
+    if (g->calls_traps)
+        add_trap(g, code, x64_jmp(&g->a));
+    else
+        trap(g, code, gen_offset(g));
 }
 
 static void resume(struct gen *g, const struct gen_cold *cold)
@@ -253,9 +284,9 @@ static void cold_trunc(struct gen *g, const struct gen_cold *cold)
     uint32_t nan = x64_jcc8(a, CC_P);
     if (cold->kind == COLD_TRUNC_EDGE) /* exactly the lowest integer */
         resume_if(g, CC_E, cold);
-    ud2(g, WEIR_TRAP_INTEGER_OVERFLOW, cold->offset);
+    trap(g, WEIR_TRAP_INTEGER_OVERFLOW, cold->offset);
     x64_land8(a, nan);
-    ud2(g, WEIR_TRAP_INVALID_CONVERSION, cold->offset);
+    trap(g, WEIR_TRAP_INVALID_CONVERSION, cold->offset);
 }
 
 static void cold_saturate(struct gen *g, const struct gen_cold *cold)
@@ -273,13 +304,16 @@ static void cold_saturate(struct gen *g, const struct gen_cold *cold)
 
 void weir__gen_colds(struct gen *g)
 {
+    x64_reserve(&g->a, X64_INSN_ROOM);
+    if (g->calls_traps && g->has_trap)
+        trap_exit(g);
     for (size_t i = 0; i < g->colds.count; i++) {
         struct gen_cold cold = ((const struct gen_cold *)g->colds.items)[i];
         x64_reserve(&g->a, X64_INSN_ROOM);
         x64_patch32(&g->a, cold.jump, x64_here(&g->a));
         switch ((enum gen_cold_kind)cold.kind) {
         case COLD_TRAP:
-            ud2(g, cold.code, cold.offset);
+            trap(g, cold.code, cold.offset);
             break;
         case COLD_POLL:
         case COLD_ENTRY_POLL:

@@ -79,6 +79,7 @@ static void begin(struct gen *g, uint32_t index)
     g->position = UINT32_MAX; /* 0 once `next` is filled */
     g->is_dead = false;
     g->has_live_flags = false;
+    g->has_trap = false;
     g->mem_regs = 0;
     weir__gen_forget_checks(g, GEN_NONE);
     g->depth = 0;

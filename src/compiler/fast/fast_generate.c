@@ -134,6 +134,13 @@ void weir__gen_site(struct gen *g, unsigned code, uint32_t offset)
         *site = (struct weir_trap_site){x64_here(&g->a), code << 24 | offset};
 }
 
+/* The next instruction accesses a memory, which can't fault in no-signals form. */
+void weir__gen_access_site(struct gen *g, uint32_t offset)
+{
+    if (!g->calls_traps)
+        weir__gen_site(g, WEIR_TRAP_MEMORY_BOUNDS, offset);
+}
+
 static bool add_masks(struct gen *g)
 {
     static const uint64_t masks[MASK_COUNT] = {
@@ -232,6 +239,7 @@ enum weir_status weir_fast_generate(const struct weir_wasm_module *module,
         .escape_index = escape_index,
         .error = error,
         .is_explicit = (options->flags & WEIR_ARTIFACT_EXPLICIT_BOUNDS) != 0,
+        .calls_traps = (options->flags & WEIR_ARTIFACT_NO_SIGNALS) != 0,
         .has_poll = (options->flags & WEIR_ARTIFACT_POLL) != 0,
         .has_canonical_nans = (options->flags & WEIR_ARTIFACT_CANONICAL_NANS) != 0,
     };

@@ -167,6 +167,7 @@ struct gen {
     struct weir_error *error;
     enum weir_status status; /* first failure */
     bool is_explicit;
+    bool calls_traps; /* no-signals form */
     bool has_poll;
     bool has_canonical_nans;
 
@@ -233,6 +234,8 @@ struct gen {
     uint32_t frame_fields[2]; /* text offsets of the frame size, to be filled at the end */
     bool has_stack_check;
     uint32_t entry_compare;
+    bool has_trap;      /* some cold code traps */
+    uint32_t trap_exit; /* calls_traps: text offset of what they call */
 
     uint32_t fuel_pending; /* cost accumulated since the last charge point */
     uint32_t fuel_field;   /* immediate to fill in, or GEN_NONE */
@@ -286,6 +289,7 @@ void weir__gen_unsupported(struct gen *g, const char *what);
 uint32_t weir__gen_const(struct gen *g, uint64_t bits);
 bool weir__gen_reserve_rodata(struct gen *g, size_t size);
 void weir__gen_site(struct gen *g, unsigned code, uint32_t offset);
+void weir__gen_access_site(struct gen *g, uint32_t offset);
 
 /* fast_function.c */
 void weir__gen_function(struct gen *g, uint32_t index);
@@ -304,6 +308,7 @@ void weir__gen_prologue(struct gen *g);
 void weir__gen_restore_frame(struct gen *g); /* everything but the jump or ret */
 void weir__gen_finish_frame(struct gen *g);
 void weir__gen_trap(struct gen *g, unsigned cc, unsigned code);
+void weir__gen_trap_always(struct gen *g, unsigned code);
 struct gen_cold *weir__gen_cold(struct gen *g, unsigned kind, uint32_t jump);
 void weir__gen_colds(struct gen *g);
 void weir__gen_poll(struct gen *g);
@@ -388,6 +393,7 @@ struct gen_op {
 #define GEN_NEEDS_MEMORY 2u /* a load or store */
 #define GEN_NEEDS_CALL 4u   /* calls something: caller-saved registers are lost */
 #define GEN_NEEDS_LOCAL 8u  /* local.get, set, tee */
+#define GEN_NEEDS_TRAP 16u  /* may trap, and needs none of the others */
 extern const struct gen_op weir__gen_ops[WEIR_OP_COUNT];
 #define FAST_EMITTER(name) void weir__gen_emit_##name(struct gen *g, uint32_t arg);
 #include "compiler/fast/fast_emitters.def"

@@ -51,14 +51,6 @@ static unsigned base_of(struct gen *g, struct access *access, uint32_t index, un
     return access->temp;
 }
 
-/* Traps always: the offset alone is beyond any memory. */
-static void trap_always(struct gen *g)
-{
-    struct gen_cold *cold = weir__gen_cold(g, COLD_TRAP, x64_jmp(&g->a));
-    if (cold != NULL)
-        cold->code = WEIR_TRAP_MEMORY_BOUNDS;
-}
-
 /* r11 ← index + end, trapping when that wraps around. */
 static void add_end(struct gen *g, unsigned index, uint64_t end, bool is_64)
 {
@@ -106,7 +98,7 @@ static void explicit_address(struct gen *g, struct access *access, uint32_t widt
     bool is_64 = g->module->memories[memory].is_64;
     uint64_t end;
     if (!weir_add_u64(offset, width, &end)) {
-        trap_always(g);
+        weir__gen_trap_always(g, WEIR_TRAP_MEMORY_BOUNDS); /* the offset alone is beyond any */
         end = width;
         offset = 0;
     }
@@ -208,7 +200,7 @@ void weir__gen_emit_load(struct gen *g, uint32_t arg)
         return;
     done(g, &access); /* the result may take the index's register */
     unsigned dest = weir__gen_dest(g, type, X64_NONE);
-    weir__gen_site(g, WEIR_TRAP_MEMORY_BOUNDS, gen_offset(g));
+    weir__gen_access_site(g, gen_offset(g));
     x64_rm(&g->a, arg & 0xffff, dest, access.mem);
     weir__gen_push_reg(g, type, dest);
 }
@@ -217,7 +209,7 @@ static void store_imm(struct gen *g, const struct access *access, uint32_t width
 {
     static const uint32_t opcodes[9] = {
         [1] = X64_MOV_IMM8, [2] = X64_MOV_IMM16, [4] = X64_MOV_IMM32, [8] = X64_MOV_IMM32 | X64_W};
-    weir__gen_site(g, WEIR_TRAP_MEMORY_BOUNDS, gen_offset(g));
+    weir__gen_access_site(g, gen_offset(g));
     x64_rm(&g->a, opcodes[width], 0, access->mem);
     x64_u8(&g->a, (unsigned)bits & 0xff);
     if (width > 1)
@@ -240,7 +232,7 @@ void weir__gen_emit_store(struct gen *g, uint32_t arg)
     if (is_imm) {
         store_imm(g, &access, width, value.bits);
     } else {
-        weir__gen_site(g, WEIR_TRAP_MEMORY_BOUNDS, gen_offset(g));
+        weir__gen_access_site(g, gen_offset(g));
         x64_rm(&g->a, arg, reg, access.mem);
     }
     done(g, &access);

@@ -6,6 +6,7 @@
 #define NEEDS_MEMORY GEN_NEEDS_MEMORY
 #define NEEDS_CALL GEN_NEEDS_CALL
 #define NEEDS_LOCAL GEN_NEEDS_LOCAL
+#define NEEDS_TRAP GEN_NEEDS_TRAP
 
 const struct gen_op weir__gen_ops[WEIR_OP_COUNT] = {
 #define FAST_OP(id, emitter, arg, needs)                                                           \

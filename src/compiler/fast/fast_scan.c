@@ -193,6 +193,10 @@ static void weigh(struct gen *g, const struct weir_insn *insn, uint32_t position
     }
     if (needs == 0)
         return;
+    if (needs & GEN_NEEDS_TRAP) {
+        g->needs_vmctx |= g->calls_traps;
+        return;
+    }
     g->needs_vmctx = true;
     if (needs & GEN_NEEDS_MEMORY && insn->memory == 0) {
         add_pseudo(g, GEN_BASE, weight);

@@ -165,7 +165,7 @@ unsigned weir__gen_dest(struct gen *g, unsigned type, unsigned avoid)
 bool weir__gen_in_memory(struct gen *g, const struct gen_value *value, struct x64_mem *ret_mem)
 {
     if (value->kind == VALUE_MEM) {
-        weir__gen_site(g, WEIR_TRAP_MEMORY_BOUNDS, g->mem_offset);
+        weir__gen_access_site(g, g->mem_offset);
         *ret_mem = value->mem;
         return true;
     }

@@ -58,21 +58,25 @@ static _Noreturn void land(enum weir_trap_code code)
     siglongjmp(landing, (int)code + 1);
 }
 
-static void on_signal(int number, siginfo_t *info, void *context)
+static _Noreturn void land_at_site(uint64_t pc, const char *how)
 {
-    (void)info;
-    const ucontext_t *machine = context;
-    uint64_t rip = (uint64_t)machine->uc_mcontext.gregs[REG_RIP];
-    uint64_t at = rip - (uint64_t)running->text;
+    uint64_t at = pc - (uint64_t)running->text;
     for (size_t i = 0; i < running->code.site_count; i++) {
         const struct weir_trap_site *site = &running->code.sites[i];
         if (site->text_offset != at || site->site >> 24 == WEIR_SITE_CALL)
             continue;
         running->trap_offset = site->site & 0xffffff;
-        siglongjmp(landing, (int)(site->site >> 24) + 1);
+        land((enum weir_trap_code)(site->site >> 24));
     }
-    fprintf(stderr, "signal %d at text+%#llx, not a trap site\n", number, (unsigned long long)at);
+    fprintf(stderr, "%s at text+%#llx, not a trap site\n", how, (unsigned long long)at);
     _exit(70);
+}
+
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+    (void)info;
+    const ucontext_t *machine = context;
+    land_at_site((uint64_t)machine->uc_mcontext.gregs[REG_RIP], strsignal(number));
 }
 
 static void install_signals(void)
@@ -124,6 +128,18 @@ __attribute__((naked)) static void builtin_poll(void)
             "popq %%r11; popq %%r11; popq %%r10; popq %%r9; popq %%r8\n"
             "popq %%rdi; popq %%rsi; popq %%rdx; popq %%rcx; popq %%rax\n"
             "popq %%rbp; ret\n" ::"i"(poll_from_guest));
+}
+
+static void trap_at(struct weir_vmctx *vmctx, uint64_t pc)
+{
+    (void)vmctx;
+    land_at_site(pc, "a call of TRAP");
+}
+
+/* Jumped to by the function's exit, which its traps call. */
+__attribute__((naked)) static void builtin_trap(void)
+{
+    __asm__("movq (%%rsp), %%rsi; jmp %P0\n" ::"i"(trap_at));
 }
 
 static uint64_t memory_grow(struct weir_vmctx *vmctx, uint64_t index, uint64_t pages)
@@ -283,6 +299,7 @@ static const void *const builtins[WEIR_BUILTIN_COUNT] = {
     [WEIR_BUILTIN_TABLE_COPY] = ADDRESS(table_copy),
     [WEIR_BUILTIN_TABLE_INIT] = ADDRESS(table_init),
     [WEIR_BUILTIN_ELEM_DROP] = ADDRESS(elem_drop),
+    [WEIR_BUILTIN_TRAP] = ADDRESS(builtin_trap),
 };
 
 static struct answer imported_function(void)

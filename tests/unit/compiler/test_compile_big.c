@@ -37,7 +37,8 @@ START_TEST(test_same_bytes)
 {
     static const uint32_t flags[] = {
         0, WEIR_ARTIFACT_POLL, WEIR_ARTIFACT_FUEL, WEIR_ARTIFACT_EXPLICIT_BOUNDS,
-        WEIR_ARTIFACT_EXPLICIT_BOUNDS | WEIR_ARTIFACT_FUEL | WEIR_ARTIFACT_POLL};
+        WEIR_ARTIFACT_EXPLICIT_BOUNDS | WEIR_ARTIFACT_FUEL | WEIR_ARTIFACT_POLL,
+        WEIR_ARTIFACT_EXPLICIT_BOUNDS | WEIR_ARTIFACT_NO_SIGNALS};
     struct big_module big = make_big_module(50, 20);
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         struct weir_artifact_options options = {

@@ -19,7 +19,7 @@ int fixture_artifact(const struct weir_engine_config *config, const uint8_t *was
         .module_bytes = size,
         .options = {
             .features = config->features != 0 ? config->features : WEIR_FEATURES_DEFAULT,
-            .flags = (config->bounds == WEIR_BOUNDS_EXPLICIT ? WEIR_ARTIFACT_EXPLICIT_BOUNDS : 0u) |
+            .flags = weir_artifact_bounds_flags(config->bounds) |
                      (config->has_fuel ? WEIR_ARTIFACT_FUEL : 0u) |
                      (config->has_canonical_nans ? WEIR_ARTIFACT_CANONICAL_NANS : 0u) |
                      (config->no_poll ? 0u : WEIR_ARTIFACT_POLL),

@@ -111,6 +111,11 @@ static void setup_explicit(void)
     setup_with(WEIR_BOUNDS_EXPLICIT);
 }
 
+static void setup_no_signals(void)
+{
+    setup_with(WEIR_BOUNDS_NO_SIGNALS);
+}
+
 static void teardown(void)
 {
     weir_store_close(store, NULL);
@@ -292,6 +297,10 @@ int main(void)
     tcase_add_checked_fixture(checks, setup_explicit, teardown);
     add_tests(checks);
     suite_add_tcase(suite, checks);
+    TCase *calls = tcase_create("no-signals");
+    tcase_add_checked_fixture(calls, setup_no_signals, teardown);
+    add_tests(calls);
+    suite_add_tcase(suite, calls);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
