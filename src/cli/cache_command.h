@@ -15,7 +15,8 @@ struct cache_options {
     uint64_t memory_bytes; /* advise; 0: not given */
     uint64_t bytes_max;    /* prune; WEIR_UNLIMITED: not given */
     uint64_t unused_ns;    /* prune; 0: not given */
-    bool is_explicit, has_fuel;
+    enum weir_bounds bounds;
+    bool has_fuel;
     bool is_json, is_quiet;
     bool is_pin, is_stale, is_quarantine, is_trial;
 };

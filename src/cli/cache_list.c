@@ -32,11 +32,15 @@ static const char *state_of(const struct weir_artifact_file *file)
     return file->is_loaded ? "loaded" : "";
 }
 
+/* What is other than by default. */
 static const char *options_of(const struct weir_artifact_file *file)
 {
-    bool is_explicit = (file->options & WEIR_ARTIFACT_EXPLICIT_BOUNDS) != 0;
-    bool has_fuel = (file->options & WEIR_ARTIFACT_FUEL) != 0;
-    return is_explicit ? has_fuel ? "explicit, fuel" : "explicit" : has_fuel ? "fuel" : "";
+    static const char *const TEXTS[][2] = {
+        [WEIR_BOUNDS_GUARD] = {"", "fuel"},
+        [WEIR_BOUNDS_EXPLICIT] = {"explicit", "explicit, fuel"},
+        [WEIR_BOUNDS_NO_SIGNALS] = {"no-signals", "no-signals, fuel"},
+    };
+    return TEXTS[weir_artifact_bounds(file->options)][(file->options & WEIR_ARTIFACT_FUEL) != 0];
 }
 
 static void print_files(const struct cache_files *files)
@@ -78,8 +82,8 @@ static json_t *file_json(const struct weir_artifact_file *file)
     (void)json_object_set_new(object, "generator", json_string(file->generator));
     (void)json_object_set_new(object, "fuel",
                               json_boolean((file->options & WEIR_ARTIFACT_FUEL) != 0));
-    (void)json_object_set_new(object, "explicit_bounds",
-                              json_boolean((file->options & WEIR_ARTIFACT_EXPLICIT_BOUNDS) != 0));
+    const char *bounds = weir_bounds_name(weir_artifact_bounds(file->options));
+    (void)json_object_set_new(object, "bounds", json_string(bounds));
     return object;
 }
 

@@ -28,7 +28,7 @@ static const struct weir_cli_option OPTIONS[] = {
     {CACHE, "cache", "DIR", "the directory, instead of ~/.cache/weir"},
     {JSON, "json", NULL, "the same as JSON"},
     {'q', "quiet", NULL, "no progress, no list of what goes"},
-    {BOUNDS, "bounds", "HOW", "warm: guard (default) or explicit"},
+    {BOUNDS, "bounds", "FORM", "warm: guard (default), explicit or no-signals"},
     {FUEL, "fuel", NULL, "warm: with fuel counted"},
     {PIN, "pin", NULL, "warm: pin as well"},
     {MAX, "max", "SIZE", "prune: the longest unused go until so much is left"},
@@ -104,11 +104,7 @@ static enum weir_status set_option(void *context, char letter, const char *value
     case UNUSED:
         return weir_cli_duration("unused", value, &options->unused_ns, error);
     case BOUNDS:
-        options->is_explicit = strcmp(value, "explicit") == 0;
-        if (options->is_explicit || strcmp(value, "guard") == 0)
-            return WEIR_OK;
-        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                              "--bounds %s: guard or explicit is needed", value);
+        return weir_cli_bounds("bounds", value, &options->bounds, error);
     default:
         return set_flag(options, letter);
     }

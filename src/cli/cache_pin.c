@@ -142,8 +142,7 @@ int weir__cache_warm(const struct cache_options *options, const struct cache_arg
     if (arguments->count == 0)
         return weir_cli_usage_error(&weir__cache_command, "no module is named");
     const struct weir_engine_config config = {.artifact_dir = options->folder,
-                                              .bounds = options->is_explicit ? WEIR_BOUNDS_EXPLICIT
-                                                                             : WEIR_BOUNDS_GUARD,
+                                              .bounds = options->bounds,
                                               .has_fuel = options->has_fuel};
     enum weir_status status = weir_engine_new(&config, &engine, &error);
     json_t *list = options->is_json ? json_array() : NULL;

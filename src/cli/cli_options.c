@@ -216,6 +216,15 @@ enum weir_status weir_cli_duration(const char *option, const char *value, uint64
     return name_option(option, value, &inner, error);
 }
 
+enum weir_status weir_cli_bounds(const char *option, const char *value,
+                                 enum weir_bounds *ret_bounds, struct weir_error *error)
+{
+    struct weir_error inner = {0};
+    if (weir_bounds_parse(value, ret_bounds, &inner) == WEIR_OK)
+        return WEIR_OK;
+    return name_option(option, value, &inner, error);
+}
+
 enum weir_status weir_cli_number(const char *option, const char *value, uint64_t max,
                                  uint64_t *ret_number, struct weir_error *error)
 {

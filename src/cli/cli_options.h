@@ -2,6 +2,8 @@
 #ifndef WEIR_CLI_OPTIONS_H
 #define WEIR_CLI_OPTIONS_H
 
+#include <weir/engine.h>
+
 #include <stdbool.h>
 
 #include "base/error.h"
@@ -53,6 +55,9 @@ enum weir_status weir_cli_size(const char *option, const char *value, uint64_t *
                                struct weir_error *error) WEIR_MUST_USE;
 enum weir_status weir_cli_duration(const char *option, const char *value, uint64_t *ret_ns,
                                    struct weir_error *error) WEIR_MUST_USE;
+enum weir_status weir_cli_bounds(const char *option, const char *value,
+                                 enum weir_bounds *ret_bounds, struct weir_error *error)
+    WEIR_MUST_USE;
 enum weir_status weir_cli_number(const char *option, const char *value, uint64_t max,
                                  uint64_t *ret_number, struct weir_error *error) WEIR_MUST_USE;
 

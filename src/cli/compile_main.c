@@ -31,7 +31,7 @@ struct options {
     const char *file;
     const char *output;
     const char *cache_dir;
-    bool is_explicit;
+    enum weir_bounds bounds;
     bool has_fuel;
     bool is_json;
     bool is_quiet;
@@ -40,7 +40,7 @@ struct options {
 static const struct weir_cli_option OPTIONS[] = {
     {'o', "output", "FILE", "where the artifact goes"},
     {CACHE, "cache", "DIR", "file it in this artifact directory, under its key"},
-    {BOUNDS, "bounds", "guard|explicit", "how memory bounds are checked (guard)"},
+    {BOUNDS, "bounds", "FORM", "guard (default), explicit or no-signals"},
     {FUEL, "fuel", NULL, "count instructions"},
     {JSON, "json", NULL, "sizes and time as one JSON object"},
     {'q', "quiet", NULL, "print nothing but errors"},
@@ -68,11 +68,7 @@ static enum weir_status set_option(void *context, char letter, const char *value
         options->cache_dir = value;
         return WEIR_OK;
     case BOUNDS:
-        options->is_explicit = strcmp(value, "explicit") == 0;
-        if (options->is_explicit || strcmp(value, "guard") == 0)
-            return WEIR_OK;
-        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                              "--bounds %s: guard or explicit is needed", value);
+        return weir_cli_bounds("bounds", value, &options->bounds, error);
     case FUEL:
         options->has_fuel = true;
         return WEIR_OK;
@@ -105,7 +101,7 @@ static enum weir_status compile(const struct options *options, struct weir_compi
         .module = file.bytes,
         .module_bytes = file.size,
         .options = {.features = WEIR_FEATURES_DEFAULT,
-                    .flags = (options->is_explicit ? WEIR_ARTIFACT_EXPLICIT_BOUNDS : 0u) |
+                    .flags = weir_artifact_bounds_flags(options->bounds) |
                              (options->has_fuel ? WEIR_ARTIFACT_FUEL : 0u) | WEIR_ARTIFACT_POLL,
                     .cpu_features = weir_cpu_baseline,
                     .generator = "fast"},

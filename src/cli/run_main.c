@@ -34,7 +34,7 @@ static const struct weir_cli_option OPTIONS[] = {
     {REPORT, "report", NULL, "at exit, say who held which memory (on stderr)"},
     {REPORT_FILE, "report-file", "FILE", "write the report to a file instead"},
     {JSON, "json", NULL, "the report as one JSON object on one line"},
-    {BOUNDS, "bounds", "guard|explicit", "how memory bounds are checked (guard)"},
+    {BOUNDS, "bounds", "FORM", "guard (default), explicit or no-signals"},
     {CACHE, "cache", "DIR", "where compiled modules are kept (~/.cache/weir)"},
     {NO_CACHE, "no-cache", NULL, "compile again, keep nothing"},
     {'q', "quiet", NULL, "no progress"},
@@ -104,19 +104,6 @@ static enum weir_status add_env(struct weir__run_options *options, const char *v
                           "--env %s: no such variable here; give NAME=VALUE", value);
 }
 
-static enum weir_status set_bounds(struct weir__run_options *options, const char *value,
-                                   struct weir_error *error)
-{
-    if (strcmp(value, "guard") == 0)
-        options->bounds = WEIR_BOUNDS_GUARD;
-    else if (strcmp(value, "explicit") == 0)
-        options->bounds = WEIR_BOUNDS_EXPLICIT;
-    else
-        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                              "--bounds %s: guard or explicit is needed", value);
-    return WEIR_OK;
-}
-
 static enum weir_status set_option(void *context, char letter, const char *value,
                                    struct weir_error *error)
 {
@@ -147,7 +134,7 @@ static enum weir_status set_option(void *context, char letter, const char *value
         options->has_report = true;
         return WEIR_OK;
     case BOUNDS:
-        return set_bounds(options, value, error);
+        return weir_cli_bounds("bounds", value, &options->bounds, error);
     case CACHE:
         options->cache_dir = value;
         return WEIR_OK;

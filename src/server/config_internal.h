@@ -41,7 +41,7 @@ struct weir__raw_control {
     char *token, *socket, *upload_max, *reads;
 };
 struct weir__raw_config {
-    char *listen, *memory_max, *modules, *cache;
+    char *listen, *memory_max, *modules, *cache, *bounds;
     struct weir__raw_server server;
     struct weir__raw_governor governor;
     struct weir__raw_module_cache module_cache;

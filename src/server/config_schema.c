@@ -114,6 +114,7 @@ static const cyaml_schema_field_t TOP[] = {
     TEXT(struct weir__raw_config, memory_max),
     TEXT(struct weir__raw_config, modules),
     TEXT(struct weir__raw_config, cache),
+    TEXT(struct weir__raw_config, bounds),
     CYAML_FIELD_MAPPING("server", CYAML_FLAG_OPTIONAL, struct weir__raw_config, server, SERVER),
     CYAML_FIELD_MAPPING("governor", CYAML_FLAG_OPTIONAL, struct weir__raw_config, governor,
                         GOVERNOR),

@@ -73,7 +73,8 @@ static enum weir_status open_engine(struct weir_server *server, bool has_fuel,
 {
     enum weir_status status = WEIR_OK;
     if (server->engines[has_fuel] == NULL) {
-        const struct weir_engine_config config = {.has_fuel = has_fuel};
+        const struct weir_engine_config config = {.bounds = server->config->bounds,
+                                                  .has_fuel = has_fuel};
         status = weir_engine_new(&config, &server->engines[has_fuel], error);
     }
     if (status != WEIR_OK || server->linkers[has_fuel] != NULL)

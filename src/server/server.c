@@ -221,6 +221,7 @@ static enum weir_status check_fixed(const struct weir_server_config *now,
     } KEYS[] = {
         {"listen", strcmp(now->listen, wanted->listen) == 0},
         {"cache", same_text(now->cache_dir, wanted->cache_dir)},
+        {"bounds", now->bounds == wanted->bounds},
         {"module_cache", same_module_cache(&now->module_cache, &wanted->module_cache)},
         {"log (but log.level)", same_log(&now->log, &wanted->log)},
         {"control.socket", same_text(now->control.socket, wanted->control.socket)},

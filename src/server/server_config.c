@@ -670,6 +670,11 @@ static enum weir_status read_top(struct loader *loader, const char *modules_dir,
     enum weir_status status = read_size(loader, "memory_max", raw->memory_max,
                                         (struct range){WEIR_SERVER_MEMORY_MIN, UINT64_C(1) << 50},
                                         &config->memory_bytes_max);
+    if (status == WEIR_OK && raw->bounds != NULL &&
+        weir_bounds_parse(raw->bounds, &config->bounds, &inner) != WEIR_OK) {
+        status = refuse(loader, "bounds", "%.40s: %s", raw->bounds, inner.message);
+        weir_error_done(&inner);
+    }
     const char *modules = loader->folder;
     if (status == WEIR_OK && modules_dir != NULL)
         modules = modules_dir;

@@ -85,6 +85,7 @@ struct weir_server_config {
     char listen[256];      /* "127.0.0.1:7070" */
     const char *cache_dir; /* NULL: nothing is kept */
     const char *spool_dir;
+    enum weir_bounds bounds;
     uint64_t memory_bytes_max; /* of the host's account; WEIR_UNLIMITED: none */
     uint32_t loops;
     uint32_t workers;
