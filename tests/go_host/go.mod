@@ -1,0 +1,3 @@
+module weir.test/gohost
+
+go 1.19
