@@ -28,6 +28,8 @@ static const struct {
     {"explicit", {WEIR_BOUNDS_EXPLICIT, false, false}},
     {"metered", {WEIR_BOUNDS_GUARD, true, true}},
     {"explicit, metered", {WEIR_BOUNDS_EXPLICIT, true, false}},
+    {"no-signals", {WEIR_BOUNDS_NO_SIGNALS, false, false}},
+    {"no-signals, metered", {WEIR_BOUNDS_NO_SIGNALS, true, true}},
 };
 #define FORMS (sizeof forms / sizeof forms[0])
 
