@@ -3,6 +3,7 @@
 #include "cli/cli_progress.h"
 #include "cli/plan_table.h"
 
+#include "base/clock.h"
 #include "base/listen.h"
 #include "base/sizes.h"
 #include "ledger/equation.h"
@@ -15,8 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define CONFIG_CHUNK_BYTES 16384
+#define COMPILE_USEC 60000000 /* what a service manager grants each module at start-up */
 
 struct options {
     const char *config;
@@ -93,6 +96,9 @@ struct host {
     struct weir_server_config config; /* the first */
     struct weir_server *server;
     struct weir_plan *plan; /* of the present configuration */
+    struct weir_service service;
+    sigset_t signals;
+    uint64_t ping_ns; /* when the watchdog was told last */
 };
 
 /* With the binding cgroup's limit; none is fine, one that cannot be read is up to on_unknown. */
@@ -161,6 +167,7 @@ static void print_urls(const struct weir_server *server, const struct weir_serve
 /* --- progress ------------------------------------------------------------------------------ */
 
 struct compiling {
+    const struct host *host;
     struct weir_cli_progress progress;
     char what[96];
     bool is_quiet;
@@ -172,6 +179,9 @@ static void begin_compiling(void *context, const char *file)
     weir_cli_progress_end(&compiling->progress);
     (void)snprintf(compiling->what, sizeof compiling->what, "compiling %.80s",
                    weir_host_file_name(file));
+    (void)weir_service_notify(&compiling->host->service,
+                              "STATUS=%s\nEXTEND_TIMEOUT_USEC=%llu", compiling->what,
+                              (unsigned long long)COMPILE_USEC);
     weir_cli_progress_begin(&compiling->progress, compiling->what, "functions",
                             compiling->is_quiet);
 }
@@ -184,7 +194,7 @@ static void step_compiling(void *context, uint32_t done, uint32_t total)
 
 /* --- serving ------------------------------------------------------------------------------- */
 
-/* Signals are taken by sigwait() here and nowhere else: every thread inherits the mask. */
+/* Signals are taken by sigtimedwait() here and nowhere else: every thread inherits the mask. */
 static void block_signals(sigset_t *set)
 {
     (void)sigemptyset(set);
@@ -289,6 +299,43 @@ static void reload(struct host *host)
 
 /* --- running ------------------------------------------------------------------------------- */
 
+static void notify_ready(const struct host *host)
+{
+    (void)weir_service_notify(&host->service, "READY=1\nSTATUS=Serving at %s",
+                              weir_server_url(host->server));
+}
+
+/* Twice per the watchdog's time, and only while the server is not stuck. */
+static void ping(struct host *host)
+{
+    uint64_t now_ns = weir_clock_ns();
+    if (host->service.watchdog_ns == 0 || now_ns - host->ping_ns < host->service.watchdog_ns / 2)
+        return;
+    weir_server_check(host->server);
+    (void)weir_service_notify(&host->service, "WATCHDOG=1");
+    host->ping_ns = now_ns;
+}
+
+/* The next signal; 0 when none came in time. */
+static int next_signal(const struct host *host, uint64_t timeout_ns)
+{
+    const struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / UINT64_C(1000000000)),
+                                     .tv_nsec = (long)(timeout_ns % UINT64_C(1000000000))};
+    int number = sigtimedwait(&host->signals, NULL, &timeout);
+    return number > 0 ? number : 0;
+}
+
+/* A second SIGTERM or SIGINT while requests in flight are waited for. */
+static bool is_hurried(void *context)
+{
+    struct host *host = context;
+    int number = next_signal(host, 0);
+    ping(host);
+    if (number == SIGUSR1)
+        weir_server_reopen_logs(host->server);
+    return number == SIGTERM || number == SIGINT;
+}
+
 static int stop(struct host *host)
 {
     uint64_t drain_ns = weir_server_drain_ns(host->server);
@@ -296,10 +343,13 @@ static int stop(struct host *host)
     (void)snprintf(message, sizeof message, "no new requests; those in flight have %s",
                    weir_duration_format(drain_ns).text);
     log_told(host, WEIR_LOG_INFO, "stopping", message);
+    (void)weir_service_notify(&host->service,
+                              "STOPPING=1\nSTATUS=Stopping: %s\nEXTEND_TIMEOUT_USEC=%llu", message,
+                              (unsigned long long)(drain_ns / 1000 + COMPILE_USEC));
     if (!host->options->is_quiet)
         printf("Stopping: %s.\n", message);
     (void)fflush(stdout);
-    bool is_clean = weir_server_stop(host->server, drain_ns);
+    bool is_clean = weir_server_drain(host->server, drain_ns, is_hurried, host);
     const char *result = is_clean ? "every request was answered"
                                   : "requests that were still running were cancelled";
     log_told(host, is_clean ? WEIR_LOG_INFO : WEIR_LOG_WARNING, "drained", result);
@@ -308,10 +358,11 @@ static int stop(struct host *host)
     return is_clean ? 0 : weir_status_exit_code(WEIR_CANCELLED);
 }
 
-static int serve(struct host *host, const sigset_t *signals)
+static int serve(struct host *host)
 {
     struct weir_error error = {0};
     const struct options *options = host->options;
+    weir_server_adopt(host->server, &host->service);
     enum weir_status status = weir_server_start(host->server, &error);
     if (status != WEIR_OK)
         return weir_cli_fail(COMMAND.name, &error);
@@ -322,11 +373,20 @@ static int serve(struct host *host, const sigset_t *signals)
         print_urls(host->server, &host->config);
     }
     log_told(host, WEIR_LOG_INFO, "started", "requests are answered");
-    int received = SIGHUP;
-    while (sigwait(signals, &received) == 0 && (received == SIGHUP || received == SIGUSR1)) {
-        weir_server_reopen_logs(host->server);
-        if (received == SIGHUP)
+    notify_ready(host);
+    uint64_t watchdog_ns = host->service.watchdog_ns;
+    uint64_t timeout_ns = watchdog_ns != 0 ? watchdog_ns / 4 : UINT64_C(3600000000000);
+    int received = 0;
+    while (received != SIGTERM && received != SIGINT) {
+        ping(host);
+        received = next_signal(host, timeout_ns);
+        if (received == SIGHUP || received == SIGUSR1)
+            weir_server_reopen_logs(host->server);
+        if (received == SIGHUP) {
+            (void)weir_service_notify_reloading(&host->service);
             reload(host);
+            notify_ready(host);
+        }
     }
     return stop(host);
 }
@@ -335,7 +395,7 @@ static int serve(struct host *host, const sigset_t *signals)
 static enum weir_status open_server(struct host *host, struct weir_error *error)
 {
     const struct options *options = host->options;
-    struct compiling compiling = {.is_quiet = options->is_quiet};
+    struct compiling compiling = {.host = host, .is_quiet = options->is_quiet};
     const struct weir_server_progress progress = {
         .compiling = begin_compiling, .compiled = step_compiling, .context = &compiling};
     enum weir_status status = weir_server_new(&host->config, &progress, &host->server, error);
@@ -350,11 +410,12 @@ static enum weir_status open_server(struct host *host, struct weir_error *error)
 
 static int run_host(struct host *host)
 {
-    sigset_t signals;
-    block_signals(&signals);
+    block_signals(&host->signals);
     struct weir_error error = {0};
     struct weir_plan *plan = NULL;
-    enum weir_status status = load_config(host, &host->arena, &host->config, &error);
+    enum weir_status status = weir_service_take(&host->service, &error);
+    if (status == WEIR_OK)
+        status = load_config(host, &host->arena, &host->config, &error);
     if (status == WEIR_OK)
         status = make_plan(&host->config, &plan, &error);
     if (status != WEIR_OK)
@@ -369,7 +430,7 @@ static int run_host(struct host *host)
         weir_plan_table_print(host->plan, stdout);
         printf("\n");
     }
-    return host->options->is_check ? 0 : serve(host, &signals);
+    return host->options->is_check ? 0 : serve(host);
 }
 
 static int run(const struct options *options)

@@ -156,6 +156,8 @@ static enum weir_status make_tables(struct weir_module *module, struct weir_erro
     return acquire_types(module, error);
 }
 
+/* Mapped anew instead of mprotect(): where pages must never become executable
+ * (MemoryDenyWriteExecute=, PR_SET_MDWE) a file may still be mapped so. */
 static enum weir_status make_executable(struct weir_module *module, struct weir_error *error)
 {
     const struct weir_artifact_head *head = module->artifact.head;
@@ -163,7 +165,9 @@ static enum weir_status make_executable(struct weir_module *module, struct weir_
         return WEIR_OK;
     uint64_t begin = (uint64_t)module->artifact.text;
     uint64_t size = weir_align_up(head->text.count, SYSTEM_PAGE);
-    if (mprotect((void *)begin, size, PROT_READ | PROT_EXEC) != 0)
+    off_t offset = (off_t)(begin - (uint64_t)module->artifact.bytes);
+    if (mmap((void *)begin, size, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, module->fd,
+             offset) == MAP_FAILED)
         return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET,
                               "the system refused to make code executable");
     module->code = (struct weir__code_range){

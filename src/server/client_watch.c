@@ -275,6 +275,16 @@ static void *watch_clients(void *context)
     }
 }
 
+/* Its body is still coming: it gets an answer. One that is being answered is cut. */
+static void end_connection(struct weir__connection *connection)
+{
+    if (atomic_exchange(&connection->awaits_body, false)) {
+        atomic_store_explicit(&connection->is_drained, true, memory_order_relaxed);
+        weir__answer_raw(connection, WEIR__REFUSAL_DRAINING, WEIR__DRAINING_REASON);
+    }
+    (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
 void weir__watch_cancel_all(struct weir_server *server)
 {
     struct weir__watch *watch = &server->watch;
@@ -284,7 +294,7 @@ void weir__watch_cancel_all(struct weir_server *server)
         if (atomic_load_explicit(&connection->is_suspended, memory_order_relaxed))
             cancel(connection);
         else
-            (void)shutdown(connection->fd, SHUT_RDWR);
+            end_connection(connection);
     }
     unlock(watch);
     weir__detached_cancel(server);

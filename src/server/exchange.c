@@ -357,6 +357,11 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
     if (atomic_load_explicit(&connection->is_timed_out, memory_order_relaxed) &&
         !connection->has_answer)
         connection->status = weir__refusal_http(WEIR__REFUSAL_SLOW_BODY);
+    if (atomic_load_explicit(&connection->is_drained, memory_order_relaxed) &&
+        !connection->has_answer) {
+        connection->status = weir__refusal_http(WEIR__REFUSAL_DRAINING);
+        weir__fail(&connection->failure, WEIR__REFUSAL_DRAINING, WEIR__DRAINING_REASON);
+    }
     unsigned status = is_complete || connection->status >= 400 ? connection->status : 0;
     weir__figures_count(figures, status, failure->refusal, weir_clock_ns() - connection->begin_ns);
     if (request != NULL) {

@@ -2,6 +2,7 @@
  * over. libmicrohttpd listens on one; one thread accepts on the others and gives it what comes. */
 #include "server/server_internal.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -14,6 +15,83 @@
 
 #define BACKLOG 511 /* as for the first */
 #define PAUSE_MS 100
+
+/* --- adopting ------------------------------------------------------------------------------ */
+
+void weir__listen_tune(int fd)
+{
+    const int buffer = WEIR_SERVER_SOCKET_BUFFER_BYTES;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+}
+
+static void trust(struct weir__more *more, int fd)
+{
+    struct sockaddr_un *address = &more->trusted[more->trusted_count];
+    socklen_t size = sizeof *address;
+    if (getsockname(fd, (struct sockaddr *)(void *)address, &size) == 0 &&
+        address->sun_path[0] != 0)
+        more->trusted_count++;
+}
+
+bool weir__more_trusts(const struct weir_server *server, int fd)
+{
+    const struct weir__more *more = &server->more;
+    struct sockaddr_un address = {0};
+    socklen_t size = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)(void *)&address, &size) != 0)
+        return false;
+    for (uint32_t i = 0; i < more->trusted_count; i++)
+        if (strncmp(address.sun_path, more->trusted[i].sun_path, sizeof address.sun_path) == 0)
+            return true;
+    return false;
+}
+
+/* The name of the first socket, for people and for guests. */
+static void name_first(struct weir_server *server, int fd)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in ip4;
+        struct sockaddr_in6 ip6;
+        struct sockaddr_un path;
+        struct sockaddr_storage room;
+    } address = {0};
+    socklen_t size = sizeof address.room;
+    (void)getsockname(fd, &address.any, &size);
+    if (address.any.sa_family == AF_UNIX) {
+        (void)snprintf(server->host, sizeof server->host, "localhost");
+        (void)snprintf(server->url, sizeof server->url, "unix:%.80s", address.path.sun_path);
+        return;
+    }
+    bool is_ip6 = address.any.sa_family == AF_INET6;
+    const void *bytes = is_ip6 ? (const void *)&address.ip6.sin6_addr : &address.ip4.sin_addr;
+    server->port = ntohs(is_ip6 ? address.ip6.sin6_port : address.ip4.sin_port);
+    (void)inet_ntop(address.any.sa_family, bytes, server->host, sizeof server->host);
+    (void)snprintf(server->url, sizeof server->url, "http://%s%s%s:%u", is_ip6 ? "[" : "",
+                   server->host, is_ip6 ? "]" : "", server->port);
+}
+
+void weir_server_adopt(struct weir_server *server, const struct weir_service *service)
+{
+    struct weir__more *more = &server->more;
+    for (uint32_t i = 0; i < service->socket_count; i++) {
+        const struct weir_service_socket *socket = &service->sockets[i];
+        bool is_control = strcmp(socket->name, "control") == 0;
+        weir__listen_tune(socket->fd);
+        if (is_control && socket->family == AF_UNIX)
+            trust(more, socket->fd);
+        if (!is_control && server->listen_fd < 0) {
+            server->listen_fd = socket->fd;
+            more->is_first_adopted = true;
+            name_first(server, socket->fd);
+        } else {
+            more->fds[more->count++] = socket->fd;
+        }
+    }
+}
+
+/* --- the UNIX socket ----------------------------------------------------------------------- */
 
 /* True when somebody listens there. */
 static bool is_alive(const struct sockaddr_un *address)
@@ -60,6 +138,8 @@ static enum weir_status open_unix(struct weir_server *server, const char *path,
         bind(fd, (const struct sockaddr *)(const void *)&address, sizeof address) != 0)
         return weir_error_set_errno(error, WEIR_IO, errno, "cannot listen on %s", path);
     more->path = path;
+    weir__listen_tune(fd);
+    trust(more, fd);
     if (chmod(path, 0600) != 0 || listen(fd, BACKLOG) != 0)
         return weir_error_set_errno(error, WEIR_IO, errno, "cannot listen on %s", path);
     return WEIR_OK;
@@ -70,14 +150,11 @@ static enum weir_status open_unix(struct weir_server *server, const char *path,
 /* False where there are no descriptors left: a moment later there may be. */
 static bool accept_one(struct weir_server *server, int listening)
 {
-    const int buffer = WEIR_SERVER_SOCKET_BUFFER_BYTES;
     struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
     int fd = accept4(listening, (struct sockaddr *)&address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
     /* Closes it when it is refused. */
     (void)MHD_add_connection(server->daemon, fd, (const struct sockaddr *)&address, size);
     return true;
@@ -87,7 +164,7 @@ static void *accept_connections(void *context)
 {
     struct weir_server *server = context;
     struct weir__more *more = &server->more;
-    struct pollfd polls[WEIR_SERVER_LISTEN_MAX + 1];
+    struct pollfd polls[WEIR_SERVER_LISTEN_MAX + 2];
     for (uint32_t i = 0; i < more->count; i++)
         polls[i] = (struct pollfd){.fd = more->fds[i], .events = POLLIN};
     polls[more->count] = (struct pollfd){.fd = more->wake_fd, .events = POLLIN};
@@ -110,6 +187,8 @@ static void *accept_connections(void *context)
 enum weir_status weir__more_open(struct weir_server *server, struct weir_error *error)
 {
     const char *path = server->config->control.socket;
+    if (server->more.trusted_count > 0) /* adopted */
+        return WEIR_OK;
     return path != NULL ? open_unix(server, path, error) : WEIR_OK;
 }
 
@@ -130,6 +209,31 @@ enum weir_status weir__more_start(struct weir_server *server, struct weir_error 
     if (failed != 0)
         return weir_error_set_errno(error, WEIR_NO_MEMORY, failed, "cannot accept connections");
     return WEIR_OK;
+}
+
+/* Those of an adopted socket wait for the next process. What a client has sent is read, so that
+ * closing does not reset what it is told. */
+void weir__more_refuse(struct weir_server *server)
+{
+    static const char ANSWER[] =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+        "Content-Length: 55\r\nRetry-After: 5\r\nConnection: close\r\n\r\n"
+        "{\"error\":\"draining\",\"reason\":\"the server is stopping\"}\n";
+    char bytes[4096];
+    if (server->more.is_first_adopted)
+        return;
+    for (unsigned i = 0; i < BACKLOG; i++) {
+        int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            return;
+        while (recv(fd, bytes, sizeof bytes, 0) > 0)
+            continue;
+        (void)send(fd, ANSWER, sizeof ANSWER - 1, MSG_NOSIGNAL);
+        (void)shutdown(fd, SHUT_WR);
+        while (recv(fd, bytes, sizeof bytes, 0) > 0)
+            continue;
+        (void)close(fd);
+    }
 }
 
 void weir__more_quiesce(struct weir_server *server)

@@ -300,14 +300,13 @@ uint64_t weir_server_drain_ns(const struct weir_server *server)
 
 static enum weir_status open_socket(struct weir_server *server, struct weir_error *error)
 {
-    const int buffer = WEIR_SERVER_SOCKET_BUFFER_BYTES;
     struct weir_listen listen = {.fd = -1};
+    if (server->listen_fd >= 0) /* adopted */
+        return WEIR_OK;
     enum weir_status status = weir_listen_open(server->config->listen, &listen, error);
     if (status != WEIR_OK)
         return status;
-    /* Accepted sockets inherit them: the kernel would let each grow to some MiB. */
-    (void)setsockopt(listen.fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
-    (void)setsockopt(listen.fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+    weir__listen_tune(listen.fd);
     server->listen_fd = listen.fd;
     server->port = listen.port;
     memcpy(server->host, listen.host, sizeof server->host);
@@ -365,10 +364,11 @@ enum weir_status weir_server_start(struct weir_server *server, struct weir_error
 }
 
 /* True when no request is in flight any more. */
-static bool wait_idle(struct weir_server *server, uint64_t until_ns)
+static bool wait_idle(struct weir_server *server, uint64_t until_ns,
+                      bool (*is_hurried)(void *context), void *context)
 {
     while (atomic_load(&server->active) > 0) {
-        if (weir_clock_ns() >= until_ns)
+        if (weir_clock_ns() >= until_ns || (is_hurried != NULL && is_hurried(context)))
             return false;
         const struct timespec pause = {.tv_nsec = 2000000};
         (void)nanosleep(&pause, NULL);
@@ -378,16 +378,35 @@ static bool wait_idle(struct weir_server *server, uint64_t until_ns)
 
 bool weir_server_stop(struct weir_server *server, uint64_t drain_ns)
 {
+    return weir_server_drain(server, drain_ns, NULL, NULL);
+}
+
+void weir_server_check(struct weir_server *server)
+{
+    pthread_mutex_t *const LOCKS[] = {&server->watch.lock, &server->workers.lock,
+                                      &server->running_lock, &server->report_queue.lock};
+    for (size_t i = 0; i < sizeof LOCKS / sizeof LOCKS[0]; i++) {
+        (void)pthread_mutex_lock(LOCKS[i]);
+        (void)pthread_mutex_unlock(LOCKS[i]);
+    }
+    (void)weir__route_table_hold(server);
+    weir__route_table_release(server);
+}
+
+bool weir_server_drain(struct weir_server *server, uint64_t drain_ns,
+                       bool (*is_hurried)(void *context), void *context)
+{
     bool is_clean = true;
     atomic_store(&server->phase, WEIR__DRAINING);
     weir__more_quiesce(server);
     if (server->daemon != NULL) {
         server->listen_fd = MHD_quiesce_daemon(server->daemon);
-        is_clean = wait_idle(server, weir_clock_ns() + drain_ns);
+        weir__more_refuse(server);
+        is_clean = wait_idle(server, weir_clock_ns() + drain_ns, is_hurried, context);
         atomic_store(&server->are_changes_off, true);
         weir__reports_stop(&server->change_queue); /* the present one comes to its end */
         uint64_t give_up_ns = weir_clock_ns() + WEIR_SERVER_CANCEL_MS * UINT64_C(1000000);
-        while (!wait_idle(server, weir_clock_ns() + UINT64_C(20000000)) &&
+        while (!wait_idle(server, weir_clock_ns() + UINT64_C(20000000), NULL, NULL) &&
                weir_clock_ns() < give_up_ns)
             weir__watch_cancel_all(server);
         MHD_stop_daemon(server->daemon);

@@ -4,6 +4,7 @@
 
 #include "ledger/ledger.h"
 #include "server/server_config.h"
+#include "server/service_manager.h"
 
 struct weir_server;
 
@@ -20,6 +21,10 @@ enum weir_status weir_server_new(const struct weir_server_config *config,
     WEIR_MUST_USE;
 void weir_server_free(struct weir_server *server);
 
+/* Before the start: listens on these sockets, which stay open when it stops. The first that is not
+ * named "control" stands for the configuration's listen; one of the UNIX family that is stands for
+ * control.socket: whoever connects to it may change things. */
+void weir_server_adopt(struct weir_server *server, const struct weir_service *service);
 /* Binds (port 0: any free one) and starts the threads. IO with the remedy when the port is taken.
  */
 enum weir_status weir_server_start(struct weir_server *server, struct weir_error *error)
@@ -44,5 +49,10 @@ uint64_t weir_server_drain_ns(const struct weir_server *server);
 /* Stops accepting, waits for requests in flight at most `drain_ns`, then cancels them. True when
  * none had to be cancelled. */
 bool weir_server_stop(struct weir_server *server, uint64_t drain_ns);
+/* The same; is_hurried() is asked every few milliseconds whether to cancel at once. */
+bool weir_server_drain(struct weir_server *server, uint64_t drain_ns,
+                       bool (*is_hurried)(void *context), void *context);
+/* Comes back once no lock that requests need is held for good: for a watchdog. */
+void weir_server_check(struct weir_server *server);
 
 #endif

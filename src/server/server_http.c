@@ -16,7 +16,8 @@ static void read_address(struct weir__connection *connection)
         MHD_get_connection_info(connection->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     const struct sockaddr *address = info != NULL ? info->client_addr : NULL;
     const void *bytes = NULL;
-    connection->is_local = address != NULL && address->sa_family == AF_UNIX;
+    bool is_unix = address != NULL && address->sa_family == AF_UNIX;
+    connection->is_local = is_unix && weir__more_trusts(connection->server, connection->fd);
     if (address != NULL && address->sa_family == AF_INET)
         bytes = &((const struct sockaddr_in *)(const void *)address)->sin_addr;
     else if (address != NULL && address->sa_family == AF_INET6)
@@ -24,7 +25,7 @@ static void read_address(struct weir__connection *connection)
     if (bytes == NULL ||
         inet_ntop(address->sa_family, bytes, connection->client, sizeof connection->client) == NULL)
         (void)snprintf(connection->client, sizeof connection->client, "%s",
-                       connection->is_local ? "unix" : "unknown");
+                       is_unix ? "unix" : "unknown");
 }
 
 enum weir_status weir__connections_start(struct weir_server *server, struct weir_error *error)

@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "base/hash.h"
 #include "base/listen.h"
@@ -39,6 +40,7 @@ unsigned weir__refusal_retry_s(enum weir__refusal refusal);
 const char *weir__refusal_unit(enum weir__refusal refusal);
 
 #define WEIR__REQUEST_ID_FIELD "X-Request-Id"
+#define WEIR__DRAINING_REASON "the server stops, and the body was not there"
 #define WEIR__STOPPED_REASON "stopped to free memory for others"
 
 /* Why a request did not get a guest's answer. First report wins, as with weir_error. */
@@ -208,6 +210,7 @@ struct weir__connection {
     _Atomic uint64_t deadline_ns; /* the watch ends the connection then; 0: none */
     _Atomic bool is_suspended;
     _Atomic bool is_timed_out;
+    _Atomic bool is_drained; /* its body was late for the stop */
     _Atomic bool is_stopped;  /* by the governor, to free memory */
     _Atomic bool awaits_body; /* begun, nothing answered yet */
     uint32_t watch_generation;
@@ -269,9 +272,13 @@ struct weir__reports {
 
 /* Listening sockets beside the first. */
 struct weir__more {
-    int fds[WEIR_SERVER_LISTEN_MAX];
+    int fds[WEIR_SERVER_LISTEN_MAX + 1];
     uint32_t count;
     const char *path; /* of a UNIX socket that is ours to remove */
+    /* Addresses where whoever connects may change things. */
+    struct sockaddr_un trusted[WEIR_SERVER_LISTEN_MAX + 1];
+    uint32_t trusted_count;
+    bool is_first_adopted; /* the first socket belongs to a service manager */
     int wake_fd;
     bool is_running;
     pthread_t thread;
@@ -603,6 +610,13 @@ enum weir_status weir__more_open(struct weir_server *server, struct weir_error *
     WEIR_MUST_USE;
 enum weir_status weir__more_start(struct weir_server *server, struct weir_error *error)
     WEIR_MUST_USE;
+/* Connections that the kernel took and nobody accepted: they are told. */
+void weir__more_refuse(struct weir_server *server);
+/* Whether the connection's own end is one of the trusted addresses. */
+bool weir__more_trusts(const struct weir_server *server, int fd);
+/* Buffers of a listening socket, which accepted ones inherit: the kernel would let each grow to
+ * some MiB. */
+void weir__listen_tune(int fd);
 void weir__more_quiesce(struct weir_server *server);
 void weir__more_close(struct weir_server *server);
 
