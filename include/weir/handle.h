@@ -16,6 +16,7 @@
  *   INVALID_ARGUMENT  the handle is of another type, or is not an owner where one is needed
  *   STATE             it is lent or has children
  *   LIMIT             table, type or store has as many as it may, or the account refused memory
+ *   NO_MEMORY         the system did
  * In a component each of them is a trap (weir_caller_trap()). One thread at a time, the store's.
  */
 #ifndef WEIR_HANDLE_H

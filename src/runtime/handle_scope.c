@@ -65,7 +65,7 @@ enum weir_status weir_handle_borrow(struct weir_handles *handles,
     WEIR_ASSERT(scope->store == handles->store && wanted->parent.index == 0);
     struct weir__handle_entry *entry = weir__handle_add(handles, wanted, ret_handle, error);
     if (entry == NULL)
-        return handles->is_ending ? WEIR_STATE : WEIR_LIMIT;
+        return handles->is_ending ? WEIR_STATE : weir__refused(error);
     entry->is_owner = false;
     entry->scope = scope;
     scope->borrow_count++;

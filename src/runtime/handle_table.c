@@ -278,7 +278,7 @@ enum weir_status weir_handle_make(struct weir_handles *handles,
     }
     struct weir__handle_entry *entry = weir__handle_add(handles, wanted, ret_handle, error);
     if (entry == NULL)
-        return handles->is_ending ? WEIR_STATE : WEIR_LIMIT;
+        return handles->is_ending ? WEIR_STATE : weir__refused(error);
     entry->is_owner = true;
     if (parent != 0)
         handles->entries[parent].child_count++;

@@ -16,6 +16,24 @@ struct guest {
     struct weir_instance *instance;
 };
 
+/* More small records than a chunk of a store's arena has room for. */
+#define MANY 1500
+
+const char *sweep_step;
+const char *sweep_failed;
+
+static void step(const char *name)
+{
+    sweep_step = name;
+}
+
+static bool note(bool is_good)
+{
+    if (!is_good && sweep_failed == NULL)
+        sweep_failed = sweep_step;
+    return is_good;
+}
+
 /* An error says what it is. */
 static bool is_ok(enum weir_status status, struct weir_error *error)
 {
@@ -24,7 +42,7 @@ static bool is_ok(enum weir_status status, struct weir_error *error)
                       "%s, but the record says %s: %s", weir_status_name(status),
                       weir_status_name(error->status), error->message);
     weir_error_done(error);
-    return status == WEIR_OK;
+    return note(status == WEIR_OK);
 }
 
 static enum weir_status host(struct weir_caller *caller, void *data, const union weir_value *args,
@@ -63,15 +81,20 @@ static int64_t call(struct guest *guest, const char *name, int32_t argument)
     return status == WEIR_OK ? result.i32 : -1;
 }
 
-static bool open_guest(struct guest *guest, int artifact)
+static bool open_guest(struct guest *guest, int artifact, const struct weir_engine_config *config)
 {
     static const enum weir_type i32[] = {WEIR_TYPE_I32};
     const struct weir_func_type type = {i32, 1, i32, 1};
     const struct weir_host_definition definition = {&type, host, NULL};
     struct weir_error error = {0};
-    return is_ok(weir_engine_new(NULL, &guest->engine, &error), &error) &&
-           is_ok(weir_module_load(guest->engine, artifact, NULL, &guest->module, &error), &error) &&
-           is_ok(weir_linker_new(guest->engine, &guest->linker, &error), &error) &&
+    step("engine");
+    if (!is_ok(weir_engine_new(config, &guest->engine, &error), &error))
+        return false;
+    step("load");
+    if (!is_ok(weir_module_load(guest->engine, artifact, NULL, &guest->module, &error), &error))
+        return false;
+    step("linker");
+    return is_ok(weir_linker_new(guest->engine, &guest->linker, &error), &error) &&
            is_ok(weir_linker_define_func(guest->linker, "host", "call", &definition, &error),
                  &error);
 }
@@ -81,8 +104,11 @@ static bool open_store(struct guest *guest, uint64_t memory_bytes_max)
     const struct weir_store_config config = {.memory_bytes_max = memory_bytes_max};
     struct weir_error error = {0};
     static struct weir_trap trap;
-    return is_ok(weir_store_new(guest->engine, &config, &guest->store, &error), &error) &&
-           is_ok(weir_instance_new(guest->store, guest->linker, guest->module, &guest->instance,
+    step("store");
+    if (!is_ok(weir_store_new(guest->engine, &config, &guest->store, &error), &error))
+        return false;
+    step("instantiate");
+    return is_ok(weir_instance_new(guest->store, guest->linker, guest->module, &guest->instance,
                                    &trap, &error),
                  &error);
 }
@@ -100,25 +126,136 @@ static void close_guest(struct guest *guest)
     weir_engine_unref(guest->engine);
 }
 
+/* A call by its step's name; false when the answer is another. */
+static bool does(struct guest *guest, const char *what, const char *name, int32_t argument,
+                 int64_t answer)
+{
+    step(what);
+    return note(call(guest, name, argument) == answer);
+}
+
+static bool live(struct guest *guest)
+{
+    struct weir_error error = {0};
+    bool is_done = does(guest, "call", "touch", 0, 7);
+    is_done &= does(guest, "grow memory", "grow", 3, 1);
+    is_done &= does(guest, "grow table", "table_grow", 900, 4);
+    is_done &= does(guest, "call of the host", "nest", 65536, 7);
+    (void)call(guest, "trap", 0);
+    weir_store_rest(guest->store);
+    is_done &= does(guest, "call after a rest", "touch", 131072, 7);
+    is_done &= weir_store_refusal(guest->store) == NULL;
+    step("reset");
+    is_done &= is_ok(weir_instance_reset(guest->instance, &error), &error);
+    return does(guest, "call", "touch", 0, 7) && is_done;
+}
+
+static bool whole_way(int artifact, const struct weir_engine_config *config)
+{
+    struct guest guest = {0};
+    bool is_done = open_guest(&guest, artifact, config) && open_store(&guest, 0) && live(&guest);
+    step("close");
+    close_guest(&guest);
+    return is_done;
+}
+
 bool path_plain(const struct sweep_artifacts *artifacts)
+{
+    return whole_way(artifacts->guest, NULL);
+}
+
+static const struct weir_engine_config explicit_config = {.bounds = WEIR_BOUNDS_EXPLICIT};
+
+bool path_explicit(const struct sweep_artifacts *artifacts)
+{
+    return whole_way(artifacts->guest_explicit, &explicit_config);
+}
+
+static bool make_externs(struct weir_store *store)
+{
+    struct weir_error error = {0};
+    const struct weir_func_type type = {NULL, 0, NULL, 0};
+    const struct weir_host_definition definition = {&type, host, NULL};
+    const struct weir_limits limits = {.min = 1, .max = 1000, .has_max = true};
+    struct weir_funcref *func = NULL;
+    struct weir_memory *memory = NULL;
+    struct weir_table *table = NULL;
+    struct weir_global *global = NULL;
+    step("func of the host");
+    for (int i = 0; i < MANY; i++)
+        if (!is_ok(weir_func_new(store, &definition, &func, &error), &error))
+            return false;
+    step("memory of the host");
+    if (!is_ok(weir_memory_new(store, &limits, &memory, &error), &error))
+        return false;
+    step("memory grown by the host");
+    bool is_done = note(weir_memory_grow(memory, 20, &error) == 1);
+    weir_error_done(&error);
+    step("table of the host");
+    if (!is_ok(weir_table_new(store, WEIR_TYPE_FUNCREF, &limits, &table, &error), &error))
+        return false;
+    step("table grown by the host");
+    is_done &= note(weir_table_grow(table, 700, func, &error) == 1);
+    weir_error_done(&error);
+    step("global of the host");
+    for (int i = 0; i < MANY; i++)
+        if (!is_ok(weir_global_new(store, WEIR_TYPE_FUNCREF, true,
+                                   (union weir_value){.funcref = func}, &global, &error),
+                   &error))
+            return false;
+    return is_done;
+}
+
+static bool make_handles(struct weir_instance *instance)
+{
+    static const struct weir_resource_type type = {.name = "thing"};
+    const struct weir_handle_new wanted = {.type = &type, .rep = 1};
+    struct weir_error error = {0};
+    struct weir_handles *handles = NULL;
+    struct weir_handle handle;
+    step("table of handles");
+    if (!is_ok(weir_instance_handles(instance, &handles, &error), &error))
+        return false;
+    step("handle");
+    for (int i = 0; i < 200; i++)
+        if (!is_ok(weir_handle_make(handles, &wanted, &handle, &error), &error))
+            return false;
+    return true;
+}
+
+bool path_host_made(const struct sweep_artifacts *artifacts)
 {
     struct guest guest = {0};
     struct weir_error error = {0};
-    bool is_done = open_guest(&guest, artifacts->guest) && open_store(&guest, 0);
+    struct weir_instance_pin *pin = NULL;
+    bool is_done = open_guest(&guest, artifacts->guest, NULL) && open_store(&guest, 0) &&
+                   make_externs(guest.store) && make_handles(guest.instance);
     if (is_done) {
-        is_done &= call(&guest, "touch", 0) == 7;
-        is_done &= call(&guest, "grow", 3) == 1;
-        is_done &= call(&guest, "table_grow", 500) == 4;
-        is_done &= call(&guest, "nest", 65536) == 7;
-        (void)call(&guest, "trap", 0);
-        weir_store_rest(guest.store);
-        is_done &= call(&guest, "touch", 131072) == 7;
-        is_done &= weir_store_refusal(guest.store) == NULL;
-        is_done &= is_ok(weir_instance_reset(guest.instance, &error), &error);
-        is_done &= call(&guest, "touch", 0) == 7;
+        step("pin");
+        is_done = is_ok(weir_instance_pin(guest.instance, "sweep", &pin, &error), &error);
+        if (is_done)
+            weir_instance_unpin(pin);
+        struct weir_receipt receipt = {0};
+        step("release");
+        is_done &= is_ok(weir_instance_release(guest.instance, &receipt, &error), &error);
+        weir_receipt_done(&receipt);
     }
+    step("close");
     close_guest(&guest);
     return is_done;
+}
+
+void sweep_close_needs_nothing(const struct sweep_artifacts *artifacts)
+{
+    struct guest guest = {0};
+    ck_assert(open_guest(&guest, artifacts->guest, NULL));
+    ck_assert(open_store(&guest, 0));
+    ck_assert(live(&guest));
+    ck_assert(make_externs(guest.store));
+    ck_assert(make_handles(guest.instance));
+    (void)weir_ledger_fail_nth(1);
+    close_guest(&guest);
+    ck_assert_uint_le(weir_ledger_fail_nth(0), 1); /* the stack, which is unmapped instead */
 }
 
 bool path_pool(const struct sweep_artifacts *artifacts)
@@ -127,15 +264,16 @@ bool path_pool(const struct sweep_artifacts *artifacts)
     struct weir_error error = {0};
     struct weir_pool *pool = NULL;
     const struct weir_pool_config config = {.slots_max = 4, .warm_max = 2};
-    bool is_done = open_guest(&guest, artifacts->guest) &&
+    bool is_done = open_guest(&guest, artifacts->guest, NULL) &&
                    is_ok(weir_pool_new(guest.linker, guest.module, &config, &pool, &error), &error);
     for (int round = 0; is_done && round < 3; round++) {
+        step("take");
         is_done &= is_ok(weir_pool_take(pool, &guest.instance, &error), &error);
         if (!is_done)
             break;
         guest.store = weir_instance_store(guest.instance);
-        is_done &= call(&guest, "touch", 0) == 7;
-        is_done &= call(&guest, "grow", 2) == 1;
+        is_done &= does(&guest, "call", "touch", 0, 7);
+        is_done &= does(&guest, "grow memory", "grow", 2, 1);
         is_done &= weir_store_refusal(guest.store) == NULL;
         guest.store = NULL;
         if (round == 1)
@@ -159,7 +297,7 @@ bool path_resident(const struct sweep_artifacts *artifacts)
         .slots_max = 2,
         .is_resident = true,
         .recycle = {.calls_max = 2, .private_bytes_max = 1 << 20, .idle_ns_max = UINT64_MAX}};
-    bool is_done = open_guest(&guest, artifacts->guest) &&
+    bool is_done = open_guest(&guest, artifacts->guest, NULL) &&
                    is_ok(weir_pool_new(guest.linker, guest.module, &config, &pool, &error), &error);
     for (int round = 0; is_done && round < 3; round++) {
         is_done &= is_ok(weir_pool_take(pool, &guest.instance, &error), &error);
@@ -207,7 +345,7 @@ bool path_wasi(const struct sweep_artifacts *artifacts)
     struct guest guest = {0};
     struct weir_error error = {0};
     int exit_code = 0;
-    bool is_done = open_guest(&guest, artifacts->wasi) &&
+    bool is_done = open_guest(&guest, artifacts->wasi, NULL) &&
                    is_ok(weir_wasi_link(guest.linker, find, &error), &error) &&
                    open_store(&guest, 0) &&
                    is_ok(weir_wasi_new(guest.store, &config, &current_wasi, &error), &error);
@@ -230,7 +368,8 @@ bool path_wasi(const struct sweep_artifacts *artifacts)
 bool path_limited(const struct sweep_artifacts *artifacts)
 {
     struct guest guest = {0};
-    bool is_done = open_guest(&guest, artifacts->guest) && open_store(&guest, (uint64_t)3 << 20);
+    bool is_done =
+        open_guest(&guest, artifacts->guest, NULL) && open_store(&guest, (uint64_t)3 << 20);
     if (is_done) {
         is_done &= call(&guest, "grow", 60) == -1;
         is_done &= weir_store_refusal(guest.store) != NULL;
@@ -243,7 +382,7 @@ bool path_limited(const struct sweep_artifacts *artifacts)
 bool path_cancelled(const struct sweep_artifacts *artifacts)
 {
     struct guest guest = {0};
-    bool is_done = open_guest(&guest, artifacts->guest) && open_store(&guest, 0);
+    bool is_done = open_guest(&guest, artifacts->guest, NULL) && open_store(&guest, 0);
     if (is_done) {
         weir_store_interrupt(guest.store);
         is_done &= call(&guest, "spin", 0) == -1;
@@ -260,6 +399,7 @@ bool path_compile(const struct sweep_artifacts *artifacts)
     struct weir_error error = {0};
     struct weir_engine *engine = NULL;
     struct weir_module *module = NULL;
+    step("compile");
     bool is_done = is_ok(weir_engine_new(NULL, &engine, &error), &error) &&
                    is_ok(weir_module_new(engine, sweep_guest_wasm, sizeof sweep_guest_wasm, NULL,
                                          &module, &error),
@@ -309,5 +449,7 @@ void sweep_state_expect(const struct sweep_state *before, const char *what)
 void sweep_artifacts_make(struct sweep_artifacts *ret)
 {
     ret->guest = fixture_artifact(NULL, sweep_guest_wasm, sizeof sweep_guest_wasm);
+    ret->guest_explicit =
+        fixture_artifact(&explicit_config, sweep_guest_wasm, sizeof sweep_guest_wasm);
     ret->wasi = fixture_artifact(NULL, sweep_wasi_wasm, sizeof sweep_wasi_wasm);
 }
