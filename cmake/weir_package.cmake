@@ -1,9 +1,9 @@
-# Two packages from one tree: weir-tools (`weir` itself, plan, guard, doctor, inspect: no engine)
+# Two packages from one tree: weir-tools (`weir` itself and the tools: no engine)
 # and weir (the host, its compiler, headers). `cpack -G DEB` in a build folder makes both;
 # `cmake --install BUILD --component weir-tools` installs one.
 
 # Programs and man pages of weir-tools; everything else is weir's.
-set(WEIR_TOOLS weir weir-plan weir-guard weir-doctor weir-inspect)
+set(WEIR_TOOLS weir weir-plan weir-guard weir-doctor weir-deploy weir-inspect)
 
 # weir_component(weir-plan.1 RESULT): the package of a program or of a man page.
 function(weir_component name result)
