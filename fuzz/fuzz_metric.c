@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/http_get.h"
 #include "doctor/metric_source.h"
 #include "doctor/metric_text.h"
 

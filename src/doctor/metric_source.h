@@ -3,7 +3,6 @@
 #ifndef WEIR_DOCTOR_METRIC_SOURCE_H
 #define WEIR_DOCTOR_METRIC_SOURCE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -27,19 +26,5 @@ enum weir_status weir_metric_source_parse(const char *option, const char *text,
 enum weir_status weir_metric_source_read(const struct weir_metric_source *source,
                                          double ret_values[WEIR_METRIC_SELECTORS_MAX],
                                          struct weir_error *error) WEIR_MUST_USE;
-
-/* --- HTTP, for tests and fuzzing ------------------------------------------------------------ */
-
-/* The parts of http://HOST[:PORT]/PATH; "80" without a port. False: not of that form. */
-struct weir_http_place {
-    char host[256];
-    char port[6];
-    const char *path; /* within `url` */
-};
-bool weir_http_place_parse(const char *url, struct weir_http_place *ret_place);
-
-/* The body within a whole HTTP/1.x response. STATE: a status other than 200. */
-enum weir_status weir_http_body(const char *response, size_t size, const char **ret_body,
-                                size_t *ret_size, struct weir_error *error) WEIR_MUST_USE;
 
 #endif

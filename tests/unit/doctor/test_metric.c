@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/http_get.h"
 #include "doctor/metric_source.h"
 #include "doctor/metric_text.h"
 
