@@ -3,7 +3,7 @@
 # `cmake --install BUILD --component weir-tools` installs one.
 
 # Programs and man pages of weir-tools; everything else is weir's.
-set(WEIR_TOOLS weir weir-plan weir-guard weir-doctor weir-deploy weir-inspect)
+set(WEIR_TOOLS weir weir-plan weir-guard weir-doctor weir-deploy weir-top weir-inspect)
 
 # weir_component(weir-plan.1 RESULT): the package of a program or of a man page.
 function(weir_component name result)
@@ -33,7 +33,7 @@ set(CPACK_DEBIAN_WEIR-TOOLS_PACKAGE_NAME weir-tools)
 set(CPACK_DEBIAN_WEIR_PACKAGE_NAME weir)
 set(CPACK_DEBIAN_WEIR-TOOLS_DESCRIPTION
     "plan, guard and explain the memory of processes that run WebAssembly
-weir plan, weir guard, weir doctor and weir inspect, for any node or gateway;
+weir plan, weir guard, weir doctor, weir top and weir inspect, for any node or gateway;
 without an engine.")
 set(CPACK_DEBIAN_WEIR_DESCRIPTION
     "WebAssembly host that accounts for every byte

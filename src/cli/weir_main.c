@@ -27,12 +27,13 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"guard", "weir-guard", "refuse requests and pause work when memory runs short"},
     {"doctor", "weir-doctor", "say whose a process's memory is, and what to do"},
     {"deploy", "weir-deploy", "say what a deploy of a folder would send"},
+    {"top", "weir-top", "watch a running host: whose bytes, what lives, what grows"},
     {"inspect", "weir-inspect", "show what a module holds and needs"},
 };
 #define SUBCOMMAND_COUNT (sizeof SUBCOMMANDS / sizeof SUBCOMMANDS[0])
 
 /* The subcommands of package weir-tools (cmake/weir_package.cmake); the others are weir's. */
-static const char *const TOOLS[] = {"plan", "guard", "doctor", "deploy", "inspect"};
+static const char *const TOOLS[] = {"plan", "guard", "doctor", "deploy", "top", "inspect"};
 
 static const char *package_of(const char *name)
 {

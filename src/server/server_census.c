@@ -91,7 +91,11 @@ uint64_t weir__server_census_tick(struct weir_server *server, uint64_t now_ns)
     }
     all->kept[all->count] = census;
     all->taken_ns[all->count++] = weir_census_taken_ns(census);
-    weir_census_growth_add(&all->growth, weir_census_completed(census), weir_census_bytes(census));
+    /* A round in which nothing was done says nothing about what a guest leaves behind. */
+    uint64_t completed = weir_census_completed(census);
+    if (completed != all->completed)
+        weir_census_growth_add(&all->growth, completed, weir_census_bytes(census));
+    all->completed = completed;
     return all->due_ns;
 }
 

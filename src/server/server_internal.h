@@ -291,6 +291,7 @@ struct weir__censuses {
     uint64_t taken_ns[WEIR_SERVER_CENSUS_KEPT];
     size_t count;
     struct weir_census_growth growth;
+    uint64_t completed; /* instances, at the latest */
     uint64_t failures;
     _Atomic uint64_t interval_ns;
     uint64_t due_ns;

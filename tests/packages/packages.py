@@ -22,6 +22,7 @@ LIBRARIES = {
                   "libcrypto"},  # the identity of modules that weir.yaml names
     "weir-guard": {"libjansson", "libmicrohttpd"},
     "weir-doctor": {"libjansson"},
+    "weir-top": {"libjansson"},
     "weir-deploy": {"libjansson", "libcrypto"},
     "weir-inspect": {"libjansson", "libz"},
 }
