@@ -15,7 +15,7 @@ struct weir__raw_recycle {
     char *calls, *age, *idle, *memory, *linear;
 };
 struct weir__raw_route {
-    char *path, *module, *memory_max, *warm;
+    char *path, *module, *tenant, *memory_max, *warm;
     char *mode, *handler, *residents, *affinity, *verify;
     struct weir__raw_recycle recycle;
     char **args, **env, **dirs;

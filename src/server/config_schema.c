@@ -39,6 +39,7 @@ static const cyaml_schema_field_t RECYCLE[] = {
 static const cyaml_schema_field_t ROUTE[] = {
     TEXT(struct weir__raw_route, path),
     TEXT(struct weir__raw_route, module),
+    TEXT(struct weir__raw_route, tenant),
     TEXT(struct weir__raw_route, memory_max),
     TEXT(struct weir__raw_route, warm),
     TEXT(struct weir__raw_route, mode),

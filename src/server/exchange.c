@@ -196,6 +196,7 @@ static void begin_route(struct weir__connection *connection, const char *length,
         weir__fail(&connection->failure, WEIR__REFUSAL_DRAINING, "the server is stopping");
         weir__route_unref(route);
     } else {
+        connection->route = weir__route_ref(route);
         begin_guest(connection, route, length, body_bytes);
     }
 }
@@ -323,6 +324,19 @@ enum MHD_Result weir__exchange_end(struct weir__connection *connection)
     }
 }
 
+static void count_tenant(struct weir__connection *connection, const struct weir__failure *failure,
+                         unsigned status)
+{
+    const struct weir__request *request = connection->request;
+    const struct weir__ended ended = {.status = status,
+                                      .refusal = failure->refusal,
+                                      .ns = weir_clock_ns() - connection->begin_ns,
+                                      .received = connection->received,
+                                      .sent = request != NULL ? request->out_total : 0};
+    weir__tenant_count(connection->route->tenant, &ended);
+    weir__route_unref(connection->route);
+}
+
 void weir__exchange_completed(struct weir__connection *connection, bool is_complete)
 {
     take_over(connection);
@@ -370,7 +384,9 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
         if (!is_left_alone)
             weir__guest_close(request);
     }
-    weir__log_access(connection, failure, status);
+    weir__log_access(connection, failure, status, is_left_alone ? NULL : request);
+    if (connection->route != NULL)
+        count_tenant(connection, failure, status);
     if (request != NULL && !is_left_alone)
         weir__request_give(request);
     atomic_store_explicit(&connection->is_stopped, false, memory_order_relaxed);

@@ -214,6 +214,7 @@ static void keep_usage(struct weir__request *request)
     uint64_t fuel = request->route->config->fuel;
     weir_account_read(weir_store_account(request->store), &reading);
     request->usage.memory_bytes = reading.used_bytes;
+    weir__tenant_spend(request->route->tenant, request->usage.cpu_ns);
     if (fuel != 0)
         request->usage.fuel = fuel - weir_store_fuel(request->store);
 }

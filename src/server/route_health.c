@@ -33,6 +33,7 @@ const struct weir__page *weir__page_find(const char *path)
         {"/v1/cache", .make = weir__report_cache},
         {"/v1/census", .make = weir__report_census},
         {"/metrics", .make = weir__report_metrics},
+        {"/v1/tenants", .make = weir__report_tenants},
         {"/v1/modules", .make = weir__modules_list},
         {WEIR__MODULES_PATH, .make = weir__modules_show, .changes = "PUT, DELETE",
          .begin = weir__modules_begin, .change = weir__modules_change},

@@ -242,6 +242,7 @@ static struct page *make_page(struct weir_server *server, const char *accept)
     add_server(metrics, server);
     add_pools(metrics, server);
     add_requests(metrics, server);
+    weir__tenant_metrics(server, metrics);
     weir__route_table_release(server);
     add_logs(metrics, server);
     add_pressure(metrics, server);

@@ -183,6 +183,7 @@ static void close_route(struct weir__route *route)
     weir_pool_free(route->pool);
     weir_module_unref(route->module);
     weir_account_close(route->account);
+    weir__tenant_leave(route);
     figures_unref(account, route->figures);
     (void)pthread_mutex_destroy(&route->lock);
     weir__generation_unref(route->generation);
@@ -195,7 +196,7 @@ void weir__route_unref(struct weir__route *route)
         close_route(route);
 }
 
-static struct weir__route *route_ref(struct weir__route *route)
+struct weir__route *weir__route_ref(struct weir__route *route)
 {
     (void)atomic_fetch_add_explicit(&route->refs, 1, memory_order_relaxed);
     return route;
@@ -206,9 +207,10 @@ static enum weir_status fill_route(const struct opening *opening, struct weir__r
 {
     struct weir_server *server = opening->server;
     const struct weir_route_config *config = route->config;
-    enum weir_status status =
-        weir_account_new(weir_account_host(), WEIR_ACCOUNT_TENANT, config->path,
-                         config->tenant_bytes_max, &route->account, error);
+    enum weir_status status = weir__tenant_join(route, error);
+    if (status == WEIR_OK)
+        status = weir_account_new(weir__tenant_account(route->tenant), WEIR_ACCOUNT_TENANT,
+                                  config->path, config->tenant_bytes_max, &route->account, error);
     if (status == WEIR_OK)
         status = open_engine(server, config->fuel != 0, error);
     if (status != WEIR_OK)
@@ -298,6 +300,8 @@ static size_t list_changes(const struct weir_route_config *a, const struct weir_
     } KEYS[] = {
         {"module", strcmp(a->module, b->module) == 0},
         {"the module's file", is_same_file || strcmp(a->module, b->module) != 0},
+        {"tenant", a->tenant == NULL || b->tenant == NULL ? a->tenant == b->tenant
+                                                          : strcmp(a->tenant, b->tenant) == 0},
         {"memory_max", a->tenant_bytes_max == b->tenant_bytes_max},
         {"warm", a->warm == b->warm},
         {"mode", a->mode == b->mode},
@@ -387,7 +391,7 @@ static enum weir_status make_table(const struct opening *opening,
         struct weir__route *old = find_path(server->table, route->path);
         enum weir_status status = WEIR_OK;
         if (old != NULL && !is_published(opening, route) && is_same(old, route))
-            table->routes[i] = route_ref(old);
+            table->routes[i] = weir__route_ref(old);
         else
             status = open_route(opening, i, old, &table->routes[i], error);
         if (status != WEIR_OK) {
@@ -480,7 +484,7 @@ struct weir__route *weir__route_find(struct weir_server *server, const char *pat
         if (route->path_size == 1 ||
             (strncmp(path, route->config->path, route->path_size) == 0 &&
              (path[route->path_size] == 0 || path[route->path_size] == '/')))
-            found = route_ref(route);
+            found = weir__route_ref(route);
     }
     weir__route_table_release(server);
     return found;

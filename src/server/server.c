@@ -91,6 +91,7 @@ enum weir_status weir_server_new(const struct weir_server_config *config,
     (void)pthread_mutex_init(&server->report_lock, NULL);
     (void)pthread_mutex_init(&server->log_lock, NULL);
     (void)pthread_mutex_init(&server->make_lock, NULL);
+    (void)pthread_mutex_init(&server->tenant_lock, NULL);
     server->report_queue.server = server->change_queue.server = server;
     server->report_queue.make = weir__page_make;
     server->report_queue.tick = weir__page_tick;

@@ -20,6 +20,7 @@ const char *weir_route_mode_name(enum weir_route_mode mode);
 struct weir_route_config {
     const char *path;   /* "/hello": it and everything under it */
     const char *module; /* path of the file */
+    const char *tenant; /* NULL: the route is its own */
     const char *const *args;
     size_t arg_count;
     const char *const *env; /* "NAME=value" */

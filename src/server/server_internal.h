@@ -99,6 +99,7 @@ struct weir__route {
     const struct weir_route_config *config;
     size_t path_size;
     struct weir_account *account; /* tenant */
+    struct weir__tenant *tenant;
     struct weir_module *module;
     struct weir_pool *pool;
     pthread_mutex_t lock; /* free list */
@@ -229,6 +230,7 @@ struct weir__connection {
     uint64_t received, discarded;
     uint64_t answer_bytes; /* of an answer that is no stream */
     char id[WEIR_SERVER_REQUEST_ID_MAX + 1];
+    struct weir__route *route; /* held until the end, whether a guest was started or not */
     struct weir__request *request;
     struct weir__failure failure;
     bool has_pressure; /* the governor refused: */
@@ -318,6 +320,8 @@ struct weir_server {
     struct weir_engine *engines[2]; /* without and with fuel; NULL where no route asks */
     struct weir_linker *linkers[2];
     struct weir_cache *cache;
+    pthread_mutex_t tenant_lock;
+    struct weir__tenant *tenants;
     pthread_mutex_t make_lock; /* whoever makes a table, from its reading to its exchange */
     struct weir__generation *present;
     struct weir_module_store *modules; /* NULL: no uploads */
@@ -442,6 +446,7 @@ const struct weir__route_table *weir__route_table_hold(struct weir_server *serve
 void weir__route_table_release(struct weir_server *server);
 /* NULL without; otherwise the caller's to unref. */
 struct weir__route *weir__route_find(struct weir_server *server, const char *path);
+struct weir__route *weir__route_ref(struct weir__route *route);
 void weir__route_unref(struct weir__route *route);
 /* Frees blocks of requests that are not in flight; returns the bytes. */
 uint64_t weir__route_shrink(struct weir__route *route);
@@ -606,6 +611,25 @@ void weir__report_set(struct weir__connection *connection, const struct weir__re
 void weir__report_json(struct weir__connection *connection, json_t *object,
                        struct weir_error *error);
 
+/* tenants.c */
+enum weir_status weir__tenant_join(struct weir__route *route, struct weir_error *error)
+    WEIR_MUST_USE;
+void weir__tenant_leave(struct weir__route *route);
+const char *weir__tenant_name(const struct weir__tenant *tenant);
+/* Over those of its routes. */
+struct weir_account *weir__tenant_account(const struct weir__tenant *tenant);
+struct weir__ended {
+    unsigned status; /* 0: no answer */
+    enum weir__refusal refusal;
+    uint64_t ns, received, sent;
+};
+void weir__tenant_count(struct weir__tenant *tenant, const struct weir__ended *ended);
+void weir__tenant_spend(struct weir__tenant *tenant, uint64_t cpu_ns);
+void weir__report_tenants(struct weir__connection *connection);
+struct weir_metrics;
+/* The page holds the table. */
+void weir__tenant_metrics(struct weir_server *server, struct weir_metrics *metrics);
+
 /* listen_more.c: opened before the daemon, accepting after it. */
 enum weir_status weir__more_open(struct weir_server *server, struct weir_error *error)
     WEIR_MUST_USE;
@@ -648,9 +672,10 @@ enum weir_status weir__logs_open(struct weir_server *server, struct weir_error *
 void weir__logs_close(struct weir_server *server);
 /* The client's own X-Request-Id where it is a plain word, otherwise a new one. */
 void weir__log_name_request(struct weir__connection *connection);
-/* The line of a request that is over; `status` 0: it ended without an answer. */
+/* The line of a request that is over; `status` 0: it ended without an answer. `request` NULL: there
+ * was no guest, or it goes on. */
 void weir__log_access(struct weir__connection *connection, const struct weir__failure *failure,
-                      unsigned status);
+                      unsigned status, const struct weir__request *request);
 
 /* server_figures.c */
 void weir__figures_count(struct weir__route_figures *figures, unsigned status,

@@ -73,6 +73,8 @@
 #define WEIR_SERVER_LOG_OWN_BYTES (UINT64_C(68) << 10)
 /* One line: a target of 4 KiB and two header fields, escaped, fit. */
 #define WEIR_SERVER_LOG_LINE_BYTES ((size_t)8 << 10)
+/* A tenant's name: a route's path, where it names none. */
+#define WEIR_SERVER_TENANT_NAME_MAX 256u
 /* A request's name in logs and answers; a longer one of the client's is replaced. */
 #define WEIR_SERVER_REQUEST_ID_MAX 64u
 /* Log lines about failed guests, per second; the rest is counted. */

@@ -172,11 +172,11 @@ static void write_combined(const struct access *access, struct weir_log_line *li
 }
 
 void weir__log_access(struct weir__connection *connection, const struct weir__failure *failure,
-                      unsigned status)
+                      unsigned status, const struct weir__request *request)
 {
     static const struct weir__usage NOTHING = {0};
     struct weir_server *server = connection->server;
-    const struct weir__request *request = connection->request;
+    const struct weir__route *route = connection->route;
     if (server->access == NULL)
         return;
     char text[WEIR_SERVER_LOG_LINE_BYTES];
@@ -184,8 +184,8 @@ void weir__log_access(struct weir__connection *connection, const struct weir__fa
     const struct access access = {
         .connection = connection,
         .failure = failure,
-        .route = request != NULL ? request->route->config->path : "",
-        .tenant = request != NULL ? request->route->config->path : "",
+        .route = route != NULL ? route->config->path : "",
+        .tenant = route != NULL ? weir__tenant_name(route->tenant) : "",
         .referer =
             MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_REFERER),
         .agent = MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND,

@@ -106,6 +106,51 @@ def tells_combined():
                         r"url=http://127\S+ plan_bytes=\d+", log, re.M) is not None, True, log)
 
 
+def totals_tenants():
+    """Two routes of one tenant, one that is its own; they outlast a reload that changes routes."""
+    text = CONFIG.format(log="access: access, access_format: json, events: events, "
+                             "events_format: json")
+    text = text.replace("path: /hello,", "path: /hello, tenant: acme,")
+    text += "  - {{ path: /hello/more, module: hello.wasm, tenant: acme }}\n"
+
+    def tenants():
+        return {tenant["tenant"]: tenant for tenant in json.loads(server.get("/v1/tenants")[2])}
+
+    with serving(text) as server:
+        for _ in range(3):
+            server.get("/hello")
+        server.request("POST", "/hello/more", b"x" * 1000)
+        server.request("POST", "/hello", b"x" * 100000)  # over the limit: no guest
+        server.get("/bad?loop")
+        wait("all are counted", lambda: sum(each["requests"] for each in tenants().values()) == 6)
+        acme, bad = tenants()["acme"], tenants()["/bad"]
+        equal((acme["routes"], acme["requests"]), (["/hello", "/hello/more"], 5), acme)
+        equal((acme["by_status"]["2xx"], acme["refused"]), (4, {"body_too_large": 1}), acme)
+        equal(acme["received_bytes"] >= 1000 and acme["sent_bytes"] >= 4 * 13, True, acme)
+        equal(acme["peak_bytes"] > 1 << 20 and acme["used_bytes"] <= acme["peak_bytes"], True, acme)
+        equal(0 < acme["cpu_ns"] < bad["cpu_ns"], True, (acme, bad))
+        equal(server.metric(r'^weir_tenant_refusals_total\{tenant="acme",reason="body_too_la'), 1)
+        equal(server.metric(r'^weir_tenant_requests_total\{tenant="acme"'), 5)
+        logged = {(record["route"], record["tenant"], record["refused"])
+                  for record in records(server)}
+        equal(("/hello", "acme", "body_too_large") in logged and
+              ("/hello/more", "acme", "none") in logged, True, logged)
+        path = os.path.join(server.folder.name, "weir.yaml")
+        with open(path, encoding="utf-8") as file:
+            changed = file.read().replace("body: 64KiB", "body: 1MiB").replace("/bad,", "/worse,")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(changed)
+        server.process.send_signal(signal.SIGHUP)
+        wait("reloaded", lambda: [event for event in records(server, "events")
+                                  if event["event"] == "reloaded"])
+        changes = {(event["route"], event["change"], event["keys"])
+                   for event in records(server, "events") if event["event"] == "route"}
+        equal(changes, {("/hello", "changed", "limits.body"), ("/worse", "added", ""),
+                        ("/bad", "removed", "")}, "the log tells what changed")
+        equal(tenants()["acme"]["requests"], 5, "they go on")
+        equal(sorted(tenants()), ["/worse", "acme"], "as many as are configured")
+
+
 def rotates(number):
     """Four clients, twenty rotations: each request has one line, in one of the files."""
     text = CONFIG.format(log="access: access, access_format: json, events: events, "
@@ -188,6 +233,7 @@ def main():
     parse_options()
     tells_requests()
     tells_combined()
+    totals_tenants()
     rotates(signal.SIGUSR1)
     rotates(signal.SIGHUP)
     drops()

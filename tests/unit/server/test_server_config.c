@@ -29,6 +29,7 @@ static const char FULL[] = "listen: '[::1]:8080'\n"
                            "routes:\n"
                            "  - path: /a/b\n"
                            "    module: a.wasm\n"
+                           "    tenant: acme\n"
                            "    memory_max: 100MiB\n"
                            "    warm: 2\n"
                            "    args: [one, 'two three']\n"
@@ -88,6 +89,7 @@ START_TEST(reads_every_key)
     ck_assert_uint_eq(config.route_count, 2);
     const struct weir_route_config *route = &config.routes[0];
     ck_assert_str_eq(route->path, "/a/b");
+    ck_assert_str_eq(route->tenant, "acme");
     ck_assert_str_eq(route->module, "/etc/weir/../guests/a.wasm");
     ck_assert_uint_eq(route->tenant_bytes_max, UINT64_C(100) << 20);
     ck_assert_uint_eq(route->warm, 2);
