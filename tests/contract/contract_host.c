@@ -120,9 +120,9 @@ static struct weir_contract_bytes text_bytes(const char *text)
     return (struct weir_contract_bytes){(const uint8_t *)text, strlen(text)};
 }
 
-enum weir_contract_outcome contract_host_call(struct contract_host *h,
-                                              enum weir_contract_entry entry, const char *sender,
-                                              const char *funds, const char *message)
+static enum weir_contract_outcome call(struct contract_host *h, enum weir_contract_entry entry,
+                                       const char *sender, const char *funds,
+                                       struct weir_contract_bytes message)
 {
     char env[2048], info[2048];
     (void)snprintf(env, sizeof env,
@@ -139,7 +139,7 @@ enum weir_contract_outcome contract_host_call(struct contract_host *h,
     const struct weir_contract_call call = {.entry = entry,
                                             .env = text_bytes(env),
                                             .info = text_bytes(info),
-                                            .message = text_bytes(message),
+                                            .message = message,
                                             .migrate_info = text_bytes(info),
                                             .gas_limit = h->gas_limit};
     struct weir_error error = {0};
@@ -147,6 +147,20 @@ enum weir_contract_outcome contract_host_call(struct contract_host *h,
     enum weir_status status = weir_contract_run_call(h->run, &call, &h->result, &error);
     ck_assert_msg(status == WEIR_OK, "%s: %s", weir_contract_entry_name(entry), error.message);
     return h->result.outcome;
+}
+
+enum weir_contract_outcome contract_host_call(struct contract_host *h,
+                                              enum weir_contract_entry entry, const char *sender,
+                                              const char *funds, const char *message)
+{
+    return call(h, entry, sender, funds, text_bytes(message));
+}
+
+enum weir_contract_outcome contract_host_send(struct contract_host *h,
+                                              enum weir_contract_entry entry, const void *message,
+                                              size_t size)
+{
+    return call(h, entry, "", "", (struct weir_contract_bytes){message, size});
 }
 
 const char *contract_host_said(struct contract_host *h)

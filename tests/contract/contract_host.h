@@ -42,6 +42,10 @@ uint8_t *contract_host_read(const char *name, size_t *ret_size);
 enum weir_contract_outcome contract_host_call(struct contract_host *h,
                                               enum weir_contract_entry entry, const char *sender,
                                               const char *funds, const char *message);
+/* As above, of no sender, with a message that is no text. */
+enum weir_contract_outcome contract_host_send(struct contract_host *h,
+                                              enum weir_contract_entry entry, const void *message,
+                                              size_t size);
 /* The answer, or the reason. */
 const char *contract_host_said(struct contract_host *h);
 void contract_host_expect(struct contract_host *h, const char *text);
