@@ -13,7 +13,7 @@ struct contract_options {
     const char *text;      /* --msg */
     const char *text_file; /* --msg-file */
     uint64_t memory_bytes_max;
-    bool has_rules_3_0;
+    bool has_free_locals;
 };
 
 struct contract_words {

@@ -26,7 +26,7 @@ enum {
     LABEL,
     GAS_LIMIT,
     COSTS,
-    RULES,
+    LOCALS,
     PREFIX,
     MEMORY
 };
@@ -43,7 +43,9 @@ static const struct weir_cli_option OPTIONS[] = {
     {GAS_LIMIT, "gas-limit", "N", "most gas that a call may use (10^12)"},
     {COSTS, "costs", "none|mock",
      "what the chain's own work costs: nothing, or as in\nupstream's tests"},
-    {RULES, "rules", "3.0|3.1", "gas as cosmwasm-vm 3.0 (wasmvm 3.0) or 3.1 counts it"},
+    {LOCALS, "locals", "paid|free",
+     "whether functions with many locals pay for them, as\nnodes with wasmvm 3.0.7 do, or not, as "
+     "with 3.0.2"},
     {PREFIX, "prefix", "TEXT", "of addresses (cosmwasm)"},
     {MEMORY, "memory-max", "SIZE", "most memory of a contract (32MiB)"},
     {0, NULL, NULL, NULL},
@@ -74,12 +76,12 @@ const struct weir_cli_command weir__contract_command = {
 static enum weir_status set_choice(struct contract_options *options, char letter, const char *value,
                                    struct weir_error *error)
 {
-    if (letter == RULES) {
-        options->has_rules_3_0 = strcmp(value, "3.0") == 0;
-        if (options->has_rules_3_0 || strcmp(value, "3.1") == 0)
+    if (letter == LOCALS) {
+        options->has_free_locals = strcmp(value, "free") == 0;
+        if (options->has_free_locals || strcmp(value, "paid") == 0)
             return WEIR_OK;
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                              "--rules %s: 3.0 or 3.1 is needed", value);
+                              "--locals %s: paid or free is needed", value);
     }
     static const struct weir_contract_costs *const TABLES[] = {&weir_contract_costs_none,
                                                                &weir_contract_costs_mock};
@@ -113,7 +115,7 @@ static enum weir_status set_option(void *context, char letter, const char *value
         return weir_cli_number("gas-limit", value, INT64_MAX, &options->message.gas_limit, error);
     if (letter == MEMORY)
         return weir_cli_size("memory-max", value, &options->memory_bytes_max, error);
-    if (letter == COSTS || letter == RULES)
+    if (letter == COSTS || letter == LOCALS)
         return set_choice(options, letter, value, error);
     *texts[(unsigned char)letter] = value;
     return WEIR_OK;
@@ -190,7 +192,7 @@ static enum weir_status open_chain(const struct contract_options *options,
     const struct weir_contract_chain_config config = {
         .vm = {.artifact_dir = artifacts,
                .memory_bytes_max = options->memory_bytes_max,
-               .has_rules_3_0 = options->has_rules_3_0},
+               .has_free_locals = options->has_free_locals},
         .state_path = state,
         .address_prefix = options->prefix,
         .costs = options->costs};

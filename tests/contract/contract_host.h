@@ -42,7 +42,12 @@ uint8_t *contract_host_read(const char *name, size_t *ret_size);
 enum weir_contract_outcome contract_host_call(struct contract_host *h,
                                               enum weir_contract_entry entry, const char *sender,
                                               const char *funds, const char *message);
-/* As above, of no sender, with a message that is no text. */
+/* As above, with a message that is no text. */
+enum weir_contract_outcome contract_host_message(struct contract_host *h,
+                                                 enum weir_contract_entry entry, const char *sender,
+                                                 const char *funds,
+                                                 struct weir_contract_bytes message);
+/* As above, of no sender. */
 enum weir_contract_outcome contract_host_send(struct contract_host *h,
                                               enum weir_contract_entry entry, const void *message,
                                               size_t size);

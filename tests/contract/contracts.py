@@ -3,6 +3,8 @@
 
 usage: contracts.py --into DIR --real BUILD/tests/contract_real      the check program
        contracts.py --into DIR --program BUILD/bin/weir              `weir contract`
+       contracts.py --into DIR --peer BUILD/tests/contract_peer --script contract_script.wasm
+                                                                     beside libwasmvm
 
 Those of the crate cosmwasm-vm come by Cargo, those of the Go module wasmvm by Go.
 """
@@ -99,6 +101,139 @@ def collect(into):
                 raise SystemExit(f"{name} is not what contracts.sha256 says, or not there")
             shutil.copyfile(found[0], os.path.join(folder, name))
     return folder
+
+
+# --- vectors of signatures ------------------------------------------------------------------
+
+K1, K1_RECOVER, R1, R1_RECOVER, ED25519, BATCH = 12, 13, 14, 15, 16, 17  # contract_imports.def
+# Encodings of points of small order, canonical and not; signatures that hold only times the
+# cofactor (message, key, signature): test_contract_crypto.c says more.
+SMALL_ORDER = [
+    "01" + 31 * "00", "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    31 * "00" + "80", "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "ec" + 30 * "ff" + "7f", "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    32 * "00", "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+    "01" + 30 * "00" + "80", "ec" + 31 * "ff", "ee" + 30 * "ff" + "7f", "ee" + 31 * "ff",
+    "ed" + 30 * "ff" + "7f", "ed" + 31 * "ff"]
+COFACTOR = [
+    ("e5a369e1f023bf3db449eaf229b077c8c283b7346a74980f56411efb8e0e3899",
+     "7db0dc9222f3c183457ddde4c708de8e5ea6bf3d5c4404cca14b32729a05c32a"
+     "eaeb9dee8d40a73b6679441afbe94029b2a5573a07d247a041478458ed53a905"),
+    ("6f6ca5462ae560235abfc4bf18f762edd72bc1a7de9e49eec0aeb5ecaa8d37ce",
+     "8ea6b58beb2ecc0801fbd6c82c6dafee292cd29e8b6698bbb94c566b594d8ba9"
+     "e05361d624bd1ff74a5bc25266c4aad254c696ccc00ae8c50d17939279f19a08"),
+    ("085c961e0fdc40c24bb6150dd64f88373d7c48cb958b67f0a9bee10471f1c766",
+     "595c67f33805792e947082f036bb90bd27209c928ee23606d62d17d0238662b2"
+     "41173183e7c9106e9fc4ebdd7fa313992dd92fc56360e83fb8842554ab181104")]
+ORDER_25519 = 2**252 + 27742317777372353535851937790883648493
+
+
+def der_integers(text):
+    """r and s of a signature in DER when they fit 32 bytes each, else None."""
+    data = bytes.fromhex(text)
+    numbers, at = [], 2
+    while at + 2 <= len(data) and len(numbers) < 2:
+        if data[at] != 2 or data[at + 1] > 33 or at + 2 + data[at + 1] > len(data):
+            return None
+        numbers.append(int.from_bytes(data[at + 2:at + 2 + data[at + 1]], "big"))
+        at += 2 + data[at + 1]
+    if len(numbers) < 2 or max(numbers) >= 2**256:
+        return None
+    return "".join(f"{number:064x}" for number in numbers)
+
+
+def wycheproof(folder):
+    for name, call in (("k1", K1), ("r1", R1)):
+        for path in sorted(glob.glob(os.path.join(folder, f"wycheproof/ecdsa_secp256{name}_*"))):
+            digest = re.search(r"_(sha\d+(?:_\d+)?)_test", path)[1]
+            with open(path, encoding="utf-8") as file:
+                groups = json.load(file)["testGroups"]
+            for group in groups:
+                for test in group["tests"]:
+                    signature = der_integers(test["sig"])
+                    if signature is None:
+                        continue
+                    made = hashlib.new(digest, bytes.fromhex(test["msg"])).hexdigest()[:64]
+                    yield call, made, signature, group["publicKey"]["uncompressed"]
+
+
+def ecdsa(folder):
+    for name, call, recover in (("k1", K1, K1_RECOVER), ("r1", R1, R1_RECOVER)):
+        with open(os.path.join(folder, f"secp256{name}_tests.json"), encoding="utf-8") as file:
+            for test in json.load(file):
+                made = hashlib.sha256(bytes.fromhex(test["message"])).hexdigest()
+                key, signature = test["pubkey"], test["signature"]
+                small = ("03" if int(key[-1], 16) % 2 else "02") + key[2:66]
+                yield call, made, signature, key
+                yield call, made, signature, small
+                yield call, made, f"{int(signature, 16) ^ 1:0128x}", key
+                yield call, made[2:], signature, key
+                yield call, made, signature[2:], key
+                yield call, made, signature, "06" + key[2:]
+                yield call, made, 64 * "0" + signature[64:], key
+                for param in range(6):
+                    yield recover, made, signature, f"{param:02x}"
+
+
+def ed25519(folder):
+    with open(os.path.join(folder, "ed25519_tests.json"), encoding="utf-8") as file:
+        tests = json.load(file)
+    for test in tests:
+        message, key, signature = test["message"], test["pubkey"], test["signature"]
+        yield ED25519, message, signature, key
+        yield ED25519, message + "00", signature, key
+        scalar = int.from_bytes(bytes.fromhex(signature[64:]), "little") + ORDER_25519
+        yield ED25519, message, signature[:64] + scalar.to_bytes(32, "little").hex(), key
+        yield ED25519, message, signature[:-2], key
+    for key in SMALL_ORDER:
+        for nonce in SMALL_ORDER:
+            yield ED25519, b"Zcash".hex(), nonce + 64 * "0", key
+    for key, signature in COFACTOR:
+        yield ED25519, b"cofactor".hex(), signature, key
+
+    def pack(items):
+        return "".join(item + f"{len(item) // 2:08x}" for item in items)
+
+    names = ("message", "signature", "pubkey")
+    for count in (0, 1, 2, 3):
+        some = [pack(test[name] for test in tests[:count]) for name in names]
+        yield BATCH, *some
+        yield BATCH, some[0], some[1], pack([])
+        yield BATCH, pack([tests[0]["message"]]), some[1], some[2]
+        yield BATCH, some[0], some[1], pack([tests[0]["pubkey"]])
+    first = [tests[0][name] for name in names]
+    yield BATCH, pack(2 * first[:1]), pack(2 * first[1:2]), pack(first[2:])
+    yield BATCH, pack(first[:1]), pack(2 * first[1:2]), pack(2 * first[2:])
+    yield BATCH, pack(first[:1]), pack([first[1][2:]]), pack(first[2:])
+    keys, signatures = (pack(pair) for pair in zip(*COFACTOR))
+    yield BATCH, pack([b"cofactor".hex()]), signatures, keys
+
+
+def write_vectors(crate, path):
+    folder = os.path.join(os.path.dirname(os.path.dirname(crate)), "cosmwasm-crypto-*/testdata")
+    folders = sorted(glob.glob(folder))
+    if not folders:
+        skip("cosmwasm-crypto has no testdata here")
+    lines = []
+    for vectors in (wycheproof, ecdsa, ed25519):
+        lines += [" ".join(map(str, vector)) for vector in vectors(folders[-1])]
+    with open(path, "w", encoding="ascii") as file:
+        file.writelines(line + "\n" for line in lines)
+    print(f"{len(lines)} vectors")
+
+
+def run_peer(options, contracts):
+    """Every call here and in libwasmvm."""
+    library = os.path.join(fetch_module(options.into), "internal/api/libwasmvm.x86_64.so")
+    if not os.path.exists(library):
+        skip("the Go module carries no libwasmvm for this machine")
+    shutil.copyfile(options.script, os.path.join(contracts, "script.wasm"))
+    with tempfile.TemporaryDirectory() as folder:
+        vectors = os.path.join(folder, "vectors")
+        write_vectors(fetch_crate(options.into), vectors)
+        return subprocess.run([options.peer, library, os.path.join(folder, "cache"), vectors],
+                              env=dict(os.environ, WEIR_CONTRACTS=contracts),
+                              check=False).returncode
 
 
 # --- the command ------------------------------------------------------------------------------
@@ -226,12 +361,16 @@ def main():
     parser.add_argument("--into", required=True)
     parser.add_argument("--real")
     parser.add_argument("--program")
+    parser.add_argument("--peer")
+    parser.add_argument("--script")
     options = parser.parse_args()
     os.makedirs(options.into, exist_ok=True)
     contracts = collect(options.into)
     if options.real:
         environment = dict(os.environ, WEIR_CONTRACTS=contracts)
         return subprocess.run([options.real], env=environment, check=False).returncode
+    if options.peer:
+        return run_peer(options, contracts)
     for test in (test_life, test_looking, test_contracts_ask_contracts, test_refused):
         with tempfile.TemporaryDirectory() as folder:
             test(Command(options.program, folder), contracts)

@@ -21,9 +21,9 @@ struct weir_contract_vm_config {
     const char *artifact_dir;     /* compiled contracts: in memory only */
     struct weir_account *account; /* parent of the VM's own account: host */
     uint64_t memory_bytes_max;    /* a contract's linear memory: 32 MiB */
-    /* Functions that declare many locals cost nothing more, as before cosmwasm-vm 3.1 (wasmvm up to
-     * 3.0): no. */
-    bool has_rules_3_0;
+    /* Functions that declare many locals cost nothing more, as in older cosmwasm-vm
+     * (docs/CONTRACT.md): no. */
+    bool has_free_locals;
 };
 
 enum weir_status weir_contract_vm_new(const struct weir_contract_vm_config *config,

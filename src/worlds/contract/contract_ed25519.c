@@ -210,8 +210,8 @@ static struct point multiply(const uint8_t a[32], const struct point *p, const u
         for (unsigned k = 0; k < WINDOW; k++)
             sum = point_add(&sum, &sum);
         unsigned shift = i % 2 * WINDOW;
-        sum = point_add(&sum, &p_table[a[i / 2] >> shift & (TABLE - 1)]);
-        sum = point_add(&sum, &q_table[b[i / 2] >> shift & (TABLE - 1)]);
+        sum = point_add(&sum, &p_table[(unsigned)a[i / 2] >> shift & (TABLE - 1)]);
+        sum = point_add(&sum, &q_table[(unsigned)b[i / 2] >> shift & (TABLE - 1)]);
     }
     return sum;
 }

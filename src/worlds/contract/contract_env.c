@@ -173,8 +173,8 @@ enum weir_status weir__contract_db_scan(struct weir_contract_run *run,
         iterator_done(&iterator);
         return status;
     }
+    *ret_result = run->iterator_count; /* from 0, as wasmvm numbers them */
     run->iterators[run->iterator_count++] = iterator;
-    *ret_result = run->iterator_count;
     return WEIR_OK;
 }
 
@@ -200,10 +200,10 @@ static enum weir_status next(struct weir_contract_run *run, uint32_t id, bool *r
 {
     const struct weir_contract_storage *storage = run->host.storage;
     const struct weir_contract_costs *costs = run->host.costs;
-    if (id == 0 || id > run->iterator_count)
+    if (id >= run->iterator_count)
         return weir__contract_fail(
             run, "Error calling into the VM's backend: Iterator with ID %u does not exist", id);
-    struct weir__contract_iterator *iterator = &run->iterators[id - 1];
+    struct weir__contract_iterator *iterator = &run->iterators[id];
     const struct weir_contract_range range = {.start = weir_contract_view(&iterator->start),
                                               .end = weir_contract_view(&iterator->end),
                                               .has_end = iterator->has_end,

@@ -27,11 +27,11 @@ const struct weir_contract_costs weir_contract_costs_mock = {
     .query_answer_byte = 100,
 };
 
-void weir__contract_costs_fill(struct weir_fuel_costs *costs, bool has_rules_3_0)
+void weir__contract_costs_fill(struct weir_fuel_costs *costs, bool has_free_locals)
 {
     *costs = (struct weir_fuel_costs){.points = WEIR_FUEL_BEFORE_ACCOUNTING,
-                                      .free_locals = has_rules_3_0 ? UINT32_MAX : FREE_LOCALS,
-                                      .per_more_local = has_rules_3_0 ? 0 : OPERATOR_GAS};
+                                      .free_locals = has_free_locals ? UINT32_MAX : FREE_LOCALS,
+                                      .per_more_local = has_free_locals ? 0 : OPERATOR_GAS};
     for (size_t i = 0; i < WEIR_FUEL_CLASS_COUNT; i++)
         costs->class_costs[i] = OPERATOR_GAS;
     static const enum weir_fuel_class ACCOUNTING[] = {WEIR_FUEL_LOOP, WEIR_FUEL_END,

@@ -84,7 +84,7 @@ enum weir_status weir__contract_charge(struct weir_contract_run *run, uint64_t i
 enum weir_status weir__contract_charge_items(struct weir_contract_run *run,
                                              struct weir__contract_price price, uint64_t items)
     WEIR_MUST_USE;
-void weir__contract_costs_fill(struct weir_fuel_costs *costs, bool has_rules_3_0);
+void weir__contract_costs_fill(struct weir_fuel_costs *costs, bool has_free_locals);
 
 /* --- regions (contract_region.c) --- */
 

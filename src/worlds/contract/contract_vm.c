@@ -10,7 +10,7 @@ static enum weir_status make_engine(struct weir_contract_vm *vm,
                                     struct weir_error *error)
 {
     struct weir_fuel_costs costs;
-    weir__contract_costs_fill(&costs, config->has_rules_3_0);
+    weir__contract_costs_fill(&costs, config->has_free_locals);
     const struct weir_engine_config engine = {.features = WEIR_CONTRACT_FEATURES,
                                               .has_fuel = true,
                                               .fuel_costs = &costs,

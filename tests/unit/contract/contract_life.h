@@ -73,9 +73,9 @@ static inline void life_script(struct script *s)
     script_call(s, CALL_db_read, 1024, 0, 0);
     script_call(s, CALL_db_scan, 0, 0, 1);
     script_call(s, CALL_db_scan, 1024, 0, 2);
+    script_call(s, CALL_db_next, 0, 0, 0);
     script_call(s, CALL_db_next, 1, 0, 0);
-    script_call(s, CALL_db_next, 2, 0, 0);
-    script_call(s, CALL_db_next_key, 1, 0, 0);
+    script_call(s, CALL_db_next_key, 0, 0, 0);
     script_call(s, CALL_db_remove, 1056, 0, 0);
     script_call(s, CALL_addr_validate, 1072, 0, 0);
     script_call(s, CALL_query_chain, 1200, 0, 0);

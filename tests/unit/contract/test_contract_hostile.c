@@ -255,8 +255,8 @@ static const struct {
     uint32_t a, b, c;
     const char *reason;
 } MISUSES[] = {
-    {CALL_db_next, 0, 0, 0,
-     "Error calling into the VM's backend: Iterator with ID 0 does not exist"},
+    {CALL_db_next, 1, 0, 0,
+     "Error calling into the VM's backend: Iterator with ID 1 does not exist"},
     {CALL_db_next, 2, 0, 0,
      "Error calling into the VM's backend: Iterator with ID 2 does not exist"},
     {CALL_db_next_key, 0xffffffff, 0, 0,
@@ -323,10 +323,10 @@ START_TEST(iterators_are_many_not_endless)
     script_call(&s, CALL_db_write, 1024, 1024, 0);
     script_call(&s, CALL_db_write, 1040, 1040, 0);
     script_repeat(&s, 10000, CALL_db_scan, 0, 0, 1);
-    script_call(&s, CALL_db_next_key, 10000, 0, 0);
-    script_call(&s, CALL_db_next_key, 10000, 0, 0);
-    script_call(&s, CALL_db_next_key, 10000, 0, 0);
-    script_call(&s, CALL_db_next_key, 1, 0, 0);
+    script_call(&s, CALL_db_next_key, 9999, 0, 0);
+    script_call(&s, CALL_db_next_key, 9999, 0, 0);
+    script_call(&s, CALL_db_next_key, 9999, 0, 0);
+    script_call(&s, CALL_db_next_key, 0, 0, 0);
     ck_assert_int_eq(execute(), WEIR_CONTRACT_ANSWERED);
     ck_assert_uint_eq(h.result.gas_external, 4 + 10000 * 11 + 37);
     s.size = 0;

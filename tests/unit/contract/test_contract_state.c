@@ -275,7 +275,7 @@ START_TEST(writers_take_turns)
                 (void)snprintf(value, sizeof value, "%.*s", (int)found.size,
                                (const char *)found.data);
             weir_contract_buffer_done(&found);
-            (void)snprintf(value, sizeof value, "%d", atoi(value) + 1);
+            (void)snprintf(value, sizeof value, "%d", (int)strtol(value, NULL, 10) + 1);
             set(&storage, "n", value);
             ck_assert_int_eq(weir_contract_state_end(state, true, NULL), WEIR_OK);
         }
