@@ -1,4 +1,5 @@
-/* SHA-256, HMAC-SHA-256 and hexadecimal, through OpenSSL. The only place that knows OpenSSL. */
+/* SHA-256, HMAC-SHA-256 and hexadecimal, through OpenSSL. The only place that knows OpenSSL,
+ * but for the signatures of contracts. */
 #ifndef WEIR_BASE_HASH_H
 #define WEIR_BASE_HASH_H
 

@@ -36,20 +36,26 @@ static const struct field D2 = {
 static const struct field ROOT = {
     {0x61b274a0ea0b0, 0xd5a5fc8f189d, 0x7ef5e9cbd0c60, 0x78595a6804c9e, 0x2b8324804fc1d}};
 
-static struct field carry(const wide sums[5])
+/* The base point: y = 4/5, x even. */
+static const struct point BASE = {
+    {{0x62d608f25d51a, 0x412a4b4f6592a, 0x75b7171a4b31d, 0x1ff60527118fe, 0x216936d3cd6e5}},
+    {{0x6666666666658, 0x4cccccccccccc, 0x1999999999999, 0x3333333333333, 0x6666666666666}},
+    {{1}},
+    {{0x68ab3a5b7dda3, 0xeea2a5eadbb, 0x2af8df483c27e, 0x332b375274732, 0x67875f0fd78b7}}};
+
+/* 2^255 = 19: what is carried out of the top comes back times 19. */
+static inline struct field carry(const wide sums[5])
 {
-    wide held[5];
+    wide at = sums[0];
     struct field out;
-    memcpy(held, sums, sizeof held);
-    for (int i = 0; i < 4; i++) {
-        held[i + 1] += held[i] >> 51;
-        out.limb[i] = (uint64_t)held[i] & MASK;
+    out.limb[0] = (uint64_t)at & MASK;
+    for (int i = 1; i < 5; i++) {
+        at = sums[i] + (at >> 51);
+        out.limb[i] = (uint64_t)at & MASK;
     }
-    out.limb[4] = (uint64_t)held[4] & MASK;
-    /* 2^255 = 19; the product can be as large as what is carried out of the top. */
-    wide low = (wide)out.limb[0] + (held[4] >> 51) * 19;
-    out.limb[0] = (uint64_t)low & MASK;
-    out.limb[1] += (uint64_t)(low >> 51);
+    at = out.limb[0] + (at >> 51) * 19;
+    out.limb[0] = (uint64_t)at & MASK;
+    out.limb[1] += (uint64_t)(at >> 51);
     return out;
 }
 
@@ -71,10 +77,18 @@ static struct field sub(struct field a, struct field b)
 
 static struct field mul(struct field a, struct field b)
 {
-    wide sums[5] = {0};
-    for (int i = 0; i < 5; i++)
-        for (int k = 0; k < 5; k++)
-            sums[(i + k) % 5] += (wide)a.limb[i] * b.limb[k] * (i + k >= 5 ? 19 : 1);
+    const uint64_t *x = a.limb, *y = b.limb;
+    const uint64_t y1 = 19 * y[1], y2 = 19 * y[2], y3 = 19 * y[3], y4 = 19 * y[4];
+    const wide sums[5] = {
+        (wide)x[0] * y[0] + (wide)x[1] * y4 + (wide)x[2] * y3 + (wide)x[3] * y2 + (wide)x[4] * y1,
+        (wide)x[0] * y[1] + (wide)x[1] * y[0] + (wide)x[2] * y4 + (wide)x[3] * y3 + (wide)x[4] * y2,
+        (wide)x[0] * y[2] + (wide)x[1] * y[1] + (wide)x[2] * y[0] + (wide)x[3] * y4 +
+            (wide)x[4] * y3,
+        (wide)x[0] * y[3] + (wide)x[1] * y[2] + (wide)x[2] * y[1] + (wide)x[3] * y[0] +
+            (wide)x[4] * y4,
+        (wide)x[0] * y[4] + (wide)x[1] * y[3] + (wide)x[2] * y[2] + (wide)x[3] * y[1] +
+            (wide)x[4] * y[0],
+    };
     return carry(sums);
 }
 
@@ -181,6 +195,15 @@ static struct point point_add(const struct point *p, const struct point *q)
     return (struct point){mul(e, f), mul(g, h), mul(f, g), mul(e, h)};
 }
 
+static struct point point_double(const struct point *p)
+{
+    struct field a = mul(p->x, p->x), b = mul(p->y, p->y), c = mul(p->z, p->z);
+    struct field sum = add(p->x, p->y);
+    struct field h = add(a, b), e = sub(h, mul(sum, sum)), g = sub(a, b);
+    struct field f = add(add(c, c), g);
+    return (struct point){mul(e, f), mul(g, h), mul(f, g), mul(e, h)};
+}
+
 static struct point negate(struct point p)
 {
     p.x = mul(sub(ZERO, p.x), ONE);
@@ -208,7 +231,7 @@ static struct point multiply(const uint8_t a[32], const struct point *p, const u
     struct point sum = p_table[0];
     for (unsigned i = 64; i-- > 0;) {
         for (unsigned k = 0; k < WINDOW; k++)
-            sum = point_add(&sum, &sum);
+            sum = point_double(&sum);
         unsigned shift = i % 2 * WINDOW;
         sum = point_add(&sum, &p_table[(unsigned)a[i / 2] >> shift & (TABLE - 1)]);
         sum = point_add(&sum, &q_table[(unsigned)b[i / 2] >> shift & (TABLE - 1)]);
@@ -257,29 +280,23 @@ enum weir_crypto_code weir_ed25519_verify(struct weir_contract_bytes message,
                                           struct weir_contract_bytes signature,
                                           struct weir_contract_bytes key)
 {
-    /* The base point: y = 4/5, x even. */
-    static const uint8_t BASE[32] = {0x58, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
-                                     0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
-                                     0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
-                                     0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66};
     if (signature.size != WEIR_ED25519_SIGNATURE_BYTES)
         return WEIR_CRYPTO_SIGNATURE_FORMAT;
     if (key.size != WEIR_ED25519_KEY_BYTES)
         return WEIR_CRYPTO_KEY_FORMAT;
     const uint8_t *scalar = signature.data + 32;
-    struct point base, a, r;
+    struct point a, r;
     uint8_t k[32];
-    if (!is_below_order(scalar) || !decode(key.data, &a) || !decode(signature.data, &r) ||
-        !decode(BASE, &base))
+    if (!is_below_order(scalar) || !decode(key.data, &a) || !decode(signature.data, &r))
         return WEIR_CRYPTO_NOT_VALID;
     if (!challenge(signature.data, key.data, message, k))
         return WEIR_CRYPTO_GENERIC;
     a = negate(a);
     r = negate(r);
-    struct point sum = multiply(scalar, &base, k, &a);
+    struct point sum = multiply(scalar, &BASE, k, &a);
     sum = point_add(&sum, &r);
     for (int i = 0; i < 3; i++) /* times 8 */
-        sum = point_add(&sum, &sum);
+        sum = point_double(&sum);
     return is_zero(sum.x) && is_zero(sub(sum.y, sum.z)) ? WEIR_CRYPTO_VALID : WEIR_CRYPTO_NOT_VALID;
 }
 
