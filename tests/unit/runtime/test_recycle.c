@@ -28,8 +28,8 @@ static uint64_t read_clock(void *context)
 }
 
 static struct {
-    unsigned created, released, recycled;
-    enum weir_recycle_reason last;
+    _Atomic unsigned created, released, recycled;
+    _Atomic int last;
 } told;
 
 static void hear(void *context, const struct weir_event *event)
@@ -43,7 +43,7 @@ static void hear(void *context, const struct weir_event *event)
         ck_assert_uint_lt(told.released, told.created); /* told before it goes */
         ck_assert_ptr_nonnull(event->instance);
         told.recycled++;
-        told.last = event->reason;
+        told.last = (int)event->reason;
     }
 }
 
