@@ -21,55 +21,62 @@ static bool is_reactor(const struct weir_route_config *config)
     return config->mode != WEIR_ROUTE_REQUEST;
 }
 
-/* --- the module ---------------------------------------------------------------------------- */
+/* --- exports ------------------------------------------------------------------------------- */
 
-static bool find_func(const struct weir_module *module, const char *name,
-                      struct weir_export_info *ret_info)
+static bool find_func(struct weir_instance *instance, const char *name,
+                      struct weir_func_type *ret_type)
 {
-    size_t count = weir_module_export_count(module);
-    for (size_t i = 0; i < count; i++) {
-        weir_module_export(module, i, ret_info);
-        if (ret_info->type.kind == WEIR_EXTERN_FUNC && strcmp(ret_info->name, name) == 0)
-            return true;
-    }
-    return false;
+    struct weir_extern found;
+    if (weir_instance_export(instance, name, strlen(name), &found) != WEIR_OK ||
+        found.kind != WEIR_EXTERN_FUNC)
+        return false;
+    weir_func_type(found.func, ret_type);
+    return true;
 }
 
-enum weir_status weir__reactor_check(const struct weir__route *route, struct weir_error *error)
+static bool has_set_up(struct weir_instance *instance)
 {
-    const struct weir_route_config *config = route->config;
-    struct weir_export_info info;
-    if (!is_reactor(config))
+    struct weir_func_type type;
+    return find_func(instance, SET_UP, &type);
+}
+
+static enum weir_status check_command(struct weir_instance *instance, struct weir_error *error)
+{
+    struct weir_func_type type;
+    if (find_func(instance, "_start", &type))
         return WEIR_OK;
-    enum weir_status status = weir_module_describe(route->module, error);
-    if (status != WEIR_OK)
-        return status;
+    return weir_error_set(error, WEIR_LINK, WEIR_NO_OFFSET,
+                          "the module exports no function '_start': it is not a WASI command%s",
+                          has_set_up(instance) ? " but a reactor, for mode pool or resident" : "");
+}
+
+/* Whether the module has what the route's mode calls. */
+static enum weir_status check_exports(struct weir_instance *instance,
+                                      const struct weir_route_config *config,
+                                      struct weir_error *error)
+{
+    struct weir_func_type type;
     const char *mode = weir_route_mode_name(config->mode);
-    if (find_func(route->module, "_start", &info))
+    if (!is_reactor(config))
+        return check_command(instance, error);
+    if (find_func(instance, "_start", &type))
         return weir_error_set(error, WEIR_LINK, WEIR_NO_OFFSET,
                               "the module exports '_start': it is a command, for mode request; "
                               "mode %s needs a reactor (clang -mexec-model=reactor)",
                               mode);
-    if (find_func(route->module, SET_UP, &info) &&
-        weir_wasi_check_entry(&info.type.func, true) != WEIR_OK)
+    if (find_func(instance, SET_UP, &type) && weir_wasi_check_entry(&type, true) != WEIR_OK)
         return weir_error_set(error, WEIR_LINK, WEIR_NO_OFFSET,
                               "'" SET_UP "' must take no parameter and answer nothing");
-    if (!find_func(route->module, config->handler, &info))
-        return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
+    if (!find_func(instance, config->handler, &type))
+        return weir_error_set(error, WEIR_LINK, WEIR_NO_OFFSET,
                               "the module exports no function '%s', which mode %s calls for each "
                               "request; name another with handler",
                               config->handler, mode);
-    if (weir_wasi_check_entry(&info.type.func, true) != WEIR_OK)
+    if (weir_wasi_check_entry(&type, true) != WEIR_OK)
         return weir_error_set(error, WEIR_LINK, WEIR_NO_OFFSET,
                               "'%s' must take no parameter and answer nothing or an i32",
                               config->handler);
     return WEIR_OK;
-}
-
-static bool has_set_up(const struct weir__route *route)
-{
-    struct weir_export_info info;
-    return find_func(route->module, SET_UP, &info);
 }
 
 /* --- contexts ------------------------------------------------------------------------------ */
@@ -184,16 +191,16 @@ enum weir_status weir__mode_start(struct weir__request *request, struct weir_err
     if (!request->is_setting_up)
         return call(request, route->config->handler, error);
     request->exit_code = 0;
-    enum weir_status status = has_set_up(route) ? call(request, SET_UP, error) : WEIR_OK;
+    enum weir_status status =
+        has_set_up(request->instance) ? call(request, SET_UP, error) : WEIR_OK;
     return weir__mode_go_on(request, status, error);
 }
 
 /* --- slots that are ready before the first request ------------------------------------------- */
 
-enum weir_status weir__reactor_set_up(void *context, struct weir_instance *instance,
-                                      struct weir_error *error)
+static enum weir_status set_up(struct weir__route *route, struct weir_instance *instance,
+                               struct weir_error *error)
 {
-    struct weir__route *route = context;
     const struct weir_route_config *config = route->config;
     const struct weir_wasi_config given = route_context(config);
     struct weir_store *store = weir_instance_store(instance);
@@ -203,7 +210,7 @@ enum weir_status weir__reactor_set_up(void *context, struct weir_instance *insta
     enum weir_status status = new_context(store, &given, &wasi, error);
     if (status == WEIR_OK && config->fuel != 0)
         status = weir_store_set_fuel(store, config->fuel, error);
-    if (status == WEIR_OK && has_set_up(route)) {
+    if (status == WEIR_OK && has_set_up(instance)) {
         weir_store_set_deadline(store, weir_clock_ns() + config->time_ns);
         status = weir_wasi_call(wasi, instance, SET_UP, &exit_code, &trap, error);
         weir_store_set_deadline(store, 0);
@@ -218,6 +225,16 @@ enum weir_status weir__reactor_set_up(void *context, struct weir_instance *insta
         weir_wasi_free(wasi);
     }
     weir_trap_done(&trap);
+    return status;
+}
+
+enum weir_status weir__mode_set_up(void *context, struct weir_instance *instance,
+                                   struct weir_error *error)
+{
+    struct weir__route *route = context;
+    enum weir_status status = check_exports(instance, route->config, error);
+    if (status == WEIR_OK && is_reactor(route->config))
+        status = set_up(route, instance, error);
     return status;
 }
 

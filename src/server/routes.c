@@ -107,7 +107,7 @@ static enum weir_status open_pool(struct weir_server *server, struct weir__route
         .is_verifying = config->is_verifying,
         .is_resident = is_resident,
         .recycle = config->recycle,
-        .set_up = config->mode != WEIR_ROUTE_REQUEST ? weir__reactor_set_up : NULL,
+        .set_up = weir__mode_set_up,
         .set_up_context = route,
     };
     route->turns = config->slots;
@@ -217,8 +217,6 @@ static enum weir_status fill_route(const struct opening *opening, struct weir__r
         return status;
     struct weir_error inner = {0};
     status = open_module(opening, route, old, &inner);
-    if (status == WEIR_OK)
-        status = weir__reactor_check(route, &inner);
     if (status == WEIR_OK)
         status = open_pool(server, route, &inner);
     if (status == WEIR_OK)

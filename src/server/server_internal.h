@@ -496,12 +496,10 @@ bool weir__exchange_pump(struct weir__request *request);
 void weir__exchange_suspend(struct weir__request *request);
 
 /* guest_modes.c */
-/* Whether the module has what the route's mode calls: NOT_FOUND, LINK. */
-enum weir_status weir__reactor_check(const struct weir__route *route, struct weir_error *error)
-    WEIR_MUST_USE;
-/* For weir_pool_warm(), with the route. Blocks until it is done, at most for the route's time. */
-enum weir_status weir__reactor_set_up(void *route, struct weir_instance *instance,
-                                      struct weir_error *error) WEIR_MUST_USE;
+/* For weir_pool_warm(), with the route: LINK when the module does not have what its mode calls; runs
+ * what comes before the first request. Blocks until that is done, at most for the route's time. */
+enum weir_status weir__mode_set_up(void *route, struct weir_instance *instance,
+                                   struct weir_error *error) WEIR_MUST_USE;
 /* A resident's context, when it ends. */
 void weir__context_free(void *wasi);
 /* A slot for the request, by the route's affinity. */

@@ -2,6 +2,7 @@
 """A plan that does not fit does not start. SIGHUP: routes come, go and change while requests run; a
 file that is wrong or asks for a restart changes nothing; many reloads grow nothing."""
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,8 @@ routes:
 {routes}
 """
 HELLO = "  - {{ path: /hello, module: %s, warm: %d, limits: {{ memory: 4MiB, body: %s }} }}\n"
+MODE = ("  - {{ path: /m, module: reactor_tester.wasm, mode: %s, "
+        "limits: {{ memory: 4MiB, time: 5s }} }}\n")
 BAD = "  - {{ path: /bad, module: misbehave.wasm, limits: {{ memory: 4MiB, time: %s }} }}\n"
 
 
@@ -114,6 +117,42 @@ def takes_new_module(server):
     equal(server.request("POST", "/hello", b"abc")[2], b"ABC", "the file's new content")
 
 
+def count(server, path="/m"):
+    text = server.get(path)[2]
+    return int(re.match(rb"count=(\d+) ", text).group(1))
+
+
+def changes_modes(server):
+    """Fresh, set up, resident, and other policies, while requests run; it says what changed."""
+    routes = HELLO % ("hello.wasm", 8, "1KiB")
+    resident = routes + MODE % ("resident, residents: 2, recycle: {{ calls: %d }}" % 3)
+    equal(server.reload(config(routes + MODE % "pool")), "", "reloaded")
+    equal([count(server) for _ in range(3)], [101] * 3, "set up once, reset each time")
+    said = len(server.read_log())
+    equal(server.reload(config(resident)), "", "reloaded")
+    equal("route /m: changed: warm, mode, recycle.calls" in server.read_log()[said:], True,
+          server.read_log()[said:])
+    equal([count(server) for _ in range(7)], [101, 102, 103, 101, 102, 103, 101], "kept for three")
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(server.get("/m?nap=500")))
+    thread.start()
+    while server.metric(r'^weir_pool_in_use\{route="/m"') < 1:
+        time.sleep(0.005)
+    said = len(server.read_log())
+    equal(server.reload(config(resident.replace("calls: 3", "calls: 5"))), "", "reloaded")
+    equal("route /m: changed: recycle.calls\n" in server.read_log()[said:], True, "told")
+    equal([count(server) for _ in range(6)], [101, 102, 103, 104, 105, 101], "the new policy")
+    thread.join()
+    equal((answers[0][0], answers[0][2][:9]), (200, b"count=102"), "the old guest ended its request")
+    equal(server.reload(config(resident.replace("calls: 3", "calls: 5").replace("1KiB", "2KiB"))),
+          "", "reloaded")
+    equal(count(server), 102, "a route that did not change keeps its guests")
+    said = server.reload(config(routes + MODE % "request"))
+    equal("for mode pool or resident" in said, True, said)
+    equal(count(server), 103, "and nothing has changed")
+    equal(server.reload(config(routes)), "", "reloaded")
+
+
 def grows_nothing(server):
     """Under load; what the ledger and the kernel count after twenty is what they count after sixty.
     """
@@ -166,7 +205,8 @@ def main():
     does_not_start_when_it_does_not_fit()
     server = Reloading(config(HELLO % ("hello.wasm", 8, "64KiB")))
     try:
-        for test in (changes_routes, drains_removed, refuses_bad, takes_new_module, grows_nothing):
+        for test in (changes_routes, drains_removed, changes_modes, refuses_bad,
+                     takes_new_module, grows_nothing):
             test(server)
             print("pass", test.__name__)
         server.process.send_signal(signal.SIGTERM)
