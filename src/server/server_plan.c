@@ -119,17 +119,28 @@ static void weigh_uploads(const struct weir_server_config *config, struct sums *
         sums->code.largest_bytes = config->control.upload_bytes_max;
 }
 
+/* A resident holds a mark and what one request adds to it, together no more than its limit. */
+static void describe_guests(const struct weir_route_config *route, char *text, size_t size)
+{
+    uint64_t mark = route->recycle.private_bytes_max != 0 ? route->recycle.private_bytes_max
+                                                          : route->recycle.linear_bytes_max;
+    bool is_resident = route->mode == WEIR_ROUTE_RESIDENT;
+    int used = snprintf(text, size, "%u %sx %s", route->slots, is_resident ? "residents " : "",
+                        weir_size_format(route->memory_bytes_max).text);
+    if (is_resident && mark != 0 && used > 0 && (size_t)used < size)
+        (void)snprintf(text + used, size - (size_t)used, ", recycled over %s",
+                       weir_size_format(mark).text);
+}
+
 static void report_guests(const struct weir_server_config *config, weir_bound_report *report,
                           void *context)
 {
     for (size_t i = 0; i < config->route_count; i++) {
         const struct weir_route_config *route = &config->routes[i];
-        char what[320], source[64] = "memory_max";
+        char what[320], source[96] = "memory_max";
         (void)snprintf(what, sizeof what, "running guests %s", route->path);
         if (!is_capped(route))
-            (void)snprintf(source, sizeof source, "%u %sx %s", route->slots,
-                           route->mode == WEIR_ROUTE_RESIDENT ? "residents " : "",
-                           weir_size_format(route->memory_bytes_max).text);
+            describe_guests(route, source, sizeof source);
         report(context,
                &(struct weir_bound){.what = what, .source = source, .bytes = guests_bytes(route)});
     }

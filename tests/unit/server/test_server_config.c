@@ -38,7 +38,20 @@ static const char FULL[] = "listen: '[::1]:8080'\n"
                            "    limits: { memory: 2MiB, fuel: 5, time: 1500ms, concurrency: 4,\n"
                            "              body: 0, output: 1KiB }\n"
                            "  - path: /\n"
-                           "    module: /root/b.wasm\n";
+                           "    module: /root/b.wasm\n"
+                           "  - path: /r\n"
+                           "    module: r.wasm\n"
+                           "    mode: resident\n"
+                           "    handler: answer\n"
+                           "    residents: 3\n"
+                           "    affinity: X-User\n"
+                           "    recycle: { calls: 9, age: 1h, idle: 90s, memory: 1MiB,\n"
+                           "               linear: 2MiB }\n"
+                           "  - path: /p\n"
+                           "    module: p.wasm\n"
+                           "    mode: pool\n"
+                           "    verify: true\n"
+                           "    limits: { concurrency: 5 }\n";
 
 static struct weir_server_config parse(struct weir_arena *arena, const char *text)
 {
@@ -86,7 +99,7 @@ START_TEST(reads_every_key)
     ck_assert_uint_eq(config.governor.transitions_max, 7);
     ck_assert(config.governor.is_closed_on_unknown);
     ck_assert_str_eq(config.governor.pressure_file, "/etc/weir/figures");
-    ck_assert_uint_eq(config.route_count, 2);
+    ck_assert_uint_eq(config.route_count, 4);
     const struct weir_route_config *route = &config.routes[0];
     ck_assert_str_eq(route->path, "/a/b");
     ck_assert_str_eq(route->tenant, "acme");
@@ -114,6 +127,34 @@ START_TEST(reads_every_key)
 }
 END_TEST
 
+START_TEST(reads_modes)
+{
+    struct weir_arena *arena = NULL;
+    ck_assert_int_eq(weir_arena_new(NULL, 0, &arena, NULL), WEIR_OK);
+    struct weir_server_config config = parse(arena, FULL);
+    const struct weir_route_config *route = &config.routes[2];
+    ck_assert_int_eq(route->mode, WEIR_ROUTE_RESIDENT);
+    ck_assert_str_eq(weir_route_mode_name(route->mode), "resident");
+    ck_assert_str_eq(route->handler, "answer");
+    ck_assert_str_eq(route->affinity, "X-User");
+    ck_assert_uint_eq(route->slots, 3);
+    ck_assert_uint_eq(route->warm, 3);
+    ck_assert_uint_eq(route->concurrency, 16);
+    ck_assert_uint_eq(route->recycle.calls_max, 9);
+    ck_assert_uint_eq(route->recycle.age_ns_max, UINT64_C(3600000000000));
+    ck_assert_uint_eq(route->recycle.idle_ns_max, UINT64_C(90000000000));
+    ck_assert_uint_eq(route->recycle.private_bytes_max, UINT64_C(1) << 20);
+    ck_assert_uint_eq(route->recycle.linear_bytes_max, UINT64_C(2) << 20);
+    route = &config.routes[3];
+    ck_assert_int_eq(route->mode, WEIR_ROUTE_POOL);
+    ck_assert_str_eq(route->handler, "handle");
+    ck_assert_str_eq(route->affinity, "client");
+    ck_assert_uint_eq(route->slots, 5);
+    ck_assert(route->is_verifying);
+    weir_arena_free(arena);
+}
+END_TEST
+
 START_TEST(fills_in_defaults)
 {
     struct weir_arena *arena = NULL;
@@ -126,6 +167,9 @@ START_TEST(fills_in_defaults)
     ck_assert_uint_eq(route->fuel, 0);
     ck_assert_uint_eq(route->concurrency, 16);
     ck_assert_uint_eq(route->warm, 8);
+    ck_assert_int_eq(route->mode, WEIR_ROUTE_REQUEST);
+    ck_assert_uint_eq(route->slots, 16);
+    ck_assert(!route->is_verifying);
     config = parse(arena, "routes: [{path: /x, module: x.wasm}]\n");
     ck_assert_str_eq(config.listen, "127.0.0.1:7070");
     ck_assert_uint_eq(config.memory_bytes_max, WEIR_UNLIMITED);
@@ -160,6 +204,7 @@ int main(void)
     Suite *suite = suite_create("server_config");
     TCase *tcase = tcase_create("server_config");
     tcase_add_test(tcase, reads_every_key);
+    tcase_add_test(tcase, reads_modes);
     tcase_add_test(tcase, fills_in_defaults);
     tcase_add_test(tcase, refusals_follow_the_status_table);
     suite_add_tcase(suite, tcase);
