@@ -16,6 +16,8 @@ struct figures {
 static void hook(void *context, const struct weir_event *event)
 {
     struct figures *figures = context;
+    if (event->kind == WEIR_EVENT_INSTANCE_RECYCLED)
+        return; /* only says why a release follows */
     bool is_release = event->kind % 2 != 0; /* each release follows its creation in the list */
     atomic_fetch_add(&figures->live[event->kind / 2], is_release ? -1 : 1);
     if (event->kind == WEIR_EVENT_STORE_RELEASED)
