@@ -63,4 +63,40 @@ unsigned weir__config_line(const uint8_t *bytes, size_t size, const char *path);
 /* The line of the first key spelled `key`; 0 without. */
 unsigned weir__config_key_line(const uint8_t *bytes, size_t size, const char *key);
 
+/* --- reading values (server_config.c) --- */
+
+struct loader;
+struct range {
+    uint64_t min, max;
+};
+struct word {
+    const char *text; /* NULL ends a list */
+    int value;
+};
+struct weir_route_config;
+struct weir_server_config;
+/* Each answers CONFIG with file, line and key; a text that is NULL leaves the value as it is. */
+struct weir__config_reader {
+    enum weir_status (*refuse)(struct loader *loader, const char *key, const char *what);
+    enum weir_status (*size)(struct loader *loader, const char *key, const char *text,
+                             struct range range, uint64_t *value);
+    enum weir_status (*time)(struct loader *loader, const char *key, const char *text,
+                             struct range range, uint64_t *value);
+    enum weir_status (*count)(struct loader *loader, const char *key, const char *text,
+                              struct range range, uint64_t *value);
+    enum weir_status (*word)(struct loader *loader, const char *key, const char *text,
+                             const struct word *words, int *value);
+    enum weir_status (*copy)(struct loader *loader, const char *text, const char **ret_copy);
+    /* The path of a module's file. */
+    enum weir_status (*module)(struct loader *loader, const char *key, const char *text,
+                               const char **ret_path);
+    enum weir_status (*array)(struct loader *loader, size_t count, size_t size, void **ret_array);
+};
+extern const struct weir__config_reader weir__config_read;
+
+/* config_modes.c. `prefix` is the key of the route, whose limits are read. */
+enum weir_status weir__config_mode(struct loader *loader, const char *prefix,
+                                   const struct weir__raw_route *raw,
+                                   struct weir_route_config *route) WEIR_MUST_USE;
+
 #endif

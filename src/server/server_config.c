@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,10 +68,6 @@ static struct key_path key_path(const char *prefix, const char *key)
     (void)snprintf(path.text, sizeof path.text, "%s%s%s", prefix, prefix[0] != 0 ? "." : "", key);
     return path;
 }
-
-struct range {
-    uint64_t min, max;
-};
 
 static enum weir_status read_size(struct loader *loader, const char *path, const char *text,
                                   struct range range, uint64_t *value)
@@ -128,11 +125,6 @@ static enum weir_status read_count32(struct loader *loader, const char *path, co
     *value = (uint32_t)number;
     return status;
 }
-
-struct word {
-    const char *text; /* NULL ends a list */
-    int value;
-};
 
 static enum weir_status read_word(struct loader *loader, const char *key, const char *text,
                                   const struct word *words, int *value)
@@ -276,114 +268,6 @@ static enum weir_status read_limits(struct loader *loader, const char *prefix,
     return status;
 }
 
-/* --- instance modes ------------------------------------------------------------------------ */
-
-static const struct word MODES[] = {{"request", WEIR_ROUTE_REQUEST},
-                                    {"pool", WEIR_ROUTE_POOL},
-                                    {"resident", WEIR_ROUTE_RESIDENT},
-                                    {NULL, 0}};
-
-const char *weir_route_mode_name(enum weir_route_mode mode)
-{
-    return MODES[mode].text;
-}
-
-/* Keys that mean nothing in the route's mode are mistakes, told rather than left out. */
-static enum weir_status check_mode_keys(struct loader *loader, const char *prefix,
-                                        const struct weir__raw_route *raw,
-                                        enum weir_route_mode mode)
-{
-    const struct weir__raw_recycle *recycle = &raw->recycle;
-    bool has_recycle = recycle->calls != NULL || recycle->age != NULL || recycle->idle != NULL ||
-                       recycle->memory != NULL || recycle->linear != NULL;
-    const struct {
-        const char *key;
-        bool is_given;
-        unsigned modes; /* bits */
-        const char *needs;
-    } KEYS[] = {
-        {"handler", raw->handler != NULL, 1u << WEIR_ROUTE_POOL | 1u << WEIR_ROUTE_RESIDENT,
-         "mode pool or resident"},
-        {"affinity", raw->affinity != NULL, 1u << WEIR_ROUTE_POOL | 1u << WEIR_ROUTE_RESIDENT,
-         "mode pool or resident"},
-        {"residents", raw->residents != NULL, 1u << WEIR_ROUTE_RESIDENT, "mode resident"},
-        {"recycle", has_recycle, 1u << WEIR_ROUTE_RESIDENT, "mode resident"},
-        {"verify", raw->verify != NULL, 1u << WEIR_ROUTE_REQUEST | 1u << WEIR_ROUTE_POOL,
-         "mode request or pool: a resident is not reset"},
-    };
-    for (size_t i = 0; i < sizeof KEYS / sizeof KEYS[0]; i++)
-        if (KEYS[i].is_given && (KEYS[i].modes >> mode & 1) == 0)
-            return refuse(loader, key_path(prefix, KEYS[i].key).text, "this needs %s",
-                          KEYS[i].needs);
-    return WEIR_OK;
-}
-
-static enum weir_status read_recycle(struct loader *loader, const char *prefix,
-                                     const struct weir__raw_recycle *raw,
-                                     struct weir_route_config *route)
-{
-    char recycle[96];
-    struct weir_recycle_policy *policy = &route->recycle;
-    const struct range time = {SECOND / 10, 366 * 24 * 3600 * SECOND};
-    const struct range mark = {64 << 10, route->memory_bytes_max};
-    (void)snprintf(recycle, sizeof recycle, "%s.recycle", prefix);
-    enum weir_status status =
-        read_count(loader, key_path(recycle, "calls").text, raw->calls,
-                   (struct range){1, UINT64_C(1) << 53}, &policy->calls_max);
-    if (status == WEIR_OK)
-        status = read_time(loader, key_path(recycle, "age").text, raw->age, time,
-                           &policy->age_ns_max);
-    if (status == WEIR_OK)
-        status = read_time(loader, key_path(recycle, "idle").text, raw->idle, time,
-                           &policy->idle_ns_max);
-    if (status == WEIR_OK)
-        status = read_size(loader, key_path(recycle, "memory").text, raw->memory, mark,
-                           &policy->private_bytes_max);
-    if (status == WEIR_OK)
-        status = read_size(loader, key_path(recycle, "linear").text, raw->linear, mark,
-                           &policy->linear_bytes_max);
-    return status;
-}
-
-static enum weir_status read_name(struct loader *loader, const char *key, const char *text,
-                                  const char *fallback, const char **ret_name)
-{
-    if (text != NULL && (text[0] == 0 || strlen(text) > WEIR_SERVER_NAME_MAX))
-        return refuse(loader, key, "a name of 1 to %u bytes is needed", WEIR_SERVER_NAME_MAX);
-    *ret_name = text != NULL ? copy(loader, text) : fallback;
-    return *ret_name != NULL ? WEIR_OK : no_memory(loader);
-}
-
-static enum weir_status read_mode(struct loader *loader, const char *prefix,
-                                  const struct weir__raw_route *raw,
-                                  struct weir_route_config *route)
-{
-    static const struct word SWITCH[] = {{"false", 0}, {"true", 1}, {NULL, 0}};
-    int mode = WEIR_ROUTE_REQUEST, is_verifying = 0;
-    enum weir_status status =
-        read_word(loader, key_path(prefix, "mode").text, raw->mode, MODES, &mode);
-    if (status == WEIR_OK)
-        status = read_word(loader, key_path(prefix, "verify").text, raw->verify, SWITCH,
-                           &is_verifying);
-    route->mode = (enum weir_route_mode)mode;
-    route->is_verifying = is_verifying != 0;
-    if (status == WEIR_OK)
-        status = check_mode_keys(loader, prefix, raw, route->mode);
-    if (status == WEIR_OK)
-        status = read_name(loader, key_path(prefix, "handler").text, raw->handler,
-                           WEIR_SERVER_HANDLER_DEFAULT, &route->handler);
-    if (status == WEIR_OK)
-        status = read_name(loader, key_path(prefix, "affinity").text, raw->affinity, "client",
-                           &route->affinity);
-    route->slots = mode == WEIR_ROUTE_RESIDENT ? 1 : route->concurrency;
-    if (status == WEIR_OK)
-        status = read_count32(loader, key_path(prefix, "residents").text, raw->residents,
-                              (struct range){1, route->concurrency}, &route->slots);
-    if (status == WEIR_OK)
-        status = read_recycle(loader, prefix, &raw->recycle, route);
-    return status;
-}
-
 static enum weir_status check_path(struct loader *loader, const char *key, const char *path)
 {
     if (path == NULL)
@@ -439,7 +323,7 @@ static enum weir_status read_route(struct loader *loader, unsigned index,
     if (status == WEIR_OK)
         status = read_limits(loader, prefix, raw, route);
     if (status == WEIR_OK)
-        status = read_mode(loader, prefix, raw, route);
+        status = weir__config_mode(loader, prefix, raw, route);
     route->warm = route->slots < 8 ? route->slots : 8;
     if (status == WEIR_OK)
         status = read_count32(loader, key_path(prefix, "warm").text, raw->warm,
@@ -770,3 +654,32 @@ enum weir_status weir_server_config_load(const char *path, const char *modules_d
     weir_host_file_done(&file);
     return status;
 }
+
+/* --- for files that read parts of a route ---------------------------------------------------- */
+
+static enum weir_status refuse_text(struct loader *loader, const char *key, const char *what)
+{
+    return refuse(loader, key, "%s", what);
+}
+
+static enum weir_status copy_text(struct loader *loader, const char *text, const char **ret_copy)
+{
+    *ret_copy = copy(loader, text != NULL ? text : "");
+    return *ret_copy != NULL ? WEIR_OK : no_memory(loader);
+}
+
+static enum weir_status module_path(struct loader *loader, const char *key, const char *text,
+                                    const char **ret_path)
+{
+    return resolve(loader, key, loader->modules, text, ret_path);
+}
+
+static enum weir_status new_array(struct loader *loader, size_t count, size_t size,
+                                  void **ret_array)
+{
+    *ret_array = weir_arena_alloc_array(loader->arena, count, size, _Alignof(max_align_t));
+    return *ret_array != NULL ? WEIR_OK : no_memory(loader);
+}
+
+const struct weir__config_reader weir__config_read = {
+    refuse_text, read_size, read_time, read_count, read_word, copy_text, module_path, new_array};

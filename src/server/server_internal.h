@@ -496,8 +496,8 @@ bool weir__exchange_pump(struct weir__request *request);
 void weir__exchange_suspend(struct weir__request *request);
 
 /* guest_modes.c */
-/* For weir_pool_warm(), with the route: LINK when the module does not have what its mode calls; runs
- * what comes before the first request. Blocks until that is done, at most for the route's time. */
+/* For weir_pool_warm(), with the route: LINK when the module lacks what its mode calls; runs what
+ * comes before the first request, at most for the route's time. */
 enum weir_status weir__mode_set_up(void *route, struct weir_instance *instance,
                                    struct weir_error *error) WEIR_MUST_USE;
 /* A resident's context, when it ends. */

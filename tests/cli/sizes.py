@@ -77,10 +77,12 @@ def main():
             code, text = ask(options.program, command, f"--{option}={value}", "--no-such-option")
             check(f"weir {command} --{option}={value}", code, text, value in GOOD, failures)
             count += 1
-    with open(f"{options.source}/src/server/server_config.c", encoding="utf-8") as file:
-        read = len(re.findall(r"\bread_size\(loader,", file.read()))
+    read = 0
+    for name in ("server_config.c", "config_modes.c"):
+        with open(f"{options.source}/src/server/{name}", encoding="utf-8") as file:
+            read += len(re.findall(r"\bread(?:_|->)size\(loader,", file.read()))
     if read != len(KEYS):
-        failures.append(f"server_config.c reads {read} sizes, this test knows {len(KEYS)}")
+        failures.append(f"weir.yaml's readers read {read} sizes, this test knows {len(KEYS)}")
     with tempfile.TemporaryDirectory() as folder:
         with open(f"{folder}/a.wasm", "w", encoding="ascii"):
             pass

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Zero growth (DESIGN 7) of hosts whose guests leak: 20,000 requests over four connections, each of
-which leaks a page in a resident guest or in a slot that is set up once, one in a hundred misbehaving
-in a resident; and while it goes on no more than the marks is held.
+which leaks a page in a resident guest or in a slot that is set up once, one in a hundred
+misbehaving in a resident; and while it goes on no more than the marks is held.
 
 usage: http_modes_growth.py --program ... --guests ... [REQUESTS]
 """
@@ -26,7 +26,8 @@ routes:
   - {{ path: /pool, module: reactor_tester.wasm, mode: pool, warm: 4,
       limits: {{ memory: 4MiB, time: 5s, concurrency: 4 }} }}
   - {{ path: /bad, module: reactor_tester.wasm, mode: resident, residents: 2,
-      recycle: {{ calls: 50, idle: 200ms }}, limits: {{ memory: 4MiB, time: 50ms, output: 64KiB }} }}
+      recycle: {{ calls: 50, idle: 200ms }},
+      limits: {{ memory: 4MiB, time: 50ms, output: 64KiB }} }}
 """ % (RESIDENTS, MARK // MIB)
 ACTS = ("trap", "recurse", "bomb", "exit=3", "exit=0", "garbage", "loop", "sleep", "flood", "close",
         "answer=3")

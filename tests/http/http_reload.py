@@ -143,7 +143,7 @@ def changes_modes(server):
     equal("route /m: changed: recycle.calls\n" in server.read_log()[said:], True, "told")
     equal([count(server) for _ in range(6)], [101, 102, 103, 104, 105, 101], "the new policy")
     thread.join()
-    equal((answers[0][0], answers[0][2][:9]), (200, b"count=102"), "the old guest ended its request")
+    equal((answers[0][0], answers[0][2][:9]), (200, b"count=102"), "the old guest ended well")
     equal(server.reload(config(resident.replace("calls: 3", "calls: 5").replace("1KiB", "2KiB"))),
           "", "reloaded")
     equal(count(server), 102, "a route that did not change keeps its guests")
