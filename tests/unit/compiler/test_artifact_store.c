@@ -397,11 +397,14 @@ START_TEST(test_power_loss)
 }
 END_TEST
 
-/* That the disk does lose what is not synced: otherwise the test above shows nothing. */
+/* That the disk does lose what is not synced: otherwise the test above shows nothing. What happens
+ * hangs on the seed and on the folder's inode: of 32 seeds 4 to 12 tear the file, so many more are
+ * taken than are asked for. */
+#define SEEDS 256
 START_TEST(test_disk_is_wicked)
 {
     unsigned lost = 0, torn = 0;
-    for (uint64_t seed = 0; seed < 32; seed++) {
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
         struct folder folder = store_folder(), attic = store_folder();
         struct weir_io_crash crash;
         char path[160], bytes[4096], got[4096];
@@ -422,8 +425,8 @@ START_TEST(test_disk_is_wicked)
         remove_folder(&folder);
         remove_folder(&attic);
     }
-    ck_assert_uint_gt(lost, 4);
-    ck_assert_uint_gt(torn, 4);
+    ck_assert_uint_gt(lost, SEEDS / 8);
+    ck_assert_uint_gt(torn, SEEDS / 8);
 }
 END_TEST
 
