@@ -254,6 +254,7 @@ static void *watch_clients(void *context)
         next = sweep < next ? sweep : next;
         if (now - looked_ns >= WEIR_SERVER_WATCH_MS * UINT64_C(1000000)) {
             look_at_clients(watch, now);
+            weir__counts_tell(server);
             looked_ns = now;
         }
         struct epoll_event events[EVENTS_MAX];

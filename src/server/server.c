@@ -415,6 +415,8 @@ bool weir_server_drain(struct weir_server *server, uint64_t drain_ns,
     }
     weir__governor_stop(server);
     weir__watch_stop(server);
+    if (server->table != NULL)
+        weir__counts_tell(server);
     weir__workers_stop(server);
     weir__reports_stop(&server->report_queue);
     weir__server_census_free(server);

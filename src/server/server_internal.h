@@ -100,6 +100,7 @@ struct weir__route {
     size_t path_size;
     struct weir_account *account; /* tenant */
     struct weir__tenant *tenant;
+    uint64_t told_spoiled, told_recycled; /* the watch's */
     struct weir_module *module;
     struct weir_pool *pool;
     pthread_mutex_t lock; /* free list */
@@ -322,6 +323,7 @@ struct weir_server {
     struct weir_cache *cache;
     pthread_mutex_t tenant_lock;
     struct weir__tenant *tenants;
+    uint64_t told_quarantined; /* the watch's */
     pthread_mutex_t make_lock; /* whoever makes a table, from its reading to its exchange */
     struct weir__generation *present;
     struct weir_module_store *modules; /* NULL: no uploads */
@@ -608,6 +610,9 @@ void weir__report_set(struct weir__connection *connection, const struct weir__re
  * connection's failure. */
 void weir__report_json(struct weir__connection *connection, json_t *object,
                        struct weir_error *error);
+
+/* watch_counts.c: one at a time. */
+void weir__counts_tell(struct weir_server *server);
 
 /* tenants.c */
 enum weir_status weir__tenant_join(struct weir__route *route, struct weir_error *error)

@@ -92,6 +92,8 @@ def test_restarts(_):
             equal(places["echo.wasm"] != "pinned", True, "nothing else is pinned")
             equal(again.metric(r'^weir_cache_disk_misses_total\{cause="quarantined"\}'), 1,
                   "metric")
+            equal(again.stop(), 0)
+            equal("1 artifacts were damaged or foreign" in again.read_log(), True, "event")
 
 
 if __name__ == "__main__":

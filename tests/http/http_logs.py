@@ -151,6 +151,21 @@ def totals_tenants():
         equal(sorted(tenants()), ["/worse", "acme"], "as many as are configured")
 
 
+def tells_counts():
+    """What is only counted elsewhere becomes an event, at the latest when it stops."""
+    text = CONFIG.format(log="events: events, events_format: json")
+    text += "  - {{ path: /count, module: counter.wasm, mode: resident,\n"
+    text += "      recycle: {{ calls: 2 }} }}\n"
+    with serving(text) as server:
+        for _ in range(6):
+            equal(server.get("/count")[0], 200)
+        server.wait_idle()
+        equal(server.stop(), 0)
+        recycled = [event for event in records(server, "events") if event["event"] == "recycled"]
+        equal({event["route"] for event in recycled}, {"/count"}, recycled)
+        equal(sum(event["count"] for event in recycled), 3, recycled)
+
+
 def rotates(number):
     """Four clients, twenty rotations: each request has one line, in one of the files."""
     text = CONFIG.format(log="access: access, access_format: json, events: events, "
@@ -234,6 +249,7 @@ def main():
     tells_requests()
     tells_combined()
     totals_tenants()
+    tells_counts()
     rotates(signal.SIGUSR1)
     rotates(signal.SIGHUP)
     drops()
