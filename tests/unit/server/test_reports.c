@@ -83,6 +83,7 @@ static void wait_reports(uint32_t count)
 static const char *const PAGES[] = {"/v1/memory", "/v1/cache", "/metrics",
                                     "/v1/census?diff=start"};
 #define PAGE_COUNT (sizeof PAGES / sizeof PAGES[0])
+#define SWEEP 24 /* more charges than the longest of them makes */
 
 START_TEST(hold_up_nobody)
 {
@@ -128,6 +129,40 @@ START_TEST(clients_leave)
     }
     weir_account_read(server->reports_account, &after);
     ck_assert_uint_eq(after.used_bytes, before.used_bytes);
+    ck_assert(weir_server_stop(server, UINT64_C(5000000000)));
+}
+END_TEST
+
+static uint64_t used_bytes(const struct weir_account *account)
+{
+    struct weir_account_reading reading;
+    weir_account_read(account, &reading);
+    return reading.used_bytes;
+}
+
+/* Each charge of a page refused in turn: it is answered whole or refused with a reason, nothing is
+ * kept of it, and the next one is answered. */
+START_TEST(memory_is_refused)
+{
+    for (size_t page = 0; page < PAGE_COUNT; page++) {
+        unsigned refused = 0;
+        ck_assert_uint_eq(answer(ask(PAGES[page])), 200);
+        wait_reports(0);
+        uint64_t before = used_bytes(server->reports_account);
+        for (uint64_t n = 1; n <= SWEEP; n++) {
+            (void)weir_ledger_fail_nth(n);
+            unsigned status = answer(ask(PAGES[page]));
+            (void)weir_ledger_fail_nth(0);
+            ck_assert_msg(status == 200 || status == 429, "%s, charge %lu: %u", PAGES[page],
+                          (unsigned long)n, status);
+            refused += status == 429;
+            wait_reports(0);
+            ck_assert_uint_eq(used_bytes(server->reports_account), before);
+            ck_assert_uint_eq(answer(ask(PAGES[page])), 200);
+            wait_reports(0);
+        }
+        ck_assert_uint_gt(refused, 0);
+    }
     ck_assert(weir_server_stop(server, UINT64_C(5000000000)));
 }
 END_TEST
@@ -179,6 +214,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, hold_up_nobody);
     tcase_add_test(tcase, clients_leave);
+    tcase_add_test(tcase, memory_is_refused);
     tcase_add_test(tcase, stopping_ends_them);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
