@@ -271,7 +271,7 @@ static struct cell look_cell(const struct weir__top_row *row,
                    (is_kinds && row->values[column] == 0 && column != WEIR__TOP_GROWTH);
     if (is_none)
         return (struct cell){"-"};
-    if (row->is_partial && is_of_stores(column) && column != WEIR__TOP_AGE)
+    if (row->is_partial && (column == WEIR__TOP_LIVE || column == WEIR__TOP_CALLS))
         (void)strncat(cell.text, "+", sizeof cell.text - strlen(cell.text) - 1);
     return cell;
 }

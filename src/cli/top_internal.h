@@ -67,7 +67,7 @@ struct weir__top_row {
     double growth; /* bytes per second, where known */
     bool has_growth;
     bool has_stores;
-    bool is_partial; /* some of its stores were not listed */
+    bool is_partial; /* some of its stores were not listed: for what only they tell */
 };
 
 #define WEIR__TOP_PARTS_MAX 64

@@ -129,8 +129,12 @@ static void add_account(struct weir__top_sample *sample, const json_t *account, 
         return;
     }
     struct weir__top_row *row = add_row(sample, name, "");
-    if (row != NULL)
-        row->values[WEIR__TOP_USED] = number_of(account, "used_bytes");
+    if (row == NULL)
+        return;
+    row->values[WEIR__TOP_USED] = number_of(account, "used_bytes");
+    row->values[WEIR__TOP_LINEAR] =
+        number_of(json_object_get(account, "kinds"), "linear_memory");
+    row->has_stores = is_tenant;
 }
 
 static void walk_accounts(struct weir__top_sample *sample, const json_t *account, unsigned depth)
@@ -150,7 +154,9 @@ static void walk_accounts(struct weir__top_sample *sample, const json_t *account
 
 /* --- stores --------------------------------------------------------------------------------- */
 
-static void add_store(struct weir__top_row *row, const json_t *store)
+/* Of a route `linear_bytes` are known from its account, and more memories are listed than stores:
+ * what the latter tell of the same must not count twice. */
+static void add_store(struct weir__top_row *row, const json_t *store, bool is_route)
 {
     static const struct {
         const char *key;
@@ -160,7 +166,7 @@ static void add_store(struct weir__top_row *row, const json_t *store)
         {"private_bytes", WEIR__TOP_PRIVATE},   {"calls", WEIR__TOP_CALLS},
         {"instances", WEIR__TOP_LIVE},          {"handles", WEIR__TOP_LIVE},
     };
-    for (size_t i = 0; i < sizeof SUMS / sizeof SUMS[0]; i++)
+    for (size_t i = is_route ? 3 : 0; i < sizeof SUMS / sizeof SUMS[0]; i++)
         add_to(row, SUMS[i].column, number_of(store, SUMS[i].key));
     add_to(row, WEIR__TOP_LIVE, 1);
     row->has_stores = true;
@@ -197,11 +203,31 @@ static void read_stores(struct weir__top_sample *sample, const json_t *census)
                 row->values[WEIR__TOP_USED] = number_of(store, "used_bytes");
         }
         if (row != NULL)
-            add_store(row, store);
+            add_store(row, store, sample->view == WEIR__TOP_ROUTES);
     }
     sample->left_out = number_of(json_object_get(census, "stores_rest"), "stores");
     for (size_t i = 0; i < sample->row_count && sample->view == WEIR__TOP_ROUTES; i++)
         sample->rows[i].is_partial = sample->left_out > 0;
+}
+
+/* "NAME at 0x...": the host names memories by their store, and stores by their route. */
+static void read_memories(struct weir__top_sample *sample, const json_t *memory)
+{
+    size_t index;
+    json_t *entry;
+    json_array_foreach(json_object_get(memory, "memories"), index, entry)
+    {
+        char name[WEIR_TOP_NAME_SIZE];
+        const char *text = text_of(entry, "name"), *end = strstr(text, " at 0x");
+        size_t size = end != NULL ? (size_t)(end - text) : strlen(text);
+        (void)snprintf(name, sizeof name, "%.*s", (int)(size < sizeof name ? size : sizeof name),
+                       text);
+        struct weir__top_row *row = find_row(sample, name);
+        if (row == NULL)
+            continue;
+        add_to(row, WEIR__TOP_RESIDENT, number_of(entry, "resident_bytes"));
+        add_to(row, WEIR__TOP_PRIVATE, number_of(entry, "private_bytes"));
+    }
 }
 
 static void read_objects(struct weir__top_sample *sample, const json_t *census)
@@ -313,6 +339,8 @@ enum weir_status weir__top_read(const struct weir__top_answer *answer, enum weir
         walk_accounts(&sample, json_object_get(memory, "accounts"), 0);
     if (view == WEIR__TOP_ROUTES || view == WEIR__TOP_STORES)
         read_stores(&sample, census);
+    if (view == WEIR__TOP_ROUTES)
+        read_memories(&sample, memory);
     if (view == WEIR__TOP_OBJECTS)
         read_objects(&sample, census);
     json_decref(memory);

@@ -27,7 +27,7 @@ const char *parallel_policy_name(enum parallel_policy policy); /* "stores" */
 struct parallel_options {
     enum parallel_policy policy;
     unsigned threads;   /* each runs one plugin at a time */
-    unsigned rounds;    /* 90 at least, so that there is a verdict */
+    unsigned rounds;    /* at most, and 90 at least; from 100 on no longer than they should take */
     uint64_t round_ns;  /* about as long as a round takes: its number of plugins follows */
     unsigned lives_max; /* plugins of one thread in one round; 0: no limit */
 };

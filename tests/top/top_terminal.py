@@ -48,7 +48,9 @@ def memory(tenants=(("/a", 3 << 20), ("/b", 2 << 20), ("/c", 1 << 20))):
             "accounts": {"name": "host", "role": "host", "used_bytes": 6 << 20,
                          "limit_bytes": 1 << 30, "peak_bytes": 7 << 20, "children": [
                              {"name": name, "role": "tenant", "used_bytes": used,
-                              "kinds": {"linear_memory": used}} for name, used in tenants]}}
+                              "kinds": {"linear_memory": used}} for name, used in tenants]},
+            "memories": [{"name": f"{name} at 0x7f00", "resident_bytes": used // 2,
+                          "private_bytes": used // 4} for name, used in tenants]}
 
 
 def census():
@@ -444,6 +446,17 @@ def test_wrong_options():
     for arguments in (["--view", "x"], ["--sort", "x"], ["--view", "kinds", "--sort", "calls"],
                       ["--interval", "1ms"], ["ftp://x"], ["http://x/path"], ["a", "b"]):
         equal(top(*arguments).returncode, 2, str(arguments))
+
+
+def test_more_stores_than_are_listed():
+    """What comes from accounts and memories is exact; what only stores tell is marked."""
+    with standing_in() as server:
+        server.pages["/v1/census"]["stores_rest"] = {"stores": 7, "used_bytes": 9}
+        done = top(server.url, "--once")
+        equal(re.search(r"^/a +(\S+ MiB) +(\S+ MiB) +(\S+ MiB) +(768 KiB) +(\S+) +(\S+) ",
+                        done.stdout, re.M).groups(),
+              ("3.0 MiB", "3.0 MiB", "1.5 MiB", "768 KiB", "3+", "1+"), done.stdout)
+        equal("(the host did not list 7 smaller stores)" in done.stdout, True, done.stdout)
 
 
 def test_batch_counts_and_rates():
