@@ -94,6 +94,8 @@ static int handle_as(const char *name)
         return reactor_end();
     }
     unsigned long body = is("ignore") ? 0 : read_body();
+    if (number("after") > 0)
+        usleep((useconds_t)number("after") * 1000);
     if (is("file"))
         file = fopen("/data/kept.txt", "r"); /* stays open */
     printf("Content-Type: text/plain\nX-Count: %u\n\n", count);
