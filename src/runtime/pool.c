@@ -333,6 +333,7 @@ void weir_pool_drop(struct weir_pool *pool, struct weir_instance *instance)
 static bool reset_store(struct weir_store *store)
 {
     weir_store_unpark(store);
+    store->is_torn = false; /* the reset mends it */
     weir_store_cancel_tasks(store, NULL);
     weir__handles_destroy(store->handles, NULL);
     store->data = NULL;

@@ -425,6 +425,27 @@ START_TEST(resets_to_where_it_was_settled)
 }
 END_TEST
 
+/* A guest that trapped while it was set up is no state to go back to; its slot is, once reset. */
+START_TEST(settles_what_is_whole)
+{
+    begin();
+    struct weir_pool *pool = new_pool(&(struct weir_pool_config){0});
+    struct weir_instance *slot = take(pool);
+    struct weir_error error = {0};
+    do_trap(slot);
+    ck_assert_int_eq(weir_pool_settle(pool, slot, &error), WEIR_STATE);
+    weir_error_done(&error);
+    weir_pool_give(pool, slot);
+    ck_assert_ptr_eq(take(pool), slot);
+    (void)CALL_OK(slot, "set_up");
+    ck_assert_int_eq(weir_pool_settle(pool, slot, NULL), WEIR_OK);
+    weir_pool_give(pool, slot);
+    ck_assert_int_eq(count_once(pool), 1001);
+    weir_pool_free(pool);
+    end();
+}
+END_TEST
+
 /* Every charge of settling fails once: an error, and the slot ends when it is given back. */
 START_TEST(settling_can_be_refused)
 {
@@ -571,6 +592,7 @@ int main(void)
     tcase_add_test(tests, gives_way_to_others);
     tcase_add_test(tests, keeps_data);
     tcase_add_loop_test(tests, resets_to_where_it_was_settled, 0, 2);
+    tcase_add_test(tests, settles_what_is_whole);
     tcase_add_test(tests, settling_can_be_refused);
     tcase_add_test(tests, leaks_stay_under_the_mark);
     tcase_add_test(tests, threads_share_residents);
