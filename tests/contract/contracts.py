@@ -345,6 +345,25 @@ def test_contracts_ask_contracts(weir, contracts):
     assert "No such contract" in lost["result"], lost
 
 
+def test_queries_nest(weir, contracts):
+    """hackatom asks itself: ten deep, and no deeper; each level pays for those below."""
+    code = weir.run("store", os.path.join(contracts, "hackatom.wasm"))["checksum"]
+    weir.run("instantiate", code, "--sender", "name:creator", "--label", "self", "--msg",
+             json.dumps({"verifier": weir.address("v"), "beneficiary": weir.address("b")}))
+    gas = []
+    for depth in (0, 1, 10):
+        asked = weir.run("query", "name:self", "--msg",
+                         json.dumps({"recurse": {"depth": depth, "work": 1}}))
+        equal(list(answer(asked)), ["hashed"])
+        gas.append(asked["gas_used"])
+    assert gas[0] < gas[1] < gas[2] / 5, gas
+    deep = weir.run("query", "name:self", "--msg", '{"recurse":{"depth":11,"work":1}}')
+    assert "more than 10 deep" in deep["result"], deep
+    short = weir.run("query", "name:self", "--msg", '{"recurse":{"depth":10,"work":1}}',
+                     "--gas-limit", str(gas[2] // 2), exit_code=4)
+    equal(short["failed"], "Ran out of gas during contract execution")
+
+
 def test_refused(weir, contracts):
     for name, text in (("hackatom_0.16.wasm", "has unknown interface_version_* marker export"),
                        ("corrupted.wasm", "Wasm bytecode could not be deserialized")):
@@ -371,7 +390,8 @@ def main():
         return subprocess.run([options.real], env=environment, check=False).returncode
     if options.peer:
         return run_peer(options, contracts)
-    for test in (test_life, test_looking, test_contracts_ask_contracts, test_refused):
+    for test in (test_life, test_looking, test_contracts_ask_contracts,
+                 test_queries_nest, test_refused):
         with tempfile.TemporaryDirectory() as folder:
             test(Command(options.program, folder), contracts)
         print(test.__name__)

@@ -46,7 +46,7 @@ void weir_contract_chain_close(struct weir_contract_chain *chain)
     if (chain == NULL)
         return;
     struct weir_contract_vm *vm = chain->vm;
-    for (size_t i = 0; i < CHAIN_CODES_MAX; i++)
+    for (size_t i = 0; i < CONTRACT_CODES_LOADED_MAX; i++)
         weir_contract_code_free(chain->codes[i].code);
     weir_contract_state_close(chain->state);
     weir_account_free(chain->account, WEIR_KIND_METADATA, chain, sizeof *chain);
@@ -65,7 +65,7 @@ static struct chain_code *find_place(struct weir_contract_chain *chain,
                                      const struct weir_hash *checksum)
 {
     struct chain_code *oldest = NULL;
-    for (size_t i = 0; i < CHAIN_CODES_MAX; i++) {
+    for (size_t i = 0; i < CONTRACT_CODES_LOADED_MAX; i++) {
         struct chain_code *place = &chain->codes[i];
         if (place->code != NULL && weir_hash_equal(&place->checksum, checksum))
             return place;

@@ -7,9 +7,7 @@
 #include "worlds/contract/contract_limits.h"
 #include "worlds/contract/contract_text.h"
 
-/* Codes that are loaded; the one not used for longest goes. More than queries can nest. */
-#define CHAIN_CODES_MAX 16u
-static_assert(CHAIN_CODES_MAX > CONTRACT_QUERY_DEPTH_MAX + 1, "a code in use must stay");
+static_assert(CONTRACT_CODES_LOADED_MAX > CONTRACT_QUERY_DEPTH_MAX + 1, "a code in use must stay");
 
 struct chain_code {
     struct weir_contract_code *code;
@@ -24,7 +22,7 @@ struct weir_contract_chain {
     struct weir_contract_state *state;
     const struct weir_contract_costs *costs;
     char prefix[84];
-    struct chain_code codes[CHAIN_CODES_MAX];
+    struct chain_code codes[CONTRACT_CODES_LOADED_MAX];
     uint64_t clock;
     uint32_t query_depth;
     /* Of the message that is being handled. */

@@ -43,6 +43,8 @@
 #define CONTRACT_ITERATORS_MAX 32768u
 /* Queries of contracts to contracts, one inside another (wasmd: DefaultMaxQueryStackSize). */
 #define CONTRACT_QUERY_DEPTH_MAX 10u
+/* Codes that a chain has loaded; the one not used for longest goes. More than queries can nest. */
+#define CONTRACT_CODES_LOADED_MAX 16u
 /* Linear memory of a contract (wasmd's constant). */
 #define CONTRACT_MEMORY_BYTES_DEFAULT (32 * CONTRACT_MI)
 /* What a call may hold besides twice that: the copy of one region can be as large as the memory,
