@@ -10,7 +10,7 @@ enum weir_status weir_base64_append(struct weir_contract_buffer *buffer,
 {
     size_t size = buffer->size + (bytes.size + 2) / 3 * 4;
     enum weir_status status = weir_contract_reserve(buffer, size, error);
-    if (status != WEIR_OK)
+    if (status != WEIR_OK || bytes.size == 0)
         return status;
     char *out = (char *)buffer->data + buffer->size;
     for (size_t i = 0; i < bytes.size; i += 3) {
@@ -40,12 +40,14 @@ enum weir_status weir_base64_read(const char *text, size_t length,
     size_t padding = 0;
     while (padding < 2 && padding < length && text[length - 1 - padding] == '=')
         padding++;
-    bool is_good = length % 4 == 0;
     enum weir_status status = weir_contract_reserve(buffer, buffer->size + length / 4 * 3, error);
-    if (status != WEIR_OK)
+    if (status != WEIR_OK || length == 0)
         return status;
+    if (length % 4 != 0)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET, "no base64");
+    bool is_good = true;
     uint8_t *out = buffer->data + buffer->size;
-    for (size_t i = 0; i + 4 <= length && is_good; i += 4) {
+    for (size_t i = 0; i < length && is_good; i += 4) {
         size_t digits = i + 4 == length ? 4 - padding : 4;
         uint32_t group = 0;
         for (size_t k = 0; k < 4; k++) {
