@@ -26,6 +26,12 @@ static enum MHD_Result queue(struct weir__connection *connection, unsigned statu
     return result;
 }
 
+enum MHD_Result weir__answer_queue(struct weir__connection *connection, unsigned status,
+                                   struct MHD_Response *response)
+{
+    return queue(connection, status, response, 0);
+}
+
 enum MHD_Result weir__answer_text(struct weir__connection *connection, unsigned status,
                                   const char *type, char *text, size_t size,
                                   enum MHD_ResponseMemoryMode mode)
@@ -88,14 +94,23 @@ static size_t write_failure(struct weir__connection *connection,
     if (failure->trap[0] != 0)
         (void)snprintf(trap, sizeof trap, ",\"trap\":\"%s\"", failure->trap);
     char route[300] = "";
-    if (request != NULL) {
+    const struct weir__route *at_route = request != NULL ? request->route
+                                         : connection->filtered != NULL
+                                             ? weir__filtered_route(connection->filtered)
+                                             : NULL;
+    if (at_route != NULL) {
         char path[260];
-        write_string(path, sizeof path, request->route->config->path);
+        write_string(path, sizeof path, at_route->config->path);
         (void)snprintf(route, sizeof route, ",\"route\":\"%s\"", path);
     }
+    char filter[120] = "", name[96];
+    if (connection->filtered != NULL && weir__filtered_filter(connection->filtered) != NULL) {
+        write_string(name, sizeof name, weir__filtered_filter(connection->filtered));
+        (void)snprintf(filter, sizeof filter, ",\"filter\":\"%s\"", name);
+    }
     int size = snprintf(connection->reply, sizeof connection->reply,
-                        "{\"error\":\"%s\",\"reason\":\"%s\"%s%s%s%s%s%s}\n",
-                        weir__refusal_name(failure->refusal), reason, route, figures, trap,
+                        "{\"error\":\"%s\",\"reason\":\"%s\"%s%s%s%s%s%s%s}\n",
+                        weir__refusal_name(failure->refusal), reason, route, filter, figures, trap,
                         at[0] != 0 ? ",\"at\":\"" : "", at, at[0] != 0 ? "\"" : "");
     return size > 0 && (size_t)size < sizeof connection->reply ? (size_t)size
                                                                : strlen(connection->reply);
@@ -123,6 +138,8 @@ enum MHD_Result weir__answer_failure(struct weir__connection *connection)
         return answer_pressure(connection);
     if (connection->request != NULL && connection->request->failure.refusal != WEIR__REFUSAL_NONE)
         failure = &connection->request->failure;
+    if (connection->filtered != NULL && weir__filtered_failure(connection->filtered) != NULL)
+        failure = weir__filtered_failure(connection->filtered);
     size_t size = write_failure(connection, failure);
     struct MHD_Response *response =
         MHD_create_response_from_buffer(size, connection->reply, MHD_RESPMEM_PERSISTENT);

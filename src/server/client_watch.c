@@ -39,15 +39,18 @@ static void wake(struct weir__watch *watch)
 
 /* --- the table ----------------------------------------------------------------------------- */
 
-struct weir__connection *weir__watch_add(struct weir_server *server)
+struct weir__connection *weir__watch_add(struct weir_server *server, bool is_inner)
 {
     struct weir__watch *watch = &server->watch;
     lock(watch);
-    struct weir__connection *connection = server->free_connections;
+    bool has_place = is_inner || watch->outer_count < server->config->connections_max;
+    struct weir__connection *connection = has_place ? server->free_connections : NULL;
     if (connection != NULL) {
         server->free_connections = connection->next_free;
         memset(connection, 0, sizeof *connection);
         connection->server = server;
+        connection->is_inner = is_inner;
+        watch->outer_count += !is_inner;
         connection->index = watch->connection_count++;
         watch->connections[connection->index] = connection;
     }
@@ -63,6 +66,7 @@ void weir__watch_remove(struct weir__connection *connection)
     struct weir__watch *watch = &connection->server->watch;
     lock(watch);
     struct weir__connection *last = watch->connections[--watch->connection_count];
+    watch->outer_count -= !connection->is_inner;
     watch->connections[connection->index] = last;
     last->index = connection->index;
     connection->next_free = connection->server->free_connections;
@@ -131,6 +135,8 @@ void weir__watch_sleep(struct weir__request *request)
 static void cancel(struct weir__connection *connection)
 {
     struct weir__request *request = connection->request;
+    if (connection->filtered != NULL)
+        weir__filtered_cancel(connection->filtered);
     if (request == NULL)
         return;
     atomic_store_explicit(&request->is_gone, true, memory_order_relaxed);
@@ -307,7 +313,7 @@ void weir__watch_cancel_all(struct weir_server *server)
 enum weir_status weir__watch_start(struct weir_server *server, struct weir_error *error)
 {
     struct weir__watch *watch = &server->watch;
-    watch->connection_max = server->config->connections_max;
+    watch->connection_max = weir_server_connections(server->config);
     atomic_store(&watch->sweep_ns, 0);
     watch->connections =
         weir_account_alloc(server->account, WEIR_KIND_SERVER,

@@ -14,8 +14,21 @@ struct weir__raw_limits {
 struct weir__raw_recycle {
     char *calls, *age, *idle, *memory, *linear;
 };
+struct weir__raw_filter_limits {
+    char *memory, *soft, *buffer, *time, *fuel, *streams;
+};
+struct weir__raw_filter {
+    char *name, *module, *root_id, *vm_id, *configuration, *vm_configuration;
+    char *on_failure, *allocator, *log;
+    struct weir__raw_filter_limits limits;
+};
+struct weir__raw_upstream {
+    char *name, *url, *connections, *connect_timeout, *timeout;
+};
 struct weir__raw_route {
-    char *path, *module, *tenant, *memory_max, *warm;
+    char *path, *module, *upstream, *tenant, *memory_max, *warm;
+    struct weir__raw_filter *filters;
+    unsigned filters_count;
     char *mode, *handler, *residents, *affinity, *verify;
     struct weir__raw_recycle recycle;
     char **args, **env, **dirs;
@@ -25,7 +38,7 @@ struct weir__raw_route {
 struct weir__raw_server {
     char *loops, *workers, *connections_max, *connections_per_client_max;
     char *idle_timeout, *body_timeout, *write_timeout, *drain_timeout, *spool;
-    char *census_interval;
+    char *census_interval, *filter_threads;
 };
 struct weir__raw_governor {
     char *mem_free_limit, *mem_free_leave, *dwell, *interval, *transitions_max, *on_unknown;
@@ -47,6 +60,8 @@ struct weir__raw_config {
     struct weir__raw_module_cache module_cache;
     struct weir__raw_log log;
     struct weir__raw_control control;
+    struct weir__raw_upstream *upstreams;
+    unsigned upstreams_count;
     struct weir__raw_route *routes;
     unsigned routes_count;
 };
@@ -98,5 +113,13 @@ extern const struct weir__config_reader weir__config_read;
 enum weir_status weir__config_mode(struct loader *loader, const char *prefix,
                                    const struct weir__raw_route *raw,
                                    struct weir_route_config *route) WEIR_MUST_USE;
+
+/* filter_config.c. `prefix` is the key of the route. */
+enum weir_status weir__config_upstreams(struct loader *loader, const struct weir__raw_config *raw,
+                                        struct weir_server_config *config) WEIR_MUST_USE;
+enum weir_status weir__config_filters(struct loader *loader, const char *prefix,
+                                      const struct weir__raw_route *raw,
+                                      const struct weir_server_config *config,
+                                      struct weir_route_config *route) WEIR_MUST_USE;
 
 #endif

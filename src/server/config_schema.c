@@ -36,10 +36,53 @@ static const cyaml_schema_field_t RECYCLE[] = {
     TEXT(struct weir__raw_recycle, linear), CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t FILTER_LIMITS[] = {
+    TEXT(struct weir__raw_filter_limits, memory), TEXT(struct weir__raw_filter_limits, soft),
+    TEXT(struct weir__raw_filter_limits, buffer), TEXT(struct weir__raw_filter_limits, time),
+    TEXT(struct weir__raw_filter_limits, fuel),   TEXT(struct weir__raw_filter_limits, streams),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t FILTER[] = {
+    TEXT(struct weir__raw_filter, name),
+    TEXT(struct weir__raw_filter, module),
+    TEXT(struct weir__raw_filter, root_id),
+    TEXT(struct weir__raw_filter, vm_id),
+    TEXT(struct weir__raw_filter, configuration),
+    TEXT(struct weir__raw_filter, vm_configuration),
+    TEXT(struct weir__raw_filter, on_failure),
+    TEXT(struct weir__raw_filter, allocator),
+    TEXT(struct weir__raw_filter, log),
+    CYAML_FIELD_MAPPING("limits", CYAML_FLAG_OPTIONAL, struct weir__raw_filter, limits,
+                        FILTER_LIMITS),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t FILTER_ENTRY = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct weir__raw_filter, FILTER),
+};
+
+static const cyaml_schema_field_t UPSTREAM[] = {
+    TEXT(struct weir__raw_upstream, name),
+    TEXT(struct weir__raw_upstream, url),
+    TEXT(struct weir__raw_upstream, connections),
+    TEXT(struct weir__raw_upstream, connect_timeout),
+    TEXT(struct weir__raw_upstream, timeout),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t UPSTREAM_ENTRY = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct weir__raw_upstream, UPSTREAM),
+};
+
 static const cyaml_schema_field_t ROUTE[] = {
     TEXT(struct weir__raw_route, path),
     TEXT(struct weir__raw_route, module),
     TEXT(struct weir__raw_route, tenant),
+    TEXT(struct weir__raw_route, upstream),
+    CYAML_FIELD_SEQUENCE("filters", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                         struct weir__raw_route, filters, &FILTER_ENTRY, 0,
+                         WEIR_SERVER_FILTERS_MAX),
     TEXT(struct weir__raw_route, memory_max),
     TEXT(struct weir__raw_route, warm),
     TEXT(struct weir__raw_route, mode),
@@ -66,6 +109,7 @@ static const cyaml_schema_field_t SERVER[] = {
     TEXT(struct weir__raw_server, drain_timeout),
     TEXT(struct weir__raw_server, spool),
     TEXT(struct weir__raw_server, census_interval),
+    TEXT(struct weir__raw_server, filter_threads),
     CYAML_FIELD_END,
 };
 
@@ -123,6 +167,9 @@ static const cyaml_schema_field_t TOP[] = {
                         MODULE_CACHE),
     CYAML_FIELD_MAPPING("log", CYAML_FLAG_OPTIONAL, struct weir__raw_config, log, LOG),
     CYAML_FIELD_MAPPING("control", CYAML_FLAG_OPTIONAL, struct weir__raw_config, control, CONTROL),
+    CYAML_FIELD_SEQUENCE("upstreams", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                         struct weir__raw_config, upstreams, &UPSTREAM_ENTRY, 0,
+                         WEIR_SERVER_UPSTREAMS_MAX),
     CYAML_FIELD_SEQUENCE("routes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                          struct weir__raw_config, routes, &ROUTE_ENTRY, 0, WEIR_SERVER_ROUTES_MAX),
     CYAML_FIELD_END,
@@ -159,8 +206,9 @@ log_line(cyaml_log_t level, void *context, const char *format, va_list args)
         (void)snprintf(report->message, sizeof report->message, "%.150s", at);
 }
 
-static const cyaml_schema_field_t *const TABLES[] = {TOP,     SERVER, GOVERNOR, MODULE_CACHE, LOG,
-                                                     CONTROL, ROUTE,  LIMITS,   RECYCLE};
+static const cyaml_schema_field_t *const TABLES[] = {
+    TOP,   SERVER, GOVERNOR, MODULE_CACHE, LOG,           CONTROL,
+    ROUTE, LIMITS, RECYCLE,  FILTER,       FILTER_LIMITS, UPSTREAM};
 
 /* The nearest key of any table: which table was meant is not known from the message. */
 static const char *nearest_key(const char *word)

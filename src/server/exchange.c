@@ -46,6 +46,16 @@ void weir__exchange_suspend(struct weir__request *request)
     suspend(request->connection);
 }
 
+void weir__exchange_suspend_filtered(struct weir__connection *connection)
+{
+    suspend(connection);
+}
+
+void weir__exchange_take_over(struct weir__connection *connection)
+{
+    take_over(connection);
+}
+
 void weir__exchange_offload(struct weir__request *request)
 {
     weir__exchange_suspend(request);
@@ -106,7 +116,8 @@ static enum MHD_Result add_header(void *context, enum MHD_ValueKind kind, const 
                                   const char *value)
 {
     (void)kind;
-    weir_cgi_env_header(context, name, value != NULL ? value : "");
+    if (strcasecmp(name, WEIR__CLIENT_FIELD) != 0)
+        weir_cgi_env_header(context, name, value != NULL ? value : "");
     return MHD_YES;
 }
 
@@ -156,6 +167,15 @@ static void begin_guest(struct weir__connection *connection, struct weir__route 
         weir__route_unref(route);
         return;
     }
+    if (route->chain != NULL && !connection->is_inner) {
+        weir__filtered_begin(connection, route);
+        return;
+    }
+    if (route->pool == NULL) { /* it was filtered until a moment ago */
+        weir__fail(&connection->failure, WEIR__REFUSAL_NO_ROUTE, "the route has no guest");
+        weir__route_unref(route);
+        return;
+    }
     struct weir__request *request = weir__request_take(connection, route);
     if (request == NULL) {
         weir__route_unref(route);
@@ -185,18 +205,20 @@ static void begin_route(struct weir__connection *connection, const char *length,
         return;
     }
     const struct weir__page *page = weir__page_find(connection->target.path);
-    if (page != NULL) {
+    if (page != NULL && !connection->is_inner) {
         weir__page_begin(connection, page, body_bytes);
         return;
     }
     struct weir__route *route = weir__route_find(server, connection->target.path);
     if (route == NULL) {
         weir__fail(&connection->failure, WEIR__REFUSAL_NO_ROUTE, "no route begins this path");
-    } else if (atomic_load_explicit(&server->phase, memory_order_relaxed) == WEIR__DRAINING) {
+    } else if (atomic_load_explicit(&server->phase, memory_order_relaxed) == WEIR__DRAINING &&
+               !connection->is_inner) {
         weir__fail(&connection->failure, WEIR__REFUSAL_DRAINING, "the server is stopping");
         weir__route_unref(route);
     } else {
-        connection->route = weir__route_ref(route);
+        if (!connection->is_inner) /* the outer one is counted */
+            connection->route = weir__route_ref(route);
         begin_guest(connection, route, length, body_bytes);
     }
 }
@@ -208,6 +230,12 @@ enum MHD_Result weir__exchange_begin(struct weir__connection *connection)
     atomic_store_explicit(&connection->awaits_body, true, memory_order_relaxed);
     connection->begin_ns = weir_clock_ns();
     weir__log_name_request(connection);
+    if (connection->is_inner) {
+        const char *client =
+            MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND, WEIR__CLIENT_FIELD);
+        (void)snprintf(connection->client, sizeof connection->client, "%s",
+                       client != NULL ? client : "unknown");
+    }
     const char *length = MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND,
                                                      MHD_HTTP_HEADER_CONTENT_LENGTH);
     uint64_t body_bytes = length != NULL ? strtoull(length, NULL, 10) : 0;
@@ -255,6 +283,8 @@ enum MHD_Result weir__exchange_body(struct weir__connection *connection, const c
     connection->received += *size;
     weir__exchange_expect(connection, connection->begin_ns,
                           atomic_load(&connection->server->body_ns), connection->received);
+    if (connection->filtered != NULL)
+        return weir__filtered_body(connection, data, size);
     if (connection->upload != NULL && !connection->is_discarding) {
         weir__modules_body(connection, data, *size);
         *size = 0;
@@ -306,6 +336,8 @@ enum MHD_Result weir__exchange_end(struct weir__connection *connection)
     if (connection->failure.refusal != WEIR__REFUSAL_NONE && connection->report.text == NULL)
         return weir__answer_failure(connection);
     struct weir__request *request = connection->request;
+    if (connection->filtered != NULL)
+        return weir__filtered_end(connection);
     if (request == NULL)
         return weir__page_answer(connection);
     request->in_closed = true;
@@ -332,9 +364,29 @@ static void count_tenant(struct weir__connection *connection, const struct weir_
                                       .refusal = failure->refusal,
                                       .ns = weir_clock_ns() - connection->begin_ns,
                                       .received = connection->received,
-                                      .sent = request != NULL ? request->out_total : 0};
+                                      .sent = request != NULL ? request->out_total
+                                                              : connection->answer_bytes};
     weir__tenant_count(connection->route->tenant, &ended);
     weir__route_unref(connection->route);
+}
+
+static void count_bytes(struct weir__route_figures *figures, uint64_t in, uint64_t out)
+{
+    (void)atomic_fetch_add_explicit(&figures->body_bytes, in, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&figures->output_bytes, out, memory_order_relaxed);
+}
+
+/* Counts a filtered request, and says in the log why it failed. */
+static const struct weir__failure *conclude_filtered(struct weir__connection *connection)
+{
+    const struct weir__failure *failure = weir__filtered_failure(connection->filtered);
+    count_bytes(weir__filtered_route(connection->filtered)->figures, connection->received,
+                connection->answer_bytes);
+    if (failure == NULL)
+        return &connection->failure;
+    if (failure->refusal != WEIR__REFUSAL_BUSY)
+        weir__log_filtered_failure(connection, failure);
+    return failure;
 }
 
 void weir__exchange_completed(struct weir__connection *connection, bool is_complete)
@@ -343,7 +395,7 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
     struct weir_server *server = connection->server;
     struct weir__request *request = connection->request;
     struct weir__route_figures *figures = &server->own;
-    struct weir__failure *failure = &connection->failure;
+    const struct weir__failure *failure = &connection->failure;
     bool is_left_alone = weir__guest_is_left_alone(request);
     atomic_store_explicit(&connection->deadline_ns, weir_clock_ns() + atomic_load(&server->idle_ns),
                           memory_order_relaxed);
@@ -361,12 +413,14 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
             weir__guest_abort(request, request->failure.refusal, "");
         if (request->failure.refusal != WEIR__REFUSAL_NONE)
             failure = &request->failure;
-        (void)atomic_fetch_add_explicit(&figures->body_bytes, connection->received,
-                                        memory_order_relaxed);
-        (void)atomic_fetch_add_explicit(&figures->output_bytes, request->out_total,
-                                        memory_order_relaxed);
+        if (!connection->is_inner)
+            count_bytes(figures, connection->received, request->out_total);
         if (!request->was_offloaded)
             (void)atomic_fetch_add_explicit(&figures->inline_done, 1, memory_order_relaxed);
+    }
+    if (connection->filtered != NULL) {
+        figures = weir__filtered_route(connection->filtered)->figures;
+        failure = conclude_filtered(connection);
     }
     if (atomic_load_explicit(&connection->is_timed_out, memory_order_relaxed) &&
         !connection->has_answer)
@@ -377,16 +431,21 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
         weir__fail(&connection->failure, WEIR__REFUSAL_DRAINING, WEIR__DRAINING_REASON);
     }
     unsigned status = is_complete || connection->status >= 400 ? connection->status : 0;
-    weir__figures_count(figures, status, failure->refusal, weir_clock_ns() - connection->begin_ns);
+    if (!connection->is_inner)
+        weir__figures_count(figures, status, failure->refusal,
+                            weir_clock_ns() - connection->begin_ns);
     if (request != NULL) {
         if (failure->refusal != WEIR__REFUSAL_NONE && failure->refusal != WEIR__REFUSAL_BUSY)
             weir__log_failure(server, request);
         if (!is_left_alone)
             weir__guest_close(request);
     }
-    weir__log_access(connection, failure, status, is_left_alone ? NULL : request);
+    if (!connection->is_inner)
+        weir__log_access(connection, failure, status, is_left_alone ? NULL : request);
     if (connection->route != NULL)
         count_tenant(connection, failure, status);
+    if (connection->filtered != NULL)
+        weir__filtered_completed(connection);
     if (request != NULL && !is_left_alone)
         weir__request_give(request);
     atomic_store_explicit(&connection->is_stopped, false, memory_order_relaxed);

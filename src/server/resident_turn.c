@@ -122,7 +122,7 @@ void weir__residents_look(struct weir__route *route)
 {
     uint64_t next_ns = UINT64_MAX;
     const struct weir_recycle_policy *policy = &route->config->recycle;
-    if (policy->age_ns_max == 0 && policy->idle_ns_max == 0)
+    if (route->pool == NULL || (policy->age_ns_max == 0 && policy->idle_ns_max == 0))
         return;
     (void)weir_pool_recycle_idle(route->pool, &next_ns);
     weir__watch_sweep_by(route->server, next_ns);

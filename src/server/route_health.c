@@ -31,6 +31,7 @@ const struct weir__page *weir__page_find(const char *path)
     static const struct weir__page PAGES[] = {
         {"/v1/memory", .make = weir__report_memory},
         {"/v1/cache", .make = weir__report_cache},
+        {"/v1/filters", .make = weir__report_filters},
         {"/v1/census", .make = weir__report_census},
         {"/metrics", .make = weir__report_metrics},
         {"/v1/tenants", .make = weir__report_tenants},

@@ -28,6 +28,8 @@ static json_t *pools_json(struct weir_server *server)
     const struct weir__route_table *table = weir__route_table_hold(server);
     for (size_t i = 0; i < table->count; i++) {
         struct weir_pool_figures figures;
+        if (table->routes[i]->pool == NULL)
+            continue;
         weir_pool_figures(table->routes[i]->pool, &figures);
         struct weir__route *route = table->routes[i];
         json_t *pool = json_pack("{s:s,s:s}", "route", route->config->path, "mode",

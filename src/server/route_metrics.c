@@ -131,6 +131,8 @@ static void add_pools(struct weir_metrics *metrics, const struct weir_server *se
         for (size_t j = 0; j < server->table->count; j++) {
             struct weir_pool_figures figures;
             struct weir__route *route = server->table->routes[j];
+            if (route->pool == NULL)
+                continue;
             weir_pool_figures(route->pool, &figures);
             const uint64_t values[] = {
                 figures.in_use,     figures.warm,    figures.takes,
@@ -243,6 +245,7 @@ static struct page *make_page(struct weir_server *server, const char *accept)
     add_pools(metrics, server);
     add_requests(metrics, server);
     weir__tenant_metrics(server, metrics);
+    weir__filters_metrics(server, metrics);
     weir__route_table_release(server);
     add_logs(metrics, server);
     add_pressure(metrics, server);

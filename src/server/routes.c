@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "server/host_file.h"
 #include "server/import_hints.h"
+#include "server/lane_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,8 +69,8 @@ static void figures_unref(struct weir_account *account, struct weir__route_figur
 
 /* --- opening ------------------------------------------------------------------------------- */
 
-static enum weir_status open_engine(struct weir_server *server, bool has_fuel,
-                                    struct weir_error *error)
+enum weir_status weir__engine_open(struct weir_server *server, bool has_fuel,
+                                   struct weir_error *error)
 {
     enum weir_status status = WEIR_OK;
     if (server->engines[has_fuel] == NULL) {
@@ -180,6 +181,7 @@ static void close_route(struct weir__route *route)
 {
     struct weir_account *account = route->server->account;
     (void)weir__route_shrink(route);
+    weir__chain_unref(route->chain);
     weir_pool_free(route->pool);
     weir_module_unref(route->module);
     weir_account_close(route->account);
@@ -211,8 +213,13 @@ static enum weir_status fill_route(const struct opening *opening, struct weir__r
     if (status == WEIR_OK)
         status = weir_account_new(weir__tenant_account(route->tenant), WEIR_ACCOUNT_TENANT,
                                   config->path, config->tenant_bytes_max, &route->account, error);
-    if (status == WEIR_OK)
-        status = open_engine(server, config->fuel != 0, error);
+    if (status == WEIR_OK && weir_route_is_filtered(config)) {
+        route->chain = weir__chain_new(server, opening->generation, config, error);
+        status = route->chain != NULL ? WEIR_OK : WEIR_LIMIT;
+    }
+    if (status != WEIR_OK || !weir_route_has_guest(config))
+        return status;
+    status = weir__engine_open(server, config->fuel != 0, error);
     if (status != WEIR_OK)
         return status;
     struct weir_error inner = {0};
@@ -288,6 +295,11 @@ static bool same_dirs(const struct weir_route_config *a, const struct weir_route
     return true;
 }
 
+static bool same_upstream(const struct weir_upstream_keys *a, const struct weir_upstream_keys *b)
+{
+    return a == NULL || b == NULL ? a == b : weir__upstream_is_same(a, b);
+}
+
 /* Names of the keys that differ, separated by commas; returns how many. */
 static size_t list_changes(const struct weir_route_config *a, const struct weir_route_config *b,
                            bool is_same_file, char *text, size_t size)
@@ -300,6 +312,7 @@ static size_t list_changes(const struct weir_route_config *a, const struct weir_
         {"the module's file", is_same_file || strcmp(a->module, b->module) != 0},
         {"tenant", a->tenant == NULL || b->tenant == NULL ? a->tenant == b->tenant
                                                           : strcmp(a->tenant, b->tenant) == 0},
+        {"upstream", same_upstream(a->upstream, b->upstream)},
         {"memory_max", a->tenant_bytes_max == b->tenant_bytes_max},
         {"warm", a->warm == b->warm},
         {"mode", a->mode == b->mode},
@@ -336,11 +349,15 @@ static size_t list_changes(const struct weir_route_config *a, const struct weir_
     return count;
 }
 
-static bool is_same(const struct weir__route *route, const struct weir_route_config *config)
+static bool is_same(const struct weir__route *route, const struct weir_route_config *config,
+                    const struct weir_server_config *all)
 {
     struct stat st;
     char text[WEIR__CHANGES_SIZE];
-    bool is_same_file = stat(config->module, &st) == 0 && same_file(route, &st);
+    if (!weir__chain_is_same(route->chain, config, all))
+        return false;
+    bool is_same_file = !weir_route_has_guest(config) ||
+                        (stat(config->module, &st) == 0 && same_file(route, &st));
     return list_changes(route->config, config, is_same_file, text, sizeof text) == 0;
 }
 
@@ -388,7 +405,7 @@ static enum weir_status make_table(const struct opening *opening,
         const struct weir_route_config *route = &config->routes[i];
         struct weir__route *old = find_path(server->table, route->path);
         enum weir_status status = WEIR_OK;
-        if (old != NULL && !is_published(opening, route) && is_same(old, route))
+        if (old != NULL && !is_published(opening, route) && is_same(old, route, config))
             table->routes[i] = weir__route_ref(old);
         else
             status = open_route(opening, i, old, &table->routes[i], error);
@@ -507,7 +524,7 @@ static enum weir_status check_module(struct weir_server *server,
     const struct weir_module_config config = {.name = weir_host_file_name(publication->path)};
     enum weir_status status = check_paused(server, publication->path, error);
     if (status == WEIR_OK)
-        status = open_engine(server, false, error);
+        status = weir__engine_open(server, false, error);
     if (status == WEIR_OK)
         status = weir_host_file_module(server->engines[0], server->cache, publication->file,
                                        &config, &module, error);

@@ -1,4 +1,5 @@
 /* The server's life: made, reloaded, listening, drained. Routes are in routes.c. */
+#include "server/lane_internal.h"
 #include "server/server_census.h"
 #include "server/module_store.h"
 #include "server/server_plan.h"
@@ -114,6 +115,8 @@ enum weir_status weir_server_new(const struct weir_server_config *config,
         status = open_control(server, error);
     if (status == WEIR_OK)
         status = server->first != NULL ? weir__server_cache_open(server, error) : WEIR_LIMIT;
+    if (status == WEIR_OK && config->filter_threads > 0)
+        status = weir_filter_registry_new(account, &server->filter_registry, error);
     if (status == WEIR_OK)
         status = weir__route_table_new(server, server->first, progress, &table, error);
     if (status != WEIR_OK) {
@@ -131,6 +134,7 @@ void weir_server_free(struct weir_server *server)
         return;
     struct weir_account *account = server->account;
     weir__route_table_free(server, server->table);
+    weir_filter_registry_free(server->filter_registry);
     if (server->present != server->first)
         weir__generation_unref(server->present);
     weir__generation_unref(server->first);
@@ -156,7 +160,7 @@ static enum weir_status reserve_descriptors(const struct weir_server_config *con
                                             struct weir_error *error)
 {
     struct rlimit limit;
-    uint64_t wanted = config->connections_max + OWN_DESCRIPTORS;
+    uint64_t wanted = weir_server_connections(config) + OWN_DESCRIPTORS;
     for (size_t i = 0; i < config->route_count; i++)
         wanted += config->routes[i].concurrency +
                   (uint64_t)config->routes[i].slots * config->routes[i].dir_count;
@@ -232,6 +236,8 @@ static enum weir_status check_fixed(const struct weir_server_config *now,
         {"server.spool", strcmp(now->spool_dir, wanted->spool_dir) == 0},
         {"server.loops", now->loops == wanted->loops},
         {"server.workers", now->workers == wanted->workers},
+        {"server.filter_threads (and the first filter or upstream)",
+         now->filter_threads == wanted->filter_threads},
         {"server.connections_max", now->connections_max == wanted->connections_max},
         {"server.connections_per_client_max",
          now->connections_per_client_max == wanted->connections_per_client_max},
@@ -324,7 +330,8 @@ const char *weir_server_url(const struct weir_server *server)
 
 static uint64_t thread_bytes(const struct weir_server_config *config)
 {
-    return (uint64_t)(config->loops + config->workers + 4) * WEIR_SERVER_THREAD_STACK;
+    return config->filter_threads * (uint64_t)WEIR_SERVER_FILTER_THREAD_STACK +
+           (uint64_t)(config->loops + config->workers + 4) * WEIR_SERVER_THREAD_STACK;
 }
 
 enum weir_status weir_server_start(struct weir_server *server, struct weir_error *error)
@@ -347,6 +354,8 @@ enum weir_status weir_server_start(struct weir_server *server, struct weir_error
         status = weir__watch_start(server, error);
     if (status == WEIR_OK)
         status = weir__workers_start(server, error);
+    if (status == WEIR_OK)
+        status = weir__lanes_start(server, error);
     if (status == WEIR_OK)
         status = weir__reports_start(&server->report_queue, error);
     if (status == WEIR_OK)
@@ -410,9 +419,11 @@ bool weir_server_drain(struct weir_server *server, uint64_t drain_ns,
         while (!wait_idle(server, weir_clock_ns() + UINT64_C(20000000), NULL, NULL) &&
                weir_clock_ns() < give_up_ns)
             weir__watch_cancel_all(server);
+        weir__lanes_stop(server); /* which closes its connections to the daemon */
         MHD_stop_daemon(server->daemon);
         server->daemon = NULL;
     }
+    weir__lanes_stop(server);
     weir__governor_stop(server);
     weir__watch_stop(server);
     if (server->table != NULL)

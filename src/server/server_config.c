@@ -306,6 +306,7 @@ static enum weir_status read_tenant(struct loader *loader, const char *prefix, c
 
 static enum weir_status read_route(struct loader *loader, unsigned index,
                                    const struct weir__raw_route *raw,
+                                   const struct weir_server_config *config,
                                    struct weir_route_config *route)
 {
     char prefix[32];
@@ -313,13 +314,19 @@ static enum weir_status read_route(struct loader *loader, unsigned index,
     enum weir_status status = check_path(loader, key_path(prefix, "path").text, raw->path);
     if (status != WEIR_OK)
         return status;
-    if (raw->module == NULL || raw->module[0] == 0)
-        return refuse(loader, key_path(prefix, "module").text, "every route needs a module");
+    bool has_module = raw->module != NULL && raw->module[0] != 0;
+    if (has_module == (raw->upstream != NULL))
+        return refuse(loader, key_path(prefix, "module").text,
+                      "every route needs a module or an upstream, not both");
     route->path = copy(loader, raw->path);
     if (route->path == NULL)
         return no_memory(loader);
-    status = resolve(loader, key_path(prefix, "module").text, loader->modules, raw->module,
-                     &route->module);
+    route->module = "";
+    if (has_module)
+        status = resolve(loader, key_path(prefix, "module").text, loader->modules, raw->module,
+                         &route->module);
+    if (status == WEIR_OK)
+        status = weir__config_filters(loader, prefix, raw, config, route);
     if (status == WEIR_OK)
         status = read_limits(loader, prefix, raw, route);
     if (status == WEIR_OK)
@@ -345,7 +352,7 @@ static enum weir_status read_routes(struct loader *loader, const struct weir__ra
     if (routes == NULL)
         return no_memory(loader);
     for (unsigned i = 0; i < raw->routes_count; i++) {
-        enum weir_status status = read_route(loader, i, &raw->routes[i], &routes[i]);
+        enum weir_status status = read_route(loader, i, &raw->routes[i], config, &routes[i]);
         if (status != WEIR_OK)
             return status;
         for (unsigned j = 0; j < i; j++) {
@@ -357,6 +364,11 @@ static enum weir_status read_routes(struct loader *loader, const struct weir__ra
     }
     config->routes = routes;
     config->route_count = raw->routes_count;
+    bool is_filtered = false;
+    for (size_t i = 0; i < config->route_count; i++)
+        is_filtered = is_filtered || weir_route_is_filtered(&routes[i]);
+    if (!is_filtered)
+        config->filter_threads = 0;
     return WEIR_OK;
 }
 
@@ -367,6 +379,7 @@ static enum weir_status read_server(struct loader *loader, const struct weir__ra
     uint32_t threads = processors < 1 ? 1 : processors > 8 ? 8 : (uint32_t)processors;
     config->loops = threads;
     config->workers = threads;
+    config->filter_threads = 1;
     config->connections_max = 512;
     config->connections_per_client_max = 0;
     config->idle_ns = 30 * SECOND;
@@ -381,6 +394,7 @@ static enum weir_status read_server(struct loader *loader, const struct weir__ra
     } counts[] = {
         {"server.loops", raw->loops, {1, 64}, &config->loops},
         {"server.workers", raw->workers, {1, 256}, &config->workers},
+        {"server.filter_threads", raw->filter_threads, {1, 64}, &config->filter_threads},
         {"server.connections_max", raw->connections_max, {1, 60000}, &config->connections_max},
         {"server.connections_per_client_max",
          raw->connections_per_client_max,
@@ -631,6 +645,8 @@ enum weir_status weir_server_config_parse(const struct weir_config_text *text,
         status = read_log(&loader, &raw->log, &config);
     if (status == WEIR_OK)
         status = read_control(&loader, raw, &config);
+    if (status == WEIR_OK)
+        status = weir__config_upstreams(&loader, raw, &config);
     if (status == WEIR_OK)
         status = read_routes(&loader, raw, &config);
     weir__config_free_raw(raw);

@@ -17,10 +17,32 @@ enum weir_route_mode {
 };
 const char *weir_route_mode_name(enum weir_route_mode mode);
 
+/* A server that routes lead to and filters may ask. */
+struct weir_upstream_keys {
+    const char *name;
+    const char *url; /* "http://host:port", without a path */
+    uint32_t connections; /* at once, of each filter thread */
+    uint64_t connect_ns, timeout_ns;
+};
+
+/* A proxy-wasm plugin in front of a route. */
+struct weir_filter_keys {
+    const char *name, *module, *root_id, *vm_id, *configuration, *vm_configuration;
+    uint64_t memory_bytes, soft_bytes; /* of one VM; each filter thread has one */
+    uint64_t buffer_bytes, time_ns, fuel;
+    uint32_t streams;
+    bool is_open;        /* fail_open: without it, when it fails */
+    bool prefers_malloc; /* allocator: malloc */
+    int level;           /* enum weir_filter_level */
+};
+
 struct weir_route_config {
     const char *path;   /* "/hello": it and everything under it */
-    const char *module; /* path of the file */
+    const char *module; /* path of the file; "": there is an upstream */
     const char *tenant; /* NULL: the route is its own */
+    const struct weir_upstream_keys *upstream;
+    const struct weir_filter_keys *filters;
+    size_t filter_count;
     const char *const *args;
     size_t arg_count;
     const char *const *env; /* "NAME=value" */
@@ -99,9 +121,26 @@ struct weir_server_config {
     struct weir_log_keys log;
     struct weir_control_keys control;
     const char *modules_dir; /* where relative module paths begin; "": the working directory */
+    uint32_t filter_threads; /* 0: no route has a filter or an upstream */
+    const struct weir_upstream_keys *upstreams;
+    size_t upstream_count;
     const struct weir_route_config *routes;
     size_t route_count;
 };
+/* The route's requests go through filter threads. */
+static inline bool weir_route_is_filtered(const struct weir_route_config *route)
+{
+    return route->filter_count > 0 || route->upstream != NULL;
+}
+static inline bool weir_route_has_guest(const struct weir_route_config *route)
+{
+    return route->upstream == NULL;
+}
+
+/* Of clients, and of filter threads to guests behind filters. */
+uint32_t weir_server_connections(const struct weir_server_config *config);
+/* All that a plugin may hold: its VMs, shared data, queues and metrics. */
+uint64_t weir_filter_keys_bytes(const struct weir_filter_keys *keys, uint32_t threads);
 
 /* Reads and checks a file; strings live in `arena`. CONFIG with file, line, key and remedy; errors
  * of reading the file as they come. Module paths are made relative to the file's folder, or to

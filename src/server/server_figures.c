@@ -84,6 +84,25 @@ static bool may_log(struct weir_server *server, uint64_t *ret_left_out)
     return may;
 }
 
+void weir__log_filtered_failure(const struct weir__connection *connection,
+                                const struct weir__failure *failure)
+{
+    uint64_t left_out = 0;
+    const char *filter = weir__filtered_filter(connection->filtered);
+    const char *path = weir__filtered_route(connection->filtered)->config->path;
+    const char *refused = weir__refusal_name(failure->refusal);
+    if (!may_log(connection->server, &left_out))
+        return;
+    const struct weir_server_log_field fields[] = {
+        {"id", connection->id, 0},          {"route", path, 0},
+        {"filter", filter != NULL ? filter : "", 0}, {"refused", refused, 0},
+        {"reason", failure->reason, 0},     {"left_out", NULL, left_out},
+        {NULL, NULL, 0}};
+    const struct weir_server_event event = {
+        .level = WEIR_LOG_WARNING, .name = "request_failed", .fields = fields};
+    weir_server_log(connection->server, &event, "%s: %s: %s", path, refused, failure->reason);
+}
+
 void weir__log_failure(struct weir_server *server, const struct weir__request *request)
 {
     uint64_t left_out = 0;

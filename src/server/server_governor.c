@@ -183,7 +183,8 @@ static enum weir_status pause_warming(void *context, bool is_paused,
     (void)reason;
     const struct weir__route_table *table = weir__route_table_hold(server);
     for (size_t i = 0; i < table->count; i++)
-        if (table->routes[i]->config->mode != WEIR_ROUTE_RESIDENT) /* who would lose their state */
+        if (table->routes[i]->pool != NULL &&
+            table->routes[i]->config->mode != WEIR_ROUTE_RESIDENT) /* who would lose their state */
             weir_pool_set_warm(table->routes[i]->pool,
                                is_paused ? 0 : table->routes[i]->config->warm);
     weir__route_table_release(server);

@@ -30,7 +30,7 @@ static void read_address(struct weir__connection *connection)
 
 enum weir_status weir__connections_start(struct weir_server *server, struct weir_error *error)
 {
-    uint64_t count = server->config->connections_max;
+    uint64_t count = weir_server_connections(server->config);
     uint64_t others = count * WEIR_SERVER_CONNECTION_BYTES;
     enum weir_status status = weir_account_charge(server->account, WEIR_KIND_SERVER, others, error);
     if (status != WEIR_OK)
@@ -61,7 +61,12 @@ void weir__connections_stop(struct weir_server *server)
 static struct weir__connection *open_connection(struct weir_server *server,
                                                 struct MHD_Connection *mhd)
 {
-    struct weir__connection *connection = weir__watch_add(server);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    /* Only filter threads add connections of no family. */
+    bool is_inner = info != NULL && info->client_addr != NULL &&
+                    info->client_addr->sa_family == AF_UNSPEC;
+    struct weir__connection *connection = weir__watch_add(server, is_inner);
     if (connection == NULL)
         return NULL;
     connection->mhd = mhd;
@@ -170,7 +175,7 @@ enum weir_status weir__http_start(struct weir_server *server, struct weir_error 
     const struct MHD_OptionItem options[] = {
         {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)drop_log, NULL},
         {MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)config->connections_max, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)weir_server_connections(config), NULL},
         {MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)config->connections_per_client_max, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, WEIR_SERVER_CONNECTION_BYTES, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT,

@@ -102,7 +102,8 @@ struct weir__route {
     struct weir__tenant *tenant;
     uint64_t told_spoiled, told_recycled; /* the watch's */
     struct weir_module *module;
-    struct weir_pool *pool;
+    struct weir_pool *pool;    /* NULL: the route leads to an upstream, as module */
+    struct weir__chain *chain; /* NULL: without filters */
     pthread_mutex_t lock; /* free list */
     struct weir__request *free_list;
     uint32_t request_count; /* blocks that exist, in use or free */
@@ -209,6 +210,7 @@ struct weir__connection {
     int fd;
     bool is_local;                /* by a UNIX socket */
     uint32_t index;               /* in the watch's table */
+    bool is_inner;                /* of a filter thread, to a guest behind filters */
     _Atomic uint64_t deadline_ns; /* the watch ends the connection then; 0: none */
     _Atomic bool is_suspended;
     _Atomic bool is_timed_out;
@@ -233,6 +235,7 @@ struct weir__connection {
     char id[WEIR_SERVER_REQUEST_ID_MAX + 1];
     struct weir__route *route; /* held until the end, whether a guest was started or not */
     struct weir__request *request;
+    struct weir__filtered *filtered; /* instead of a request: lane_internal.h */
     struct weir__failure failure;
     bool has_pressure; /* the governor refused: */
     struct weir_refusal pressure;
@@ -310,6 +313,7 @@ struct weir__watch {
     struct weir__connection **connections;
     uint32_t connection_count;
     uint32_t connection_max;
+    uint32_t outer_count; /* that are not inner */
     struct weir__request *clocks; /* unordered: few guests sleep */
     _Atomic uint64_t sweep_ns;    /* when idle residents are looked at next */
 };
@@ -343,6 +347,10 @@ struct weir_server {
     _Atomic uint64_t connections_total;
     _Atomic uint32_t reports; /* pages being made or sent that are as long as the ledger */
     struct weir__workers workers;
+    struct weir__lane *lanes; /* filter threads */
+    uint32_t lane_count;
+    _Atomic uint32_t lane_next;
+    struct weir_filter_registry *filter_registry;
     struct weir__watch watch;
     struct weir__more more;
     struct weir__reports report_queue, change_queue;
@@ -453,6 +461,28 @@ void weir__route_unref(struct weir__route *route);
 /* Frees blocks of requests that are not in flight; returns the bytes. */
 uint64_t weir__route_shrink(struct weir__route *route);
 
+/* The engine, and the linker of its guests, made when they are needed. */
+enum weir_status weir__engine_open(struct weir_server *server, bool has_fuel,
+                                   struct weir_error *error) WEIR_MUST_USE;
+
+/* filtered.c: requests that go through filters. */
+struct weir__filtered;
+/* The connection has a filtered request now, or a failure. Takes the reference to the route. */
+void weir__filtered_begin(struct weir__connection *connection, struct weir__route *route);
+enum MHD_Result weir__filtered_body(struct weir__connection *connection, const char *data,
+                                    size_t *size);
+enum MHD_Result weir__filtered_end(struct weir__connection *connection);
+void weir__filtered_completed(struct weir__connection *connection);
+/* NULL: none. */
+const struct weir__failure *weir__filtered_failure(const struct weir__filtered *filtered);
+/* The filter behind the failure; NULL: none. */
+const char *weir__filtered_filter(const struct weir__filtered *filtered);
+struct weir__route *weir__filtered_route(const struct weir__filtered *filtered);
+/* The connection is suspended. */
+void weir__filtered_cancel(struct weir__filtered *filtered);
+/* Names the client on a connection of a filter thread. */
+#define WEIR__CLIENT_FIELD "x-weir-client"
+
 /* request.c: requests that a guest answers. The request takes over the caller's reference to its
  * route when there is one. */
 /* A clean block for a request; NULL with the failure set. */
@@ -475,6 +505,9 @@ void weir__guest_close(struct weir__request *request);
 /* answer.c: responses. */
 enum MHD_Result weir__answer_failure(struct weir__connection *connection);
 enum MHD_Result weir__answer_guest(struct weir__request *request);
+/* Takes the response over. */
+enum MHD_Result weir__answer_queue(struct weir__connection *connection, unsigned status,
+                                   struct MHD_Response *response);
 enum MHD_Result weir__answer_stream(struct weir__request *request);
 enum MHD_Result weir__answer_text(struct weir__connection *connection, unsigned status,
                                   const char *type, char *text, size_t size,
@@ -496,6 +529,9 @@ void weir__exchange_sleep(struct weir__request *request);
 bool weir__exchange_pump(struct weir__request *request);
 
 void weir__exchange_suspend(struct weir__request *request);
+/* The same for a filtered request; and what comes first when it is back. */
+void weir__exchange_suspend_filtered(struct weir__connection *connection);
+void weir__exchange_take_over(struct weir__connection *connection);
 
 /* guest_modes.c */
 /* For weir_pool_warm(), with the route: LINK when the module lacks what its mode calls; runs what
@@ -555,7 +591,7 @@ enum weir_status weir__watch_start(struct weir_server *server, struct weir_error
 void weir__watch_stop(struct weir_server *server);
 /* A clean record out of the server's, and its place in the table; NULL when there are
  * connections_max. */
-struct weir__connection *weir__watch_add(struct weir_server *server);
+struct weir__connection *weir__watch_add(struct weir_server *server, bool is_inner);
 void weir__watch_remove(struct weir__connection *connection);
 /* A suspended connection: tells when the client leaves. */
 void weir__watch_suspended(struct weir__connection *connection);
@@ -595,6 +631,10 @@ enum MHD_Result weir__page_pressure(struct weir__connection *connection);
 void weir__report_memory(struct weir__connection *connection);
 void weir__report_metrics(struct weir__connection *connection);
 void weir__report_cache(struct weir__connection *connection);
+void weir__report_filters(struct weir__connection *connection);
+struct weir_metrics;
+/* Holds the table meanwhile. */
+void weir__filters_metrics(struct weir_server *server, struct weir_metrics *metrics);
 void weir__report_census(struct weir__connection *connection);
 
 /* report_thread.c */
@@ -685,5 +725,7 @@ void weir__figures_count(struct weir__route_figures *figures, unsigned status,
                          enum weir__refusal refusal, uint64_t ns);
 /* One event about a failed guest, at most WEIR_SERVER_LOG_LINES_MAX per second. */
 void weir__log_failure(struct weir_server *server, const struct weir__request *request);
+void weir__log_filtered_failure(const struct weir__connection *connection,
+                                const struct weir__failure *failure);
 
 #endif

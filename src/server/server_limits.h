@@ -6,6 +6,9 @@
 #define WEIR_SERVER_CONFIG_BYTES_MAX (1u << 20)
 #define WEIR_SERVER_ROUTES_MAX 1000
 #define WEIR_SERVER_LIST_MAX 64 /* args, env, dirs of one route */
+/* Filters of one route; each is a step on the way of every byte. */
+#define WEIR_SERVER_FILTERS_MAX 16
+#define WEIR_SERVER_UPSTREAMS_MAX 64
 
 /* What libmicrohttpd may take for one connection: request head, read and write buffers. */
 #define WEIR_SERVER_CONNECTION_BYTES (32u * 1024)
@@ -79,6 +82,34 @@
 #define WEIR_SERVER_REQUEST_ID_MAX 64u
 /* Log lines about failed guests, per second; the rest is counted. */
 #define WEIR_SERVER_LOG_LINES_MAX 10u
+
+/* --- filters --- */
+
+/* What a filtered request holds between two steps, each way: a client or an upstream that is faster
+ * than the rest waits. */
+#define WEIR_SERVER_FILTER_WINDOW (64u * 1024)
+/* A piece of a body with its record; the record of a filtered request with sixteen stages. */
+#define WEIR_SERVER_FILTER_CHUNK (66u * 1024)
+#define WEIR_SERVER_FILTERED_BYTES (8u * 1024)
+/* A callback runs so long before another plugin's turn. */
+#define WEIR_SERVER_FILTER_SLICE_NS (UINT64_C(2) * 1000 * 1000)
+/* A plugin that failed is tried again after this, doubled by each failure up to the most. */
+#define WEIR_SERVER_FILTER_RETRY_NS (UINT64_C(100) * 1000 * 1000)
+#define WEIR_SERVER_FILTER_RETRY_NS_MAX (UINT64_C(10) * 1000 * 1000 * 1000)
+/* Above its soft mark a VM takes no new stream so long, so that it becomes idle and is recycled. */
+#define WEIR_SERVER_FILTER_DRAIN_NS (UINT64_C(1) * 1000 * 1000 * 1000)
+/* Shared data, queues, metrics and records of one plugin, beside its VMs. */
+#define WEIR_SERVER_FILTER_SHARED_BYTES (UINT64_C(16) << 20)
+/* Connections of filters to the guests behind them, each of which is one of the server's. */
+#define WEIR_SERVER_INNER_CONNECTIONS 64u
+/* The answer of an upstream to a filter's call: its head. */
+#define WEIR_SERVER_UPSTREAM_HEAD_MAX (64u * 1024)
+/* A filter thread's stack: callbacks of libcurl (TLS) are deeper than ours. */
+#define WEIR_SERVER_FILTER_THREAD_STACK (512u * 1024)
+/* libcurl's part: of a transfer (its buffers of 16 and 16 KiB, its records), of a connection that
+ * is kept (with TLS about 40 KiB), of itself with OpenSSL. */
+#define WEIR_SERVER_TRANSFER_BYTES (UINT64_C(96) << 10)
+#define WEIR_SERVER_CURL_BYTES (UINT64_C(4) << 20)
 
 /* --- for plans; what is measured is held against running hosts by tests --- */
 

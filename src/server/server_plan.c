@@ -4,6 +4,7 @@
 #include "base/sizes.h"
 #include "cache/cache.h"
 #include "runtime/runtime_bounds.h"
+#include "server/filter_plan.h"
 #include "server/module_store.h"
 #include "server/server_internal.h"
 #include "worlds/wasi/wasi_bounds.h"
@@ -74,6 +75,8 @@ static void sum_routes(const struct weir_server_config *config, struct sums *sum
 {
     for (size_t i = 0; i < config->route_count; i++) {
         const struct weir_route_config *route = &config->routes[i];
+        if (!weir_route_has_guest(route))
+            continue;
         sums->runtime.slots += route->slots;
         sums->requests += route->concurrency;
         sums->runtime.warm += route->warm;
@@ -82,9 +85,28 @@ static void sum_routes(const struct weir_server_config *config, struct sums *sum
         if (route->dir_count > 0)
             sums->wasi.guests += route->slots;
     }
+    uint64_t plugin_bytes = 0;
+    sums->runtime.slots += weir_filter_plan_vms(config, &plugin_bytes);
+    sums->runtime.memory_bytes = add(sums->runtime.memory_bytes, plugin_bytes);
     if (config->memory_bytes_max < sums->runtime.memory_bytes)
         sums->runtime.memory_bytes = config->memory_bytes_max;
     sums->runtime.threads = config->loops + config->workers + 1; /* and the main thread */
+}
+
+static enum weir_status weigh(const struct weir_server_config *config, const char *module,
+                              bool has_fuel, struct sums *sums, struct weir_error *error)
+{
+    struct weir_module_weight weight;
+    enum weir_status status =
+        weir_module_weigh(module, has_fuel, config->cache_dir, &weight, error);
+    if (status != WEIR_OK)
+        return status;
+    sums->code.modules++;
+    sums->code.compiled += weight.is_compiled;
+    sums->code.code_bytes = add(sums->code.code_bytes, weight.code_bytes);
+    if (!weight.is_compiled && weight.module_bytes > sums->code.largest_bytes)
+        sums->code.largest_bytes = weight.module_bytes;
+    return WEIR_OK;
 }
 
 /* Two routes with one module load it once each. */
@@ -93,21 +115,19 @@ static enum weir_status weigh_modules(const struct weir_server_config *config, s
 {
     for (size_t i = 0; i < config->route_count; i++) {
         const struct weir_route_config *route = &config->routes[i];
-        struct weir_module_weight weight;
         struct weir_error inner = {0};
-        enum weir_status status =
-            weir_module_weigh(route->module, route->fuel != 0, config->cache_dir, &weight, &inner);
+        enum weir_status status = WEIR_OK;
+        if (weir_route_has_guest(route))
+            status = weigh(config, route->module, route->fuel != 0, sums, &inner);
+        /* One that cannot be read takes no code, and the server not down. */
+        for (size_t k = 0; k < route->filter_count; k++)
+            (void)weigh(config, route->filters[k].module, route->filters[k].fuel != 0, sums, NULL);
         if (status != WEIR_OK) {
             (void)weir_error_set(error, status, inner.offset, "route %s: %s", route->path,
                                  inner.message);
             weir_error_done(&inner);
             return status;
         }
-        sums->code.modules++;
-        sums->code.compiled += weight.is_compiled;
-        sums->code.code_bytes = add(sums->code.code_bytes, weight.code_bytes);
-        if (!weight.is_compiled && weight.module_bytes > sums->code.largest_bytes)
-            sums->code.largest_bytes = weight.module_bytes;
     }
     return WEIR_OK;
 }
@@ -138,6 +158,8 @@ static void report_guests(const struct weir_server_config *config, weir_bound_re
     for (size_t i = 0; i < config->route_count; i++) {
         const struct weir_route_config *route = &config->routes[i];
         char what[320], source[96] = "memory_max";
+        if (!weir_route_has_guest(route))
+            continue;
         (void)snprintf(what, sizeof what, "running guests %s", route->path);
         if (!is_capped(route))
             describe_guests(route, source, sizeof source);
@@ -218,13 +240,14 @@ static void report_charged(const struct weir_server_config *config, const struct
                                          .source = source,
                                          .bytes = times(requests, block_bytes()),
                                          .descriptors = requests}); /* spool files */
-    (void)snprintf(source, sizeof source, "%u x %s", config->connections_max,
+    uint32_t connections = weir_server_connections(config);
+    (void)snprintf(source, sizeof source, "%u x %s", connections,
                    weir_size_format(connection_bytes()).text);
     report(context,
            &(struct weir_bound){.what = "connections",
                                 .source = source,
-                                .bytes = times(config->connections_max, connection_bytes()),
-                                .descriptors = config->connections_max});
+                                .bytes = times(connections, connection_bytes()),
+                                .descriptors = connections});
     (void)snprintf(source, sizeof source, "%u x %s", thread_count(config),
                    weir_size_format(WEIR_SERVER_THREAD_STACK).text);
     report(context,
@@ -264,7 +287,8 @@ static void report_beside(const struct weir_server_config *config, const struct 
 {
     char source[128];
     uint64_t libraries = WEIR_SERVER_LIBRARY_BYTES +
-                         times(config->connections_max, WEIR_SERVER_LIBRARY_CONNECTION_BYTES) +
+                         times(weir_server_connections(config),
+                               WEIR_SERVER_LIBRARY_CONNECTION_BYTES) +
                          times(sums->requests, WEIR_SERVER_STREAM_BYTES);
     report(context, &(struct weir_bound){.what = "libraries",
                                          .source = "reserve: HTTP, YAML, JSON, C",
@@ -314,6 +338,7 @@ uint64_t weir_server_plan_beside_bytes(const struct weir_server_config *config)
     sum_routes(config, &sums);
     weir_runtime_bounds(&sums.runtime, add_beside, &bytes);
     report_beside(config, &sums, add_beside, &bytes);
+    weir_filter_plan_report(config, add_beside, &bytes);
     return bytes;
 }
 
@@ -331,6 +356,8 @@ static enum weir_status add_route_knobs(const struct weir_route_config *route,
                                         struct weir_plan *plan, struct weir_error *error)
 {
     char name[320];
+    if (!weir_route_has_guest(route))
+        return WEIR_OK;
     if (is_capped(route)) {
         (void)snprintf(name, sizeof name, "%s memory_max", route->path);
         return add_knob(plan, "MiB",
@@ -426,6 +453,7 @@ static enum weir_status fill(const struct weir_server_config *config, struct wei
     report_charged(config, &sums, weir_plan_bound, plan);
     weir_wasi_bounds(&sums.wasi, weir_plan_bound, plan);
     report_beside(config, &sums, weir_plan_bound, plan);
+    weir_filter_plan_report(config, weir_plan_bound, plan);
     report_free(config, weir_plan_bound, plan);
     set_count_limits(plan);
     if (config->memory_bytes_max != WEIR_UNLIMITED)

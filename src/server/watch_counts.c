@@ -32,6 +32,8 @@ void weir__counts_tell(struct weir_server *server)
         struct weir__route *route = table->routes[i];
         struct weir_pool_figures figures;
         uint64_t recycled = 0;
+        if (route->pool == NULL) /* it leads to an upstream */
+            continue;
         weir_pool_figures(route->pool, &figures);
         for (size_t j = 0; j < WEIR_RECYCLE_REASON_COUNT; j++)
             recycled += figures.recycled[j];

@@ -1,0 +1,260 @@
+/* Chains: the plugins of a route, loaded with it. A plugin that cannot be loaded takes neither the
+ * server nor the route down: its requests are refused with the reason, or go on without it. */
+#include "server/lane_internal.h"
+
+#include "base/check.h"
+#include "server/host_file.h"
+#include "server/import_hints.h"
+#include "server/server_log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- what plugins say ------------------------------------------------------------------------ */
+
+static enum weir_log_level level_of(enum weir_filter_level level)
+{
+    static const enum weir_log_level LEVELS[] = {WEIR_LOG_DEBUG,   WEIR_LOG_DEBUG,
+                                                 WEIR_LOG_INFO,    WEIR_LOG_WARNING,
+                                                 WEIR_LOG_ERROR,   WEIR_LOG_ERROR};
+    return LEVELS[level];
+}
+
+static void log_line(void *context, const struct weir_filter_plugin *plugin,
+                     enum weir_filter_level level, struct weir_filter_text text)
+{
+    struct weir__chain *chain = context;
+    const char *name = weir_filter_plugin_config(plugin)->name;
+    char line[512];
+    (void)snprintf(line, sizeof line, "%.*s", (int)text.size, (const char *)text.bytes);
+    const struct weir_server_log_field fields[] = {{"route", chain->config->path, 0},
+                                                   {"filter", name, 0},
+                                                   {"said", line, 0},
+                                                   {NULL, NULL, 0}};
+    weir_server_log(chain->server,
+                    &(struct weir_server_event){
+                        .level = level_of(level), .name = "filter_said", .fields = fields},
+                    "filter %s of %s: %s", name, chain->config->path, line);
+}
+
+void weir__plugin_log(struct weir_server *server, const struct weir__chain *chain,
+                      const struct weir__plugin *plugin, const char *what, const char *reason)
+{
+    const struct weir_server_log_field fields[] = {{"route", chain->config->path, 0},
+                                                   {"filter", plugin->keys->name, 0},
+                                                   {"change", what, 0},
+                                                   {"reason", reason, 0},
+                                                   {NULL, NULL, 0}};
+    weir_server_log(
+        server,
+        &(struct weir_server_event){.level = WEIR_LOG_WARNING, .name = "filter", .fields = fields},
+        "filter %s of %s: %s: %s", plugin->keys->name, chain->config->path, what, reason);
+}
+
+static void wake_stream(void *context, struct weir_filter_stream *stream)
+{
+    (void)context;
+    struct weir__filtered *filtered = weir_filter_stream_data(stream);
+    filtered->is_dirty = true;
+}
+
+const struct weir_filter_host weir__lane_host = {
+    .log = log_line,
+    .call = weir__transfer_call,
+    .cancel = weir__transfer_cancel,
+    .wake = wake_stream,
+};
+
+/* --- loading --------------------------------------------------------------------------------- */
+
+static enum weir_status open_module(struct weir_server *server, struct weir__plugin *plugin,
+                                    struct weir_error *error)
+{
+    const struct weir_filter_keys *keys = plugin->keys;
+    enum weir_status status = weir__engine_open(server, keys->fuel != 0, error);
+    (void)stat(keys->module, &plugin->file);
+    struct weir_module_config module = {.name = weir_host_file_name(keys->module)};
+    if (status == WEIR_OK)
+        status = weir_host_file_module(server->engines[keys->fuel != 0], server->cache,
+                                       keys->module, &module, &plugin->module, error);
+    return status;
+}
+
+static enum weir_status open_plugin(struct weir__chain *chain, struct weir__plugin *plugin,
+                                    struct weir_error *error)
+{
+    struct weir_server *server = chain->server;
+    const struct weir_filter_keys *keys = plugin->keys;
+    enum weir_status status = open_module(server, plugin, error);
+    if (status != WEIR_OK)
+        return status;
+    const struct weir_filter_config config = {
+        .name = keys->name,
+        .root_id = keys->root_id,
+        .vm_id = keys->vm_id,
+        .configuration = weir_filter_text(keys->configuration),
+        .vm_configuration = weir_filter_text(keys->vm_configuration),
+        .account = weir_account_host(),
+        .plugin_bytes_max = weir_filter_keys_bytes(keys, server->config->filter_threads),
+        .memory_bytes_max = keys->memory_bytes,
+        .memory_bytes_soft = keys->soft_bytes,
+        .buffer_bytes_max = keys->buffer_bytes,
+        .time_ns = keys->time_ns,
+        .fuel = keys->fuel,
+        .streams_max = keys->streams,
+        .prefers_malloc = keys->prefers_malloc,
+        .level = (enum weir_filter_level)keys->level,
+        .host = &weir__lane_host,
+        .host_context = chain,
+    };
+    status = weir_filter_plugin_new(server->filter_registry, plugin->module, &config,
+                                    &plugin->plugin, error);
+    /* A VM is made and thrown away: what is wrong shows now, not with the first request. */
+    struct weir_filter_vm *vm = NULL;
+    if (status == WEIR_OK)
+        status = weir_filter_vm_new(plugin->plugin, NULL, &vm, error);
+    if (status == WEIR_OK)
+        status = weir_filter_vm_start(vm, error);
+    weir_filter_vm_free(vm);
+    return status;
+}
+
+/* Told in the log, with every missing import. */
+static void fail_plugin(struct weir__chain *chain, struct weir__plugin *plugin,
+                        struct weir_error *error)
+{
+    size_t used = 0;
+    weir_import_hints(error);
+    (void)snprintf(plugin->failure, sizeof plugin->failure, "cannot be loaded: %.200s",
+                   error->message);
+    for (const struct weir_error_detail *d = error->details; d != NULL; d = d->next) {
+        used = strlen(plugin->failure);
+        (void)snprintf(plugin->failure + used, sizeof plugin->failure - used, "; %s", d->text);
+    }
+    weir_error_done(error);
+    weir_filter_plugin_free(plugin->plugin);
+    plugin->plugin = NULL;
+    weir__plugin_log(chain->server, chain, plugin,
+                     plugin->keys->is_open ? "left out" : "its route is refused", plugin->failure);
+}
+
+static size_t chain_bytes(size_t count)
+{
+    return sizeof(struct weir__chain) + count * sizeof(struct weir__plugin);
+}
+
+static size_t slots_bytes(const struct weir_server *server)
+{
+    return server->config->filter_threads * sizeof(struct weir__vm_slot);
+}
+
+static size_t lanes_bytes(const struct weir_server *server)
+{
+    return server->config->filter_threads * sizeof(struct weir__chain_lane);
+}
+
+void weir__chain_free(struct weir__chain *chain)
+{
+    struct weir_server *server = chain->server;
+    for (size_t i = 0; i < chain->plugin_count; i++) {
+        struct weir__plugin *plugin = &chain->plugins[i];
+        weir_filter_plugin_free(plugin->plugin);
+        weir_module_unref(plugin->module);
+        weir_account_free(server->account, WEIR_KIND_SERVER, plugin->slots, slots_bytes(server));
+    }
+    weir_account_free(server->account, WEIR_KIND_SERVER, chain->lanes, lanes_bytes(server));
+    weir__generation_unref(chain->generation);
+    weir_account_free(server->account, WEIR_KIND_SERVER, chain, chain_bytes(chain->plugin_count));
+}
+
+struct weir__chain *weir__chain_new(struct weir_server *server, struct weir__generation *generation,
+                                    const struct weir_route_config *config,
+                                    struct weir_error *error)
+{
+    struct weir__chain *chain = weir_account_alloc(server->account, WEIR_KIND_SERVER,
+                                                   chain_bytes(config->filter_count), error);
+    if (chain == NULL)
+        return NULL;
+    atomic_init(&chain->refs, 1);
+    chain->server = server;
+    chain->generation = generation;
+    (void)atomic_fetch_add_explicit(&generation->refs, 1, memory_order_relaxed);
+    chain->config = config;
+    chain->lanes =
+        weir_account_alloc(server->account, WEIR_KIND_SERVER, lanes_bytes(server), error);
+    if (chain->lanes == NULL) {
+        weir__chain_free(chain);
+        return NULL;
+    }
+    for (size_t i = 0; i < config->filter_count; i++) {
+        struct weir__plugin *plugin = &chain->plugins[i];
+        struct weir_error inner = {0};
+        plugin->keys = &config->filters[i];
+        plugin->slots =
+            weir_account_alloc(server->account, WEIR_KIND_SERVER, slots_bytes(server), error);
+        if (plugin->slots == NULL) {
+            weir__chain_free(chain);
+            return NULL;
+        }
+        chain->plugin_count++;
+        if (open_plugin(chain, plugin, &inner) != WEIR_OK)
+            fail_plugin(chain, plugin, &inner);
+    }
+    return chain;
+}
+
+/* --- comparing ------------------------------------------------------------------------------- */
+
+bool weir__upstream_is_same(const struct weir_upstream_keys *a, const struct weir_upstream_keys *b)
+{
+    return strcmp(a->name, b->name) == 0 && strcmp(a->url, b->url) == 0 &&
+           a->connections == b->connections && a->connect_ns == b->connect_ns &&
+           a->timeout_ns == b->timeout_ns;
+}
+
+static bool is_same_plugin(const struct weir__plugin *plugin, const struct weir_filter_keys *keys)
+{
+    const struct weir_filter_keys *a = plugin->keys;
+    const struct {
+        const char *a, *b;
+    } texts[] = {{a->name, keys->name},
+                 {a->module, keys->module},
+                 {a->root_id, keys->root_id},
+                 {a->vm_id, keys->vm_id},
+                 {a->configuration, keys->configuration},
+                 {a->vm_configuration, keys->vm_configuration}};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (strcmp(texts[i].a, texts[i].b) != 0)
+            return false;
+    struct stat now = {0};
+    (void)stat(keys->module, &now);
+    return a->memory_bytes == keys->memory_bytes && a->soft_bytes == keys->soft_bytes &&
+           a->buffer_bytes == keys->buffer_bytes && a->time_ns == keys->time_ns &&
+           a->fuel == keys->fuel && a->streams == keys->streams && a->is_open == keys->is_open &&
+           a->prefers_malloc == keys->prefers_malloc && a->level == keys->level &&
+           now.st_ino == plugin->file.st_ino && now.st_size == plugin->file.st_size &&
+           now.st_mtim.tv_sec == plugin->file.st_mtim.tv_sec &&
+           now.st_mtim.tv_nsec == plugin->file.st_mtim.tv_nsec;
+}
+
+bool weir__chain_is_same(const struct weir__chain *chain, const struct weir_route_config *config,
+                         const struct weir_server_config *all)
+{
+    if (chain == NULL)
+        return !weir_route_is_filtered(config);
+    const struct weir_server_config *before = &chain->generation->config;
+    bool is_same = chain->plugin_count == config->filter_count &&
+                   before->upstream_count == all->upstream_count;
+    for (size_t i = 0; is_same && i < config->filter_count; i++)
+        is_same = is_same_plugin(&chain->plugins[i], &config->filters[i]);
+    for (size_t i = 0; is_same && i < all->upstream_count; i++)
+        is_same = weir__upstream_is_same(&before->upstreams[i], &all->upstreams[i]);
+    return is_same;
+}
+
+void weir__chain_unref(struct weir__chain *chain)
+{
+    if (chain == NULL || atomic_fetch_sub_explicit(&chain->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    weir__lanes_let_go(chain);
+}
