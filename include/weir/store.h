@@ -14,6 +14,21 @@ extern "C" {
 #endif
 
 struct weir_store;
+struct weir_memory;
+
+/* A guest asks for more of a linear memory. */
+struct weir_growth {
+    const struct weir_memory *memory;
+    uint64_t old_pages;
+    uint64_t pages;                       /* to be added; not 0 */
+    const struct weir_trap_frame *frames; /* of the guest, innermost first */
+    size_t frame_count;
+};
+/* Called before it gets them. OK: they are asked for (and may still be refused, then memory.grow
+ * answers -1); anything else: the guest traps with MEMORY_LIMIT, and `error` is the cause. Must not
+ * call into the store. */
+typedef enum weir_status weir_growth_hook(void *context, const struct weir_growth *growth,
+                                          struct weir_error *error);
 
 /* Zero-initialise; zero means the default named behind each field. */
 struct weir_store_config {
@@ -29,6 +44,8 @@ struct weir_store_config {
     uint64_t keep_resident_bytes;  /* privatised memory that a reset keeps: 1 MiB */
     void *data;                    /* the embedder's */
     void (*data_free)(void *data); /* called when the store is closed; may be NULL */
+    weir_growth_hook *growth_hook; /* none */
+    void *growth_context;
 };
 
 enum weir_status weir_store_new(struct weir_engine *engine, const struct weir_store_config *config,

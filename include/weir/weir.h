@@ -11,12 +11,14 @@
 #include <weir/event.h>
 #include <weir/extern.h>
 #include <weir/handle.h>
+#include <weir/image.h>
 #include <weir/instance.h>
 #include <weir/linker.h>
 #include <weir/module.h>
 #include <weir/pool.h>
 #include <weir/receipt.h>
 #include <weir/recycle.h>
+#include <weir/stable.h>
 #include <weir/store.h>
 #include <weir/task.h>
 #include <weir/trap.h>

@@ -37,11 +37,35 @@ int weir__builtin_POLL(uint64_t *slots)
     return WEIR__BACK_TRAP;
 }
 
+/* OK, or the hook wants the guest to end; the cause is noted then. */
+static enum weir_status ask_hook(struct weir_store *store, const struct weir_memory *memory,
+                                 uint64_t pages)
+{
+    struct weir_trap at;
+    weir__store_frames(store, &at);
+    const struct weir_growth growth = {.memory = memory,
+                                       .old_pages = memory->vm.size_bytes / WEIR_WASM_PAGE_BYTES,
+                                       .pages = pages,
+                                       .frames = at.frames,
+                                       .frame_count = at.frame_count};
+    struct weir_error cause = {0};
+    enum weir_status status = store->growth_hook(store->growth_context, &growth, &cause);
+    if (status != WEIR_OK) {
+        weir_error_done(&store->cause);
+        weir_error_move(&store->cause, &cause);
+    }
+    weir_error_done(&cause);
+    return status;
+}
+
 int weir__builtin_MEMORY_GROW(uint64_t *slots)
 {
     const struct weir_vmctx *vmctx = (const struct weir_vmctx *)slots[0];
     struct weir_memory *memory = memory_at(vmctx, slots[1]);
     struct weir_store *store = memory->store;
+    if (store->growth_hook != NULL && slots[2] != 0 &&
+        ask_hook(store, memory, slots[2]) != WEIR_OK)
+        return weir__trap_raise(store, WEIR_TRAP_MEMORY_LIMIT);
     struct weir_error *error = store->refusal.status == WEIR_OK ? &store->refusal : NULL;
     uint64_t old = weir_memory_grow(memory, slots[2], error);
     slots[0] = memory->is_64 ? old : (uint32_t)old;

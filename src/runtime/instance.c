@@ -311,7 +311,7 @@ static enum weir_status build(struct weir_instance *instance,
 }
 
 /* A segment out of bounds traps like an instruction would, but there is no frame to show. */
-static enum weir_status segment_trap(enum weir_trap_code code, struct weir_trap *trap,
+enum weir_status weir__instance_segment_trap(enum weir_trap_code code, struct weir_trap *trap,
                                      struct weir_error *error)
 {
     if (trap != NULL) {
@@ -322,7 +322,7 @@ static enum weir_status segment_trap(enum weir_trap_code code, struct weir_trap 
                           weir_trap_text((int)code));
 }
 
-static enum weir_status run_start(struct weir_instance *instance, struct weir_trap *trap,
+enum weir_status weir__instance_run_start(struct weir_instance *instance, struct weir_trap *trap,
                                   struct weir_error *error)
 {
     const struct weir_artifact *artifact = &instance->module->artifact;
@@ -356,9 +356,9 @@ static enum weir_status initialise(struct weir_instance *instance, struct weir_t
     if (code == WEIR_TRAP_NONE)
         code = weir__instance_fill_memories(instance);
     if (code != WEIR_TRAP_NONE)
-        return segment_trap(code, trap, error);
+        return weir__instance_segment_trap(code, trap, error);
     weir__instance_drop_segments(instance);
-    enum weir_status status = run_start(instance, trap, error);
+    enum weir_status status = weir__instance_run_start(instance, trap, error);
     if (status != WEIR_OK)
         return status;
     return weir__instance_remember(instance, error);
@@ -379,8 +379,7 @@ static enum weir_status check_store(const struct weir_store *store,
     return WEIR_OK;
 }
 
-/* Everything before the first moment in which others may see it. */
-static enum weir_status make(struct weir_store *store, struct weir_module *module,
+enum weir_status weir__instance_make(struct weir_store *store, struct weir_module *module,
                              const struct weir__import_source *source,
                              struct weir_instance **ret_instance, struct weir_error *error)
 {
@@ -434,7 +433,7 @@ enum weir_status weir_instance_new(struct weir_store *store, const struct weir_l
 {
     struct weir__import_source source = {.linker = linker};
     struct weir_instance *instance = NULL;
-    enum weir_status status = make(store, module, &source, &instance, error);
+    enum weir_status status = weir__instance_make(store, module, &source, &instance, error);
     return status == WEIR_OK ? start(instance, ret_instance, trap, error) : status;
 }
 
@@ -445,7 +444,7 @@ enum weir_status weir_instance_new_with(struct weir_store *store, struct weir_mo
 {
     struct weir__import_source source = {.list = imports};
     struct weir_instance *instance = NULL;
-    enum weir_status status = make(store, module, &source, &instance, error);
+    enum weir_status status = weir__instance_make(store, module, &source, &instance, error);
     return status == WEIR_OK ? start(instance, ret_instance, trap, error) : status;
 }
 

@@ -13,7 +13,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/sizes.h"
-#include "runtime/store_internal.h"
+#include "runtime/kept.h"
 
 #define PAGE_BYTES UINT64_C(65536)
 #define PAGES_32 UINT64_C(65536)
@@ -158,6 +158,7 @@ void weir__memory_free(struct weir_memory *memory)
     weir_account_discharge(memory->store->account, WEIR_KIND_LINEAR_MEMORY, memory->vm.size_bytes);
     memory->vm.size_bytes = 0;
     weir_mapping_free(&memory->mapping);
+    weir__kept_free(memory);
 }
 
 enum weir_status weir_memory_new(struct weir_store *store, const struct weir_limits *limits,

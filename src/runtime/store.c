@@ -47,6 +47,8 @@ static void configure(struct weir_store *store, const struct weir_store_config *
         or_default(config->keep_resident_bytes, WEIR_KEEP_RESIDENT_DEFAULT);
     store->data = config->data;
     store->data_free = config->data_free;
+    store->growth_hook = config->growth_hook;
+    store->growth_context = config->growth_context;
 }
 
 enum weir_status weir_store_new(struct weir_engine *engine, const struct weir_store_config *config,

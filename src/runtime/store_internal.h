@@ -8,7 +8,7 @@
 #ifndef WEIR_RUNTIME_STORE_INTERNAL_H
 #define WEIR_RUNTIME_STORE_INTERNAL_H
 
-#include <weir/instance.h>
+#include <weir/image.h>
 #include <weir/pool.h>
 
 #include "runtime/census_internal.h"
@@ -22,6 +22,14 @@ struct weir__undo {
     uint64_t bytes;
     uint64_t *addresses; /* ascending */
     uint8_t *pages;
+};
+
+/* The version that was committed last (kept.h). */
+struct weir__kept {
+    struct weir_mapping mapping; /* of the whole file, shared; base NULL: nothing was committed */
+    int fd;
+    uint64_t bytes; /* of the memory that are the file's */
+    uint64_t charged_bytes;
 };
 
 struct weir_memory {
@@ -41,6 +49,7 @@ struct weir_memory {
     const struct weir_module *image_module; /* whose artifact holds the base image; may be NULL */
     uint64_t image_begin, image_end;        /* in the memory */
     struct weir__undo undo;
+    struct weir__kept kept;
 };
 
 struct weir_table {
@@ -57,6 +66,8 @@ struct weir_table {
     bool is_64;
     uint64_t accessible_bytes; /* charged */
     void **undo;               /* min elements, or NULL: rebuilt from the segments */
+    void **spare;              /* spare_count elements, for the next undo; may be NULL */
+    uint64_t spare_count;
 };
 
 struct weir_global {
@@ -130,6 +141,7 @@ struct weir_instance {
     struct weir__region region; /* where all these records lie */
     uint64_t region_bytes;      /* from this record on, arrays included */
     bool is_whole;              /* instantiation ended well; reset is possible */
+    bool is_committed;          /* its state is a version (image.h) */
 };
 
 /* What a store has had put into it besides: the front of each list, which only grow there. */
@@ -189,6 +201,8 @@ struct weir_store {
     uint32_t instances_max;
     void *data;
     void (*data_free)(void *data);
+    weir_growth_hook *growth_hook;
+    void *growth_context;
     struct weir_store *next_warm; /* in a pool */
     struct weir_instance *pooled;
     uint64_t pool_key; /* whom it served last */
@@ -227,6 +241,8 @@ void weir__store_rest(struct weir_store *store);
 int weir__trap_raise(struct weir_store *store, enum weir_trap_code code);
 /* Where in a guest this address is; false where it is no guest code. */
 bool weir__code_frame(uint64_t pc, struct weir_trap_frame *frame);
+/* The guest's frames, while it waits for a host routine. */
+void weir__store_frames(const struct weir_store *store, struct weir_trap *trap);
 /* Fills `trap` (may be NULL) from what is noted and the frames of the store; clears the note. */
 void weir__trap_fill(struct weir_store *store, const struct weir__activation *activation,
                      struct weir_trap *trap, struct weir_error *error);
@@ -262,6 +278,18 @@ uint64_t weir__table_grow(struct weir_table *table, void *value, uint64_t count,
 void weir__instance_extern(struct weir_instance *instance, uint32_t kind, uint32_t index,
                            struct weir_extern *ret_extern);
 
+/* Everything of an instantiation before the first moment in which others may see it, and running
+ * the start function. */
+struct weir__import_source;
+enum weir_status weir__instance_make(struct weir_store *store, struct weir_module *module,
+                                     const struct weir__import_source *source,
+                                     struct weir_instance **ret_instance, struct weir_error *error)
+    WEIR_MUST_USE;
+enum weir_status weir__instance_run_start(struct weir_instance *instance, struct weir_trap *trap,
+                                          struct weir_error *error) WEIR_MUST_USE;
+enum weir_status weir__instance_segment_trap(enum weir_trap_code code, struct weir_trap *trap,
+                                             struct weir_error *error);
+
 /* instance_init.c */
 union weir_value weir__init_value(const struct weir_instance *instance,
                                   const struct weir_artifact_expr *expr);
@@ -294,6 +322,9 @@ enum weir_status weir__instance_remember(struct weir_instance *instance, struct 
     WEIR_MUST_USE;
 void weir__memory_forget_undo(struct weir_memory *memory);
 void weir__table_forget_undo(struct weir_table *table);
+/* The present state becomes the one that reset goes back to, and is a version (image.h). */
+enum weir_status weir__instance_commit(struct weir_instance *instance, struct weir_commit *commit,
+                                       struct weir_error *error) WEIR_MUST_USE;
 /* Base content of the page at this address of the process: image or zeros. */
 const uint8_t *weir__memory_base_page(const struct weir_memory *memory, uint64_t address);
 

@@ -121,6 +121,10 @@ void weir__table_free(struct weir_table *table)
     weir_account_discharge(table->store->account, WEIR_KIND_TABLE, table->accessible_bytes);
     table->accessible_bytes = 0;
     weir__table_forget_undo(table);
+    if (table->spare != NULL)
+        weir_account_free(table->store->account, WEIR_KIND_IMAGE, table->spare,
+                          table->spare_count * sizeof(void *));
+    table->spare = NULL;
     weir_mapping_free(&table->mapping);
 }
 

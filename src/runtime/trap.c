@@ -112,6 +112,14 @@ static void walk(const struct weir__stack *stack, struct weir_trap *trap, uint64
     }
 }
 
+void weir__store_frames(const struct weir_store *store, struct weir_trap *trap)
+{
+    trap->frame_count = 0;
+    trap->frames_left_out = 0;
+    if (store->stack != NULL)
+        walk(store->stack, trap, store->state->guest_pc, store->state->guest_fp);
+}
+
 static void report(struct weir_store *store, uint32_t code, struct weir_error *error)
 {
     const char *text = weir_trap_text((int)code);
