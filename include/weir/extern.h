@@ -84,6 +84,9 @@ struct weir_memory_figures {
     uint64_t peak_bytes;       /* highest accessible */
     uint64_t limit_bytes;
 };
+/* Bytes of the version that was committed last (weir/image.h): pages that hold something; 0: none.
+ */
+uint64_t weir_memory_image_bytes(const struct weir_memory *memory);
 enum weir_status weir_memory_figures(const struct weir_memory *memory,
                                      struct weir_memory_figures *ret, struct weir_error *error);
 

@@ -49,8 +49,7 @@ enum weir_status weir_instance_save(const struct weir_instance *instance,
 /* As weir_instance_new(), but the state is the one that was saved: no segment is applied, start
  * does not run, and the state counts as committed. CORRUPT when what is read is no version of this
  * very module; it is checked whole before anybody can see the instance. */
-enum weir_status weir_instance_new_saved(struct weir_store *store,
-                                         const struct weir_linker *linker,
+enum weir_status weir_instance_new_saved(struct weir_store *store, const struct weir_linker *linker,
                                          struct weir_module *module,
                                          const struct weir_image_reader *reader,
                                          struct weir_instance **ret_instance,

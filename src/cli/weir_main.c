@@ -23,6 +23,7 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"compile", "weir-compile-file", "compile a module to an artifact"},
     {"contract", "weir-contract", "run CosmWasm contracts, with gas exact to the unit"},
     {"cache", "weir-cache", "look at the compiled modules and after them"},
+    {"canister", "weir-canister", "run a canister, say what its memory is for"},
     {"plan", "weir-plan", "add up what a node may take of memory"},
     {"guard", "weir-guard", "refuse requests and pause work when memory runs short"},
     {"doctor", "weir-doctor", "say whose a process's memory is, and what to do"},

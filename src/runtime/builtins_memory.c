@@ -63,8 +63,7 @@ int weir__builtin_MEMORY_GROW(uint64_t *slots)
     const struct weir_vmctx *vmctx = (const struct weir_vmctx *)slots[0];
     struct weir_memory *memory = memory_at(vmctx, slots[1]);
     struct weir_store *store = memory->store;
-    if (store->growth_hook != NULL && slots[2] != 0 &&
-        ask_hook(store, memory, slots[2]) != WEIR_OK)
+    if (store->growth_hook != NULL && slots[2] != 0 && ask_hook(store, memory, slots[2]) != WEIR_OK)
         return weir__trap_raise(store, WEIR_TRAP_MEMORY_LIMIT);
     struct weir_error *error = store->refusal.status == WEIR_OK ? &store->refusal : NULL;
     uint64_t old = weir_memory_grow(memory, slots[2], error);

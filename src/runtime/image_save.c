@@ -317,8 +317,7 @@ static enum weir_status load(struct weir_instance *instance, const struct weir_i
     return status == WEIR_OK ? weir__instance_commit(instance, &commit, error) : status;
 }
 
-enum weir_status weir_instance_new_saved(struct weir_store *store,
-                                         const struct weir_linker *linker,
+enum weir_status weir_instance_new_saved(struct weir_store *store, const struct weir_linker *linker,
                                          struct weir_module *module,
                                          const struct weir_image_reader *reader,
                                          struct weir_instance **ret_instance,
@@ -347,10 +346,11 @@ static enum weir_status check_pair(const struct weir_instance *from,
     const struct weir_artifact_head *new = instance->module->artifact.head;
     if (old->memories.count != 1 || new->memories.count != 1 || old->memory_import_count != 0 ||
         new->memory_import_count != 0 || from->memories[0]->is_64 != instance->memories[0]->is_64)
-        return weir_error_set(error, WEIR_LINK, WEIR_NO_OFFSET,
-                              "%s cannot take over the memory of %s: both need exactly one of their "
-                              "own, with the same index type",
-                              instance->module->name, from->module->name);
+        return weir_error_set(
+            error, WEIR_LINK, WEIR_NO_OFFSET,
+            "%s cannot take over the memory of %s: both need exactly one of their "
+            "own, with the same index type",
+            instance->module->name, from->module->name);
     return WEIR_OK;
 }
 

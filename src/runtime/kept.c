@@ -15,9 +15,8 @@
 
 static enum weir_status system_error(struct weir_error *error, int number, const char *what)
 {
-    enum weir_status status = number == ENOMEM || number == EMFILE || number == ENFILE
-                                  ? WEIR_NO_MEMORY
-                                  : WEIR_IO;
+    enum weir_status status =
+        number == ENOMEM || number == EMFILE || number == ENFILE ? WEIR_NO_MEMORY : WEIR_IO;
     return weir_error_set_errno(error, status, number, "%s of a memory's committed version", what);
 }
 
@@ -240,6 +239,16 @@ bool weir__kept_extent(const struct weir_memory *memory, uint64_t at, uint64_t *
     *ret_begin = (uint64_t)data;
     *ret_end = hole > data && (uint64_t)hole < kept->bytes ? (uint64_t)hole : kept->bytes;
     return true;
+}
+
+uint64_t weir_memory_image_bytes(const struct weir_memory *memory)
+{
+    uint64_t bytes = 0;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    while (weir__kept_is_on(memory) && weir__kept_extent(memory, end, &begin, &end))
+        bytes += end - begin;
+    return bytes;
 }
 
 enum weir_status weir__kept_copy(const struct weir_memory *from, struct weir_memory *to,

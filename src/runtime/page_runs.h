@@ -1,5 +1,5 @@
-/* Sparse memory as a stream: runs of pages that are not zero, in ascending order. A run is its first
- * page, its count of pages (both 64 bits) and their bytes; a count of zero ends the stream.
+/* Sparse memory as a stream: runs of pages that are not zero, in ascending order. A run is its
+ * first page, its count of pages (both 64 bits) and their bytes; a count of zero ends the stream.
  */
 #ifndef WEIR_RUNTIME_PAGE_RUNS_H
 #define WEIR_RUNTIME_PAGE_RUNS_H

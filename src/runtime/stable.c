@@ -57,9 +57,8 @@ enum weir_status weir_stable_new(struct weir_account *account, uint64_t bytes_ma
     if (limit > WEIR_LINEAR_BYTES_MAX)
         limit = WEIR_LINEAR_BYTES_MAX;
     size_t leaf_count = (limit / SYSTEM_PAGE + LEAF_PAGES - 1) / LEAF_PAGES;
-    struct weir_stable *stable =
-        weir_account_alloc(account, WEIR_KIND_STABLE,
-                           sizeof *stable + leaf_count * sizeof stable->leaves[0], error);
+    struct weir_stable *stable = weir_account_alloc(
+        account, WEIR_KIND_STABLE, sizeof *stable + leaf_count * sizeof stable->leaves[0], error);
     if (stable == NULL)
         return weir__refused(error);
     stable->account = account;
@@ -105,9 +104,8 @@ static enum weir_status reserve(struct weir_stable *stable, struct weir_error *e
     if (stable->mapping.base != NULL)
         return WEIR_OK;
     struct weir_mapping mapping;
-    enum weir_status status = weir_mapping_reserve(stable->account, WEIR_KIND_STABLE,
-                                                   stable->limit_bytes, STABLE_MAPPINGS, &mapping,
-                                                   error);
+    enum weir_status status = weir_mapping_reserve(
+        stable->account, WEIR_KIND_STABLE, stable->limit_bytes, STABLE_MAPPINGS, &mapping, error);
     if (status != WEIR_OK)
         return status;
     if (mprotect(mapping.base, mapping.size, PROT_READ | PROT_WRITE) != 0) {

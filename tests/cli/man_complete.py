@@ -22,7 +22,7 @@ def main():
     options = parser.parse_args()
     missing = []
     for command in ("run", "serve", "compile", "contract", "cache", "inspect", "plan", "guard",
-                    "doctor", "deploy", "top"):
+                    "doctor", "deploy", "top", "canister"):
         text = subprocess.run([options.program, command, "--help"], capture_output=True, text=True,
                               check=True).stdout
         known = set(re.findall(r"^  (?:-\w, |    )--([a-z-]+)", text, re.M)) - {"help", "version"}

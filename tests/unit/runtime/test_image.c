@@ -1,8 +1,8 @@
 /* Versions: commit moves the state that a reset goes back to; what is saved comes back the same,
  * byte for byte; a damaged one is refused; a successor finds its predecessor's memory before its
- * start runs. On both kernel paths, in both bounds forms, with pages resident and dropped. The whole
- * instance is compared each time: memory, all globals, tables, and by weir_instance_verify(), which
- * reads every page. */
+ * start runs. On both kernel paths, in both bounds forms, with pages resident and dropped. The
+ * whole instance is compared each time: memory, all globals, tables, and by weir_instance_verify(),
+ * which reads every page. */
 #include "tests/unit/runtime/runtime_fixture.h"
 
 #include <stdlib.h>
@@ -433,7 +433,7 @@ START_TEST(successor_finds_the_memory)
     enum weir_status status = weir_instance_new_successor(other, &successor, &next, NULL, &error);
     ck_assert_msg(status == WEIR_OK, "%s", error.message);
     ck_assert_int_eq(CALL_OK(next, "size"), 5);
-    ck_assert_int_eq(CALL_OK(next, "load", 32), 2); /* start ran on what was there */
+    ck_assert_int_eq(CALL_OK(next, "load", 32), 2);          /* start ran on what was there */
     ck_assert_int_eq(CALL_OK(next, "load", 64), 0x01020304); /* no segment was applied */
     ck_assert_int_eq(CALL_OK(next, "load", 4 * PAGE), 99);
     ck_assert_int_eq(CALL_OK(next, "load", 80), 5);

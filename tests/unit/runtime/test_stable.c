@@ -112,12 +112,10 @@ START_TEST(bounds)
         uint64_t offset, address, size;
         bool is_good;
     } cases[] = {
-        {0, 0, 2 * PAGE, true},      {0, 0, 2 * PAGE + 1, false},
-        {2 * PAGE, 0, 0, true},      {2 * PAGE + 1, 0, 0, false},
-        {UINT64_MAX, 0, 1, false},   {1, 0, UINT64_MAX, false},
-        {0, 2 * PAGE, 1, false},     {0, UINT64_MAX, 1, false},
-        {PAGE, PAGE, PAGE, true},    {PAGE, PAGE + 1, PAGE, false},
-        {4095, 1, 4098, true},
+        {0, 0, 2 * PAGE, true},        {0, 0, 2 * PAGE + 1, false}, {2 * PAGE, 0, 0, true},
+        {2 * PAGE + 1, 0, 0, false},   {UINT64_MAX, 0, 1, false},   {1, 0, UINT64_MAX, false},
+        {0, 2 * PAGE, 1, false},       {0, UINT64_MAX, 1, false},   {PAGE, PAGE, PAGE, true},
+        {PAGE, PAGE + 1, PAGE, false}, {4095, 1, 4098, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         enum weir_status wanted = cases[i].is_good ? WEIR_OK : WEIR_INVALID_ARGUMENT;

@@ -1,0 +1,235 @@
+/* Messages from outside, and methods by name. */
+#include "worlds/canister/canister_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum weir_status weir__ready(const struct weir_canister *canister, struct weir_error *error)
+{
+    if (canister->is_broken)
+        return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
+                              "canister %s was left between two states by an earlier failure; load "
+                              "it again",
+                              canister->name);
+    if (canister->body == NULL)
+        return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
+                              "canister %s has no code; install some", canister->name);
+    return WEIR_OK;
+}
+
+/* Updates may be asked for by any of the three prefixes, queries by two. */
+static struct weir_funcref *find_method(const struct weir_canister *canister, const char *method,
+                                        bool is_update_wanted, bool *ret_is_update)
+{
+    const struct weir__body *body = canister->body;
+    struct weir_funcref *func = NULL;
+    *ret_is_update = false;
+    if (is_update_wanted) {
+        func = weir__body_func(body, "canister_update ", method);
+        *ret_is_update = func != NULL;
+    }
+    if (func == NULL)
+        func = weir__body_func(body, "canister_query ", method);
+    if (func == NULL && !is_update_wanted)
+        func = weir__body_func(body, "canister_composite_query ", method);
+    return func;
+}
+
+static void no_method(struct weir_canister *canister, const char *method, bool is_update,
+                      struct weir_canister_response *response)
+{
+    weir__response_reject(canister, response, WEIR_CANISTER_ERROR, "IC0536",
+                          "Canister has no %s method '%.200s'.", is_update ? "update" : "query",
+                          method);
+}
+
+/* Above its limit a canister may answer queries, but not run updates. */
+static bool is_over_limit(const struct weir_canister *canister)
+{
+    return canister->heap_limit != 0 &&
+           weir__body_heap_bytes(canister->body) > canister->heap_limit;
+}
+
+enum weir_status weir__method_run(struct weir_canister *canister,
+                                  const struct weir_canister_call *call,
+                                  struct weir__context *context,
+                                  struct weir_canister_response *response, struct weir_error *error)
+{
+    bool is_update = false;
+    struct weir_funcref *func = find_method(canister, call->method, true, &is_update);
+    struct weir__message message = {.mode = is_update ? IC0_UPDATE : IC0_QUERY,
+                                    .method = call->method,
+                                    .context = context,
+                                    .arg = call->arg,
+                                    .arg_size = call->arg_size,
+                                    .is_heap_limited = is_update};
+    struct weir_canister_response failure = {0};
+    bool has_failed = false;
+    enum weir_status status = WEIR_OK;
+    if (func == NULL)
+        no_method(canister, call->method, true, &failure);
+    else if (is_update && is_over_limit(canister))
+        weir__response_heap_limit(canister, call->method, weir__body_heap_bytes(canister->body),
+                                  NULL, &failure);
+    else
+        status = weir__message_run(canister->body, &message, func, &failure, &has_failed, error);
+    if (status == WEIR_OK)
+        weir__context_settle(canister, context, &message, &failure, response);
+    weir__message_done(canister, &message);
+    weir_canister_response_done(&failure);
+    return status;
+}
+
+static enum weir_status check_call(const struct weir_canister *canister,
+                                   const struct weir_canister_call *call, struct weir_error *error)
+{
+    if (call->arg_size > CANISTER_ARGUMENT_BYTES_MAX)
+        return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
+                              "the argument has %zu bytes, at most %llu are taken", call->arg_size,
+                              (unsigned long long)CANISTER_ARGUMENT_BYTES_MAX);
+    return weir__ready(canister, error);
+}
+
+static void begin_outside(struct weir_canister *canister)
+{
+    canister->messages = 0;
+    canister->instructions = 0;
+    canister->pages_written = 0;
+}
+
+static void end_outside(const struct weir_canister *canister,
+                        struct weir_canister_response *response)
+{
+    response->instructions = canister->instructions;
+    response->pages_written = canister->pages_written;
+}
+
+enum weir_status weir_canister_update(struct weir_canister *canister,
+                                      const struct weir_canister_call *call,
+                                      struct weir_canister_response *ret, struct weir_error *error)
+{
+    enum weir_status status = check_call(canister, call, error);
+    if (status != WEIR_OK)
+        return status;
+    struct weir__context *context = weir__context_new(canister, error);
+    if (context == NULL)
+        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+    context->caller = call->caller != NULL ? *call->caller : weir_principal_anonymous();
+    begin_outside(canister);
+    struct weir_canister_response response = {0};
+    status = weir__method_run(canister, call, context, &response, error);
+    if (status == WEIR_OK)
+        status = weir__calls_drain(canister, &response, error);
+    if (status != WEIR_OK) {
+        weir_canister_response_done(&response);
+        weir__calls_forget(canister);
+        return status;
+    }
+    end_outside(canister, &response);
+    *ret = response;
+    return WEIR_OK;
+}
+
+enum weir_status weir_canister_query(struct weir_canister *canister,
+                                     const struct weir_canister_call *call,
+                                     struct weir_canister_response *ret, struct weir_error *error)
+{
+    enum weir_status status = check_call(canister, call, error);
+    if (status != WEIR_OK)
+        return status;
+    begin_outside(canister);
+    bool is_update;
+    bool has_failed = false;
+    struct weir_funcref *func = find_method(canister, call->method, false, &is_update);
+    struct weir_canister_response response = {.canister = canister};
+    struct weir_principal caller =
+        call->caller != NULL ? *call->caller : weir_principal_anonymous();
+    struct weir__message message = {.mode = IC0_QUERY,
+                                    .method = call->method,
+                                    .caller = &caller,
+                                    .arg = call->arg,
+                                    .arg_size = call->arg_size};
+    if (func == NULL)
+        no_method(canister, call->method, false, &response);
+    else
+        status = weir__message_run(canister->body, &message, func, &response, &has_failed, error);
+    if (status == WEIR_OK && func != NULL && !has_failed) {
+        if (message.has_answered)
+            status =
+                weir__response_take(canister, &response, message.answer, &message.reply, error);
+        else
+            weir__response_reject(canister, &response, WEIR_CANISTER_ERROR, "IC0506",
+                                  "Canister did not reply to the call");
+    }
+    weir__message_done(canister, &message);
+    if (status != WEIR_OK) {
+        weir_canister_response_done(&response);
+        return status;
+    }
+    end_outside(canister, &response);
+    *ret = response;
+    return WEIR_OK;
+}
+
+/* --- tasks --------------------------------------------------------------------------------- */
+
+static enum weir_status run_task(struct weir_canister *canister, const char *name,
+                                 struct weir_canister_response *response, struct weir_error *error)
+{
+    struct weir_funcref *func = weir__body_func(canister->body, "", name);
+    struct weir__context *context = weir__context_new(canister, error);
+    if (context == NULL)
+        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+    context->is_answered = true; /* nobody waits */
+    struct weir__message message = {.mode = IC0_TASK, .method = name, .context = context};
+    struct weir_canister_response failure = {0};
+    bool has_failed = false;
+    enum weir_status status =
+        weir__message_run(canister->body, &message, func, &failure, &has_failed, error);
+    if (status == WEIR_OK && has_failed && response->bytes == NULL) {
+        *response = failure;
+        failure = (struct weir_canister_response){0};
+    }
+    weir_canister_response_done(&failure);
+    if (status == WEIR_OK) {
+        struct weir_canister_response nobody = {0};
+        weir__context_settle(canister, context, &message, &failure, &nobody);
+        weir_canister_response_done(&nobody);
+        status = weir__calls_drain(canister, &nobody, error);
+        weir_canister_response_done(&nobody);
+    }
+    weir__message_done(canister, &message);
+    return status;
+}
+
+enum weir_status weir_canister_tick(struct weir_canister *canister, unsigned *ret_count,
+                                    struct weir_canister_response *ret, struct weir_error *error)
+{
+    enum weir_status status = weir__ready(canister, error);
+    if (status != WEIR_OK)
+        return status;
+    begin_outside(canister);
+    unsigned count = 0;
+    struct weir_canister_response response = {.canister = canister};
+    if (weir__body_func(canister->body, "", "canister_heartbeat") != NULL) {
+        status = run_task(canister, "canister_heartbeat", &response, error);
+        count++;
+    }
+    if (status == WEIR_OK && canister->timer_ns != 0 && canister->timer_ns <= weir__now(canister) &&
+        weir__body_func(canister->body, "", "canister_global_timer") != NULL) {
+        /* It is off before it runs, and stays off when it traps. */
+        canister->timer_ns = 0;
+        canister->committed_timer_ns = 0;
+        status = run_task(canister, "canister_global_timer", &response, error);
+        count++;
+    }
+    if (status != WEIR_OK) {
+        weir_canister_response_done(&response);
+        weir__calls_forget(canister);
+        return status;
+    }
+    end_outside(canister, &response);
+    *ret_count = count;
+    *ret = response;
+    return WEIR_OK;
+}

@@ -1,0 +1,79 @@
+"""Canisters made by others' tools: compiled by the npm package motoko, and the ready-made template
+of the package azle. Both are fetched once, into a folder that is kept, and checked against their
+hashes.
+"""
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+from weir_outcome import skip  # noqa: E402
+
+MOTOKO = "4.10.0"
+AZLE = "0.33.0"
+SHA256 = {
+    "node_modules/motoko/versions/latest/moc.min.js":
+        "5ff5816a3067821cdd567c6dddea60289c5d4a9f6e1dd12ad77d034fdb88db66",
+    "azle/stable.wasm": "fa87d4ae38c8ce4ebc49f3cb05d0d3b1276eab19c5d26705d65fbf6e1c162806",
+}
+FILES = ("counter32", "counter64", "leak32", "leak64")
+
+
+def fetch(command, folder, package):
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]
+        skip(f"npm cannot fetch {package}: {lines[-1]}")
+
+
+def check(folder, name):
+    with open(os.path.join(folder, name), "rb") as file:
+        found = hashlib.sha256(file.read()).hexdigest()
+    assert found == SHA256[name], f"{name} has the hash {found}"
+
+
+def need_npm():
+    for program in ("npm", "node"):
+        if shutil.which(program) is None:
+            skip(f"{program} is missing (package {program if program == 'npm' else 'nodejs'})")
+
+
+def motoko(folder):
+    """Name of each module -> its file."""
+    folder = os.path.abspath(folder)
+    made = {name: os.path.join(folder, name + ".wasm") for name in FILES}
+    sources = [os.path.join(HERE, name) for name in ("counter.mo", "leak.mo", "compile_motoko.js")]
+    newest = max(os.path.getmtime(source) for source in sources)
+    if all(os.path.exists(path) and os.path.getmtime(path) > newest for path in made.values()):
+        return made
+    need_npm()
+    os.makedirs(folder, exist_ok=True)
+    modules = os.path.join(folder, "node_modules")
+    if not os.path.isdir(os.path.join(modules, "motoko")):
+        fetch(["npm", "install", "--silent", "--no-save", "--no-audit", "--no-fund",
+               "--ignore-scripts", "--prefix", ".", f"motoko@{MOTOKO}"], folder, "motoko")
+    check(folder, "node_modules/motoko/versions/latest/moc.min.js")
+    for width in ("32", "64"):
+        subprocess.run(["node", os.path.join(HERE, "compile_motoko.js"), modules, HERE, folder,
+                        width], check=True)
+    return made
+
+
+def azle(folder):
+    """The file of the template."""
+    folder = os.path.abspath(folder)
+    path = os.path.join(folder, "azle", "stable.wasm")
+    if not os.path.exists(path):
+        need_npm()
+        work = os.path.join(folder, "azle")
+        shutil.rmtree(work, ignore_errors=True)
+        os.makedirs(work)
+        fetch(["npm", "pack", "--silent", f"azle@{AZLE}"], work, "azle")
+        subprocess.run(["tar", "-xzf", f"azle-{AZLE}.tgz", "--strip-components=3",
+                        "package/dist/canister_templates/stable.wasm"], cwd=work, check=True)
+        os.remove(os.path.join(work, f"azle-{AZLE}.tgz"))
+    check(folder, "azle/stable.wasm")
+    return path

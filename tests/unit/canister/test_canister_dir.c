@@ -1,0 +1,267 @@
+/* States on a disk that fails, loses power and holds foreign things: what comes back is the state
+ * before or the one after, whole, and the one after whenever the save said so. */
+#include "tests/unit/canister/canister_fixture.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io_crash.h"
+#include "plain_wasm.h"
+#include "worlds/canister/canister_dir.h"
+
+static struct weir_engine *engine;
+static char top[] = "/tmp/weir-canister-XXXXXX";
+static char state_dir[64], attic[64], cache[64];
+
+static void begin(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(top));
+    (void)snprintf(state_dir, sizeof state_dir, "%s/ic", top);
+    (void)snprintf(attic, sizeof attic, "%s/attic", top);
+    (void)snprintf(cache, sizeof cache, "%s/cache", top);
+    ck_assert_int_eq(mkdir(attic, 0700), 0);
+    struct weir_engine_config config = {.artifact_dir = cache};
+    weir_canister_engine_config(&config);
+    ck_assert_int_eq(weir_engine_new(&config, &engine, NULL), WEIR_OK);
+}
+
+static int remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *walk)
+{
+    (void)stat, (void)kind, (void)walk;
+    return remove(path);
+}
+
+static void end(void)
+{
+    weir_engine_unref(engine);
+    (void)nftw(top, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static enum weir_status open_dir(struct weir_canister_dir *dir, struct weir_io *io,
+                                 enum weir_canister_access access, struct weir_error *error)
+{
+    return weir_canister_dir_open(dir, io, state_dir, "plain", access, error);
+}
+
+/* A canister as it is on disk; NULL: there is none. */
+static struct weir_canister *load(void)
+{
+    struct weir_canister_dir dir;
+    struct weir_error error = {0};
+    struct weir_canister *canister = canister_make(engine, NULL);
+    enum weir_status status = open_dir(&dir, NULL, WEIR_CANISTER_READ, &error);
+    if (status == WEIR_OK)
+        status = weir_canister_dir_load(&dir, canister, weir_account_host(), &error);
+    weir_canister_dir_close(&dir);
+    ck_assert_msg(status == WEIR_OK || status == WEIR_NOT_FOUND, "%s", error.message);
+    weir_error_done(&error);
+    if (status == WEIR_OK)
+        return canister;
+    weir_canister_free(canister);
+    return NULL;
+}
+
+static uint32_t count_on_disk(void)
+{
+    struct weir_canister *canister = load();
+    ck_assert_ptr_nonnull(canister);
+    struct plain_state state = canister_look(canister);
+    ck_assert_uint_eq(state.memory, state.stable_pages != 0 ? state.stable : 5);
+    weir_canister_free(canister);
+    return state.memory;
+}
+
+static enum weir_status save(const struct weir_canister *canister, struct weir_io *io,
+                             bool has_module)
+{
+    struct weir_canister_dir dir;
+    struct weir_error error = {0};
+    enum weir_status status = open_dir(&dir, io, WEIR_CANISTER_CREATE, &error);
+    if (status == WEIR_OK)
+        status = weir_canister_dir_save(&dir, canister, has_module ? plain_wasm : NULL,
+                                        sizeof plain_wasm, &error);
+    ck_assert(status == WEIR_OK || error.message[0] != 0);
+    weir_error_done(&error);
+    weir_canister_dir_close(&dir);
+    return status;
+}
+
+static struct weir_canister *installed(void)
+{
+    struct weir_canister *canister = canister_make(engine, NULL);
+    canister_replied(
+        canister_code(canister, WEIR_CANISTER_INSTALL, plain_wasm, sizeof plain_wasm, 5));
+    return canister;
+}
+
+START_TEST(goes_on)
+{
+    struct weir_canister *canister = installed();
+    ck_assert_ptr_null(load());
+    ck_assert_int_eq(save(canister, NULL, true), WEIR_OK);
+    weir_canister_free(canister);
+    for (uint32_t i = 5; i < 9; i++) {
+        ck_assert_uint_eq(count_on_disk(), i);
+        canister = load();
+        canister_replied(canister_update(canister, "inc", NULL, 0));
+        ck_assert_int_eq(save(canister, NULL, false), WEIR_OK);
+        weir_canister_free(canister);
+    }
+}
+END_TEST
+
+/* Closing goes past the failures: a lock that stays held would keep this very process out. */
+struct closing {
+    struct weir_io io;
+    struct weir_io *below;
+};
+
+static long call_closing(struct weir_io *io, enum weir_io_op op, const long args[6])
+{
+    struct closing *closing = (struct closing *)(void *)io;
+    struct weir_io *below = op == WEIR_IO_CLOSE ? weir_io_system() : closing->below;
+    return below->call(below, op, args);
+}
+
+/* Each call of a save fails once, with three kinds of failure. */
+START_TEST(failing_calls)
+{
+    static const struct weir_io_rule kinds[] = {
+        {.op = WEIR_IO_ANY, .count = 1, .error = EIO},
+        {.op = WEIR_IO_ANY, .count = 0, .error = ENOSPC},
+        {.op = WEIR_IO_ANY, .count = 1, .bytes_max = 7},
+    };
+    struct weir_canister *canister = installed();
+    ck_assert_int_eq(save(canister, NULL, true), WEIR_OK);
+    uint32_t before = 5;
+    for (uint64_t n = 1;; n++) {
+        struct weir_io_faulty faulty;
+        struct weir_io_rule rule = kinds[_i];
+        rule.first = n;
+        weir_io_faulty_init(&faulty, weir_io_system());
+        ck_assert(weir_io_faulty_add(&faulty, &rule));
+        struct closing closing = {{call_closing}, &faulty.io};
+        canister_replied(canister_update(canister, "inc", NULL, 0));
+        uint32_t after = canister_look(canister).memory;
+        enum weir_status status = save(canister, &closing.io, true);
+        uint64_t calls = faulty.calls[WEIR_IO_OP_COUNT];
+        weir_io_faulty_done(&faulty);
+        uint32_t found = count_on_disk();
+        if (status == WEIR_OK)
+            ck_assert_uint_eq(found, after);
+        else
+            ck_assert(found == before || found == after);
+        before = found;
+        if (calls < n)
+            break;
+    }
+    weir_canister_free(canister);
+}
+END_TEST
+
+/* Power goes with each call of a save, and the disk loses what it may. */
+START_TEST(power_goes)
+{
+    struct weir_canister *canister = installed();
+    ck_assert_int_eq(save(canister, NULL, true), WEIR_OK);
+    uint32_t before = 5;
+    bool is_done = false;
+    for (uint64_t n = 1; !is_done; n++) {
+        for (uint64_t seed = 0; seed < 3; seed++) {
+            struct weir_io_crash crash;
+            ck_assert(weir_io_crash_init(&crash, weir_io_system(), attic));
+            weir_io_crash_cut_after(&crash, n);
+            canister_replied(canister_update(canister, "inc", NULL, 0));
+            uint32_t after = canister_look(canister).memory;
+            enum weir_status status = save(canister, &crash.io, n % 2 == 0);
+            is_done = !crash.is_cut;
+            weir_io_crash_settle(&crash, seed + (uint64_t)_i * 100);
+            weir_io_crash_done(&crash);
+            uint32_t found = count_on_disk();
+            if (status == WEIR_OK)
+                ck_assert_uint_eq(found, after);
+            else
+                ck_assert(found == before || found == after);
+            before = found;
+        }
+    }
+    weir_canister_free(canister);
+}
+END_TEST
+
+/* The very first save: nothing, or all of it. */
+START_TEST(first_save)
+{
+    struct weir_canister *canister = installed();
+    bool is_done = false;
+    for (uint64_t n = 1; !is_done; n++) {
+        struct weir_io_crash crash;
+        ck_assert(weir_io_crash_init(&crash, weir_io_system(), attic));
+        weir_io_crash_cut_after(&crash, n);
+        enum weir_status status = save(canister, &crash.io, true);
+        is_done = !crash.is_cut;
+        weir_io_crash_settle(&crash, n);
+        weir_io_crash_done(&crash);
+        struct weir_canister *found = load();
+        ck_assert(found != NULL || status != WEIR_OK);
+        weir_canister_free(found);
+        (void)nftw(state_dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    }
+    weir_canister_free(canister);
+}
+END_TEST
+
+START_TEST(foreign_things)
+{
+    static const char *const names[] = {"", ".", "..", ".x", "-x", "a/b", "a b", "\xc3\xa4"};
+    struct weir_canister_dir dir;
+    struct weir_error error = {0};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        ck_assert_int_eq(
+            weir_canister_dir_open(&dir, NULL, state_dir, names[i], WEIR_CANISTER_CREATE, &error),
+            WEIR_INVALID_ARGUMENT);
+        weir_error_done(&error);
+    }
+    ck_assert_int_eq(open_dir(&dir, NULL, WEIR_CANISTER_WRITE, &error), WEIR_NOT_FOUND);
+    weir_error_done(&error);
+    struct weir_canister *canister = installed();
+    ck_assert_int_eq(save(canister, NULL, true), WEIR_OK);
+    weir_canister_free(canister);
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/plain/state", state_dir);
+    for (int size = 0; size < 400; size += 39) {
+        ck_assert_int_eq(truncate(path, size), 0);
+        canister = canister_make(engine, NULL);
+        ck_assert_int_eq(open_dir(&dir, NULL, WEIR_CANISTER_READ, &error), WEIR_OK);
+        ck_assert_int_eq(weir_canister_dir_load(&dir, canister, weir_account_host(), &error),
+                         WEIR_CORRUPT);
+        weir_error_done(&error);
+        weir_canister_dir_close(&dir);
+        weir_canister_free(canister);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("canister dir");
+    TCase *tests = tcase_create("dir");
+    tcase_add_checked_fixture(tests, begin, end);
+    tcase_add_test(tests, goes_on);
+    tcase_add_loop_test(tests, failing_calls, 0, 3);
+    tcase_add_loop_test(tests, power_goes, 0, 3);
+    tcase_add_test(tests, first_save);
+    tcase_add_test(tests, foreign_things);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
