@@ -114,6 +114,17 @@ def measure_pages(run):
                       for pages in RESET_LIMITS]}
 
 
+def measure_image(run):
+    """Keeping what a message wrote, and taking it back, in a heap of 32 MiB."""
+    divisor = ["100"] if run.is_smoke else []
+    weir = measure_all(run, {"Weir": [program(run, "bench_image"), *divisor]})["Weir"]
+    ways = {"scan": "", "pagemap": ", pagemap"}
+    return {"unit": "us", "engines": {"Weir": weir}, "note": "by the thread's own time",
+            "lines": [figures.line(f"{what}, {pages:,} pages{ways[path]}", None, "us",
+                                   weir[f"{what}_{pages}_pages_{path}"])
+                      for path in ways for what in ("commit", "back") for pages in (0, 16, 1000)]}
+
+
 def measure_stores(run):
     count = 1000 if run.is_smoke else 100000
     weir = measure_all(run, {"Weir": [program(run, "bench_stores"), str(count)]})

@@ -154,6 +154,7 @@ enum weir_status weir__body_open_store(struct weir__body *body, struct weir_erro
         .account = canister->account,
         .linear_bytes_max = body->is_64 ? CANISTER_HEAP64_BYTES_MAX : CANISTER_HEAP32_BYTES_MAX,
         .instances_max = 1,
+        .keep_resident_bytes = CANISTER_KEEP_RESIDENT_BYTES,
         .data = body,
         .growth_hook = weir__growth_asked,
         .growth_context = body};
