@@ -2,7 +2,8 @@
  *
  * The host asks the plugin for memory for each header map and body that it hands over, and never
  * gives any back. Here such memory comes from one arena, which is empty again when a callback
- * begins: whoever wants to keep something copies it. Call pw_begin() first in every callback.
+ * begins: whoever wants to keep something copies it. Call pw_begin() first in every callback. With
+ * PW_OWN_ALLOCATOR defined the plugin exports proxy_on_memory_allocate itself.
  *
  * Compile: clang --target=wasm32-wasi -mexec-model=reactor -O2 filter.c
  */
@@ -103,10 +104,12 @@ static inline void *pw_allocate(size_t size)
     return (void *)begin;
 }
 
+#ifndef PW_OWN_ALLOCATOR
 PW_EXPORT(proxy_on_memory_allocate) void *proxy_on_memory_allocate(size_t size)
 {
     return pw_allocate(size);
 }
+#endif
 
 PW_EXPORT(proxy_abi_version_0_2_1) void proxy_abi_version_0_2_1(void) {}
 

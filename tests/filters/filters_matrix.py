@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Filters by three SDKs that are not ours, compiled here, between a client and an upstream.
+
+usage: filters_matrix.py --weir PROGRAM --folder FOLDER [--probe FILE] [--seconds N] [--rate N]
+
+AssemblyScript (two pairs of compiler and SDK) and Go are fetched by their ordinary clients into
+FOLDER, the C filter is --probe. Each filter reads the body of every answer: 100 KiB and 10 MiB of
+random bytes, gzip, CJK, ASCII and small integers, in turn. Memory must be flat: linear memory and
+host bytes of each filter after the first third are the same in the end, within its high-water mark;
+and a route without a filter goes on meanwhile. With --seconds the rounds last so long, at --rate a
+second; without, a few rounds are made as fast as they come. Prints one line per filter.
+"""
+import argparse
+import gzip
+import http.client
+import http.server
+import json
+import os
+import random
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, ".."))
+from weir_outcome import equal, skip  # noqa: E402
+
+PAIRS = {
+    "solo": ["assemblyscript@0.14.9", "@solo-io/proxy-runtime@0.1.8"],
+    "gcore": ["assemblyscript@0.28.20", "@gcoredev/proxy-wasm-sdk-as@1.2.3",
+              "@assemblyscript/wasi-shim@0.1.0"],
+}
+GO_SDK = "github.com/proxy-wasm/proxy-wasm-go-sdk v0.0.0-20250212164326-ab4161dcf924"
+GO_SUM = """\
+{0} h1:wTcK6gcyTKJMeDka69AMjZYvisdI8CBXzTEfZ+2pOxI=
+{0}/go.mod h1:9mBRvh8I6Td6sg3CwEY+zGFE4DKaIoieCaca1kQnDBE=
+""".format(GO_SDK)
+
+
+def run(command, folder, **environment):
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True,
+                          env={**os.environ, **environment})
+    return done.returncode, (done.stdout + done.stderr).strip()
+
+
+def build_assembly(folder, name):
+    home = os.path.join(folder, name)
+    os.makedirs(home, exist_ok=True)
+    compiler = os.path.join(home, "node_modules/.bin/asc")
+    if not os.path.exists(compiler):
+        code, said = run(["npm", "install", "--silent", "--save-exact", "--no-audit", "--no-fund",
+                          "--prefix", ".", *PAIRS[name]], home)
+        if code != 0:
+            skip(f"npm cannot fetch {PAIRS[name]}: {said.splitlines()[-1] if said else code}")
+    shutil.copy(os.path.join(HERE, name + ".ts"), home)
+    extra = ["-b", name + ".wasm"] if name == "solo" else \
+        ["-o", name + ".wasm", "--config", "node_modules/@assemblyscript/wasi-shim/asconfig.json"]
+    code, said = run([compiler, name + ".ts", "--use", "abort=abort_proc_exit", "--optimize",
+                      *extra], home)
+    equal(code, 0, said)
+    return os.path.join(home, name + ".wasm")
+
+
+def go_command():
+    """A Go that knows wasip1 libraries (1.24): the one here, or None."""
+    go = shutil.which("go")
+    code, said = run([go, "version"], "/") if go else (1, "")
+    version = re.search(r"go1\.(\d+)", said)
+    return go if code == 0 and version and int(version.group(1)) >= 24 else None
+
+
+def build_go(folder):
+    go = go_command()
+    if go is None:
+        return None
+    home = os.path.join(folder, "go")
+    os.makedirs(home, exist_ok=True)
+    shutil.copy(os.path.join(HERE, "matrix.go"), home)
+    with open(os.path.join(home, "go.mod"), "w", encoding="utf-8") as file:
+        file.write(f"module matrix\n\ngo 1.24\n\nrequire {GO_SDK}\n")
+    with open(os.path.join(home, "go.sum"), "w", encoding="utf-8") as file:
+        file.write(GO_SUM)
+    code, said = run([go, "build", "-buildmode=c-shared", "-o", "matrix.wasm", "."], home,
+                     GOOS="wasip1", GOARCH="wasm", GOFLAGS="-mod=mod", GOTOOLCHAIN="local")
+    if code != 0 and "proxy.golang.org" in said:
+        skip("Go cannot fetch the SDK: " + said.splitlines()[-1])
+    equal(code, 0, said)
+    return os.path.join(home, "matrix.wasm")
+
+
+def payloads():
+    """Name → bytes; the same in every run."""
+    noise = random.Random(1)
+    words = "".join(noise.choice("abcdefghijklmnop ,.") for _ in range(1 << 20)).encode()
+    for size, label in ((100 << 10, "100KiB"), (10 << 20, "10MiB")):
+        yield "random " + label, noise.randbytes(size)
+        packed = gzip.compress(words * (size // len(words) * 3 + 3), 1)
+        yield "gzip " + label, (packed * (size // len(packed) + 1))[:size]
+        yield "cjk " + label, "".join(chr(noise.randrange(0x4e00, 0x9fff))
+                                      for _ in range(1 << 15)).encode() * (size // (3 << 15))
+        yield "ascii " + label, (words * (size // len(words) + 1))[:size]
+        yield "integers " + label, struct.pack("<1024I", *range(1024)) * (size // 4096)
+
+
+class Upstream(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    bodies = []
+
+    def do_GET(self):
+        body = self.bodies[int(self.path.rsplit("/", 1)[1])][1]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def config(port, folder, filters):
+    lines = [f"cache: {folder}/cache", f"server: {{spool: {folder}}}", "upstreams:",
+             f'  - {{ name: up, url: "http://127.0.0.1:{port}" }}', "routes:",
+             "  - { path: /plain, upstream: up, limits: { output: 64MiB } }"]
+    for name, module in filters.items():
+        lines += [f"  - path: /{name}", "    upstream: up", "    limits: { output: 64MiB }",
+                  f"    filters: [ {{ name: {name}, module: {module}, root_id: matrix, log: warn,",
+                  "                  configuration: hold, limits: { memory: 256MiB } } ]"]
+    path = os.path.join(folder, "weir.yaml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    return path
+
+
+class Host:
+    def __init__(self, weir, path):
+        self.process = subprocess.Popen([weir, "serve", "--quiet", "--config", path, "--listen",
+                                         "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        match = re.search(r":(\d+)", line)
+        assert match, f"the server did not start: {line!r}"
+        self.connection = http.client.HTTPConnection("127.0.0.1", int(match.group(1)), timeout=60)
+
+    def get(self, path):
+        self.connection.request("GET", path)
+        response = self.connection.getresponse()
+        return response.status, response.getheader("x-filter"), response.read()
+
+    def filters(self):
+        return {f["name"]: f for f in json.loads(self.get("/v1/filters")[2])["filters"]}
+
+    def stop(self):
+        self.process.terminate()
+        return self.process.wait(30)
+
+
+def rounds(host, names, seconds, rate):
+    """Yields after each request; every body through every filter, in turn."""
+    begin, count = time.monotonic(), 0
+    total = 3 * len(Upstream.bodies)
+    while seconds == 0 and count < total or seconds and time.monotonic() - begin < seconds:
+        for name in names:
+            kind, body = Upstream.bodies[count % len(Upstream.bodies)]
+            status, marked, got = host.get(f"/{name}/{count % len(Upstream.bodies)}")
+            if status != 200 or got != body or (name != "plain" and name != "probe" and
+                                                marked != name):
+                raise AssertionError(f"{name}, {kind}: {status} {marked} {len(got)} bytes "
+                                     f"{got[:300] if status != 200 else ''}")
+        count += 1
+        if rate:
+            time.sleep(max(0, begin + count * len(names) / rate - time.monotonic()))
+        yield count
+
+
+def measure(host, names, options):
+    marks, series = [], []
+    for count in rounds(host, ["plain", *names], options.seconds, options.rate):
+        if count % len(Upstream.bodies) == 0:
+            series.append(host.filters())
+    third = max(1, len(series) // 3)
+    for name in names:
+        linear = [f[name]["kinds"].get("linear_memory", 0) for f in series]
+        held = [sum(f[name]["kinds"].get(k, 0) for k in ("header_map", "host_buffer"))
+                for f in series]
+        last = series[-1][name]
+        print(f"{name:6} ABI {last['abi']}: {last['streams']} requests, linear memory "
+              f"{linear[third - 1] >> 10} KiB after a third, {linear[-1] >> 10} KiB in the end; "
+              f"most for one request {last['stream_growth_bytes'] >> 10} KiB of it, "
+              f"{last['stream_host_bytes'] >> 10} KiB in the host; {last['recycled']} recycled, "
+              f"{last['failures']} failed")
+        marks.append((name, linear[third - 1], linear[-1], held[-1], last))
+    return marks
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--weir", required=True)
+    parser.add_argument("--folder", required=True)
+    parser.add_argument("--probe")
+    parser.add_argument("--seconds", type=float, default=0)
+    parser.add_argument("--rate", type=float, default=0)
+    options = parser.parse_args()
+    if not shutil.which("npm"):
+        skip("npm is missing (package npm)")
+    filters = {name: build_assembly(options.folder, name) for name in PAIRS}
+    go = build_go(options.folder)
+    if go:
+        filters["go"] = go
+    else:
+        print("without the Go filter: no Go of 1.24 or later here")
+    if options.probe:
+        filters["probe"] = os.path.abspath(options.probe)
+    Upstream.bodies = list(payloads())
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory() as folder:
+        host = Host(options.weir, config(server.server_address[1], folder, filters))
+        try:
+            marks = measure(host, list(filters), options)
+        finally:
+            code = host.stop()
+    equal(code, 0, "the server's end")
+    for name, before, after, held, last in marks:
+        equal(last["failures"], 0, name)
+        assert after <= before, f"{name}: linear memory grew from {before} to {after}"
+        assert held <= 64 << 10, f"{name}: the host still holds {held}"
+
+
+main()
