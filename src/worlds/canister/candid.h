@@ -16,8 +16,10 @@
 /* Types of one message, and fields of all of them together. */
 #define WEIR_CANDID_TYPES_MAX 4096u
 #define WEIR_CANDID_FIELDS_MAX 65536u
-/* Values of one message: a vec of ten million nulls has no byte for any of them. */
+/* Values of a text; and those of a message beyond one for each of its bytes: a vec of ten million
+ * nulls has no byte for any of them. */
 #define WEIR_CANDID_VALUES_MAX 4000000u
+#define WEIR_CANDID_EMPTY_VALUES_MAX 65536u
 /* Bytes of a single number; converting takes the square of it. */
 #define WEIR_CANDID_NUMBER_BYTES_MAX 2048u
 #define WEIR_CANDID_TEXT_BYTES_MAX ((size_t)32 << 20)

@@ -31,7 +31,7 @@ struct walk {
     struct type *types;
     uint32_t type_count;
     uint32_t field_total;
-    uint32_t values;
+    size_t values;
     unsigned depth;
     /* Printing; NULL: values are only passed over. */
     char *text;
@@ -562,7 +562,7 @@ static enum weir_status visit_composite(struct walk *walk, const struct type *ty
 
 static enum weir_status visit_value(struct walk *walk, int64_t type)
 {
-    if (++walk->values > WEIR_CANDID_VALUES_MAX || walk->is_refused)
+    if (++walk->values > walk->size + WEIR_CANDID_EMPTY_VALUES_MAX || walk->is_refused)
         return weir_error_set(walk->error, WEIR_TOO_LARGE, walk->at,
                               "it has more values, or a longer text, than are printed");
     if (type == CANDID_RECORD) /* a case without value */

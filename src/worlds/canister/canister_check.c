@@ -180,12 +180,22 @@ static void check_spaces(struct check *check)
 
 /* --- imports and exports ------------------------------------------------------------------- */
 
+/* Of a function; NULL when the module, which may be invalid, names none. */
+static const struct weir_wasm_func_type *func_type(const struct check *check, uint32_t index)
+{
+    const struct weir_wasm_module *module = check->module;
+    if (index >= module->func_count || module->funcs[index].type_index >= module->type_count)
+        return NULL;
+    return &module->types[module->funcs[index].type_index];
+}
+
 static bool has_type(const struct check *check, const struct weir_wasm_func_type *type,
                      const struct weir_ic0_function *function)
 {
     bool is_64 = check->facts.is_64;
     size_t count = strlen(function->params);
-    if (type->param_count != count || type->result_count != (function->result == '-' ? 0u : 1u))
+    if (type == NULL || type->param_count != count ||
+        type->result_count != (function->result == '-' ? 0u : 1u))
         return false;
     for (size_t i = 0; i < count; i++)
         if (type->params[i] != (weir_wasm_type)weir_ic0_type(function->params[i], is_64))
@@ -204,7 +214,6 @@ static const struct weir_ic0_function *function_named(struct weir_wasm_bytes nam
 
 static void check_import(struct check *check, const struct weir_wasm_import *import)
 {
-    const struct weir_wasm_module *module = check->module;
     if (!is_bytes(import->module, "ic0")) {
         find(check, true, "import %s.%s: only ic0 may be imported from", show(import->module).text,
              show(import->name).text);
@@ -214,7 +223,7 @@ static void check_import(struct check *check, const struct weir_wasm_import *imp
         import->kind == WEIR_EXTERN_FUNC ? function_named(import->name) : NULL;
     if (function == NULL)
         find(check, true, "import ic0.%s: this host does not have it", show(import->name).text);
-    else if (!has_type(check, &module->types[module->funcs[import->index].type_index], function))
+    else if (!has_type(check, func_type(check, import->index), function))
         find(check, true, "import ic0.%s: of another type than with %u-bit pointers",
              show(import->name).text, check->facts.is_64 ? 64u : 32u);
 }
@@ -286,9 +295,7 @@ static void check_exports(struct check *check)
             continue;
         }
         const struct weir_wasm_func_type *type =
-            export->kind == WEIR_EXTERN_FUNC
-                ? &module->types[module->funcs[export->index].type_index]
-                : NULL;
+            export->kind == WEIR_EXTERN_FUNC ? func_type(check, export->index) : NULL;
         if (type == NULL || type->param_count != 0 || type->result_count != 0)
             find(check, true, "export %s: must be a function without parameters and results",
                  show(export->name).text);
