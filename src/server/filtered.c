@@ -93,7 +93,7 @@ static enum weir_status fill(struct weir__connection *connection, struct weir__f
     filtered->exchange.route_name = filtered->chain->config->path;
     filtered->exchange.upstream_name =
         filtered->chain->config->upstream != NULL ? filtered->chain->config->upstream->name : NULL;
-    filtered->exchange.connection_id = connection->index;
+    filtered->exchange.connection_id = (uint64_t)connection->fd;
     filtered->exchange.begin_ns = realtime_ns();
     return adding.status;
 }

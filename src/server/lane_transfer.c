@@ -70,13 +70,15 @@ void weir__lane_accept(struct weir__lane *lane)
     /* No client's address is of this family: connections of filters are known by it. */
     const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
     const int size = WEIR_SERVER_SOCKET_BUFFER_BYTES;
-    for (;;) {
+    /* Requests may come before who started it has it. */
+    struct MHD_Daemon *daemon = atomic_load(&lane->server->inner_daemon);
+    while (daemon != NULL) {
         int fd = accept4(lane->inner_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0)
             return;
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
         if (is_own(fd)) /* takes the descriptor over, closes it when it fails */
-            (void)MHD_add_connection(lane->server->daemon, fd, &nobody, sizeof nobody);
+            (void)MHD_add_connection(daemon, fd, &nobody, sizeof nobody);
         else
             (void)close(fd);
     }

@@ -365,6 +365,8 @@ enum weir_status weir_server_start(struct weir_server *server, struct weir_error
     if (status == WEIR_OK)
         status = weir__http_start(server, error);
     if (status == WEIR_OK)
+        atomic_store(&server->inner_daemon, server->daemon);
+    if (status == WEIR_OK)
         status = weir__more_start(server, error);
     if (status == WEIR_OK)
         atomic_store(&server->phase, WEIR__SERVING);

@@ -350,6 +350,7 @@ struct weir_server {
     struct weir__lane *lanes; /* filter threads */
     uint32_t lane_count;
     _Atomic uint32_t lane_next;
+    _Atomic(struct MHD_Daemon *) inner_daemon; /* for filter threads; once it is there */
     struct weir_filter_registry *filter_registry;
     struct weir__watch watch;
     struct weir__more more;

@@ -22,7 +22,7 @@ routes:
   - path: /guest
     module: echo.wasm
     env: [ 'ROUTE=yes' ]
-    limits: {{ memory: 4MiB, time: 1s, body: 16MiB, output: 32MiB }}
+    limits: {{ memory: 4MiB, time: 4s, body: 16MiB, output: 32MiB }}
     filters: [ {{ name: probe, module: filter_probe.wasm, configuration: none }} ]
   - path: /upper
     upstream: up
@@ -309,7 +309,8 @@ def test_reload_keeps_and_changes_chains(server):
 
 
 def test_stops_while_filters_wait(_):
-    with serving(CONFIG) as server, server.socket() as client:
+    config = CONFIG.replace("time: 4s", "time: 1s")
+    with serving(config) as server, server.socket() as client:
         client.sendall(b"GET /guest HTTP/1.1\r\nHost: x\r\nx-do: pause\r\n\r\n")
         while server.metric(r'^weir_filter_streams_total\{route="/guest"') == 0:
             pass
