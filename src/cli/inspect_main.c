@@ -1,13 +1,14 @@
 /* `weir inspect`: what a module holds and needs, without compiling or running it. */
 #include "cli/cli_options.h"
 #include "cli/cli_table.h"
+#include "cli/inspect_internal.h"
 
 #include "base/cleanup.h"
 #include "base/sizes.h"
 #include "server/host_file.h"
 #include "wasm/inspect.h"
+#include "wasm/types_text.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,22 +18,26 @@
 #define SECTIONS_MAX 100000u                 /* gzipped sizes cost time; more are not a module */
 
 enum {
-    JSON = 16
+    JSON = 16,
+    FOR
 };
 
 static const struct weir_cli_option OPTIONS[] = {
+    {FOR, "for", "WORLD", "would wasi, envoy, wasmd or ic take it, and what will hurt"},
     {JSON, "json", NULL, "the same as one JSON object"},
     {0, NULL, NULL, NULL},
 };
 
 static const struct weir_cli_command COMMAND = {
     .name = "weir inspect",
-    .usage = "[--json] FILE.wasm",
+    .usage = "[--for WORLD] [--json] FILE.wasm",
     .summary = "Shows a module's sections with their sizes (raw and gzipped), imports, exports,\n"
-               "features and memory. A module that is not valid is shown with the reason.",
+               "features and memory. A module that is not valid is shown with the reason.\n"
+               "With --for: would a world take it, what does it lack there, and what will hurt.",
     .options = OPTIONS,
     .examples = "  weir inspect hello.wasm\n"
-                "  weir inspect --json hello.wasm | jq .features\n",
+                "  weir inspect --json hello.wasm | jq .features\n"
+                "  weir inspect --for envoy filter.wasm\n",
 };
 
 struct inspection {
@@ -43,13 +48,20 @@ struct inspection {
     uint64_t *section_gzip_bytes;
 };
 
+struct options {
+    const char *path;
+    const struct weir__inspect_world *world; /* NULL: no verdict is asked for */
+    bool is_json;
+};
+
 static enum weir_status set_option(void *context, char letter, const char *value,
                                    struct weir_error *error)
 {
-    (void)letter;
-    (void)value;
-    (void)error;
-    *(bool *)context = true;
+    struct options *options = context;
+    if (letter == JSON)
+        options->is_json = true;
+    else if ((options->world = weir__inspect_world_find(value, error)) == NULL)
+        return WEIR_INVALID_ARGUMENT;
     return WEIR_OK;
 }
 
@@ -75,27 +87,6 @@ static uint64_t gzip_size(const uint8_t *bytes, size_t size)
     return result == Z_STREAM_END ? total : 0;
 }
 
-/* Names are the module's: control characters and broken UTF-8 become '?'. */
-struct name_text {
-    char text[96];
-};
-
-static struct name_text name_text(struct weir_wasm_bytes name)
-{
-    struct name_text result;
-    size_t size = name.size < sizeof result.text - 1 ? name.size : sizeof result.text - 1;
-    for (size_t i = 0; i < size; i++)
-        result.text[i] = name.data[i] < 0x20 || name.data[i] >= 0x7f ? '?' : (char)name.data[i];
-    result.text[size] = 0;
-    return result;
-}
-
-static const char *kind_name(enum weir_extern_kind kind)
-{
-    static const char *const NAMES[] = {"func", "table", "memory", "global"};
-    return (size_t)kind < sizeof NAMES / sizeof NAMES[0] ? NAMES[kind] : "unknown";
-}
-
 /* --- text ---------------------------------------------------------------------------------- */
 
 static void print_sections(const struct inspection *inspection)
@@ -114,7 +105,7 @@ static void print_sections(const struct inspection *inspection)
             weir_cli_table_cell(&table, "%u", section->entries);
         else
             weir_cli_table_cell(&table, "%s", "");
-        weir_cli_table_cell(&table, "%s", name_text(section->custom_name).text);
+        weir_cli_table_cell(&table, "%s", weir_wasm_show(section->custom_name).text);
     }
     printf("\nSections\n");
     weir_cli_table_print(&table, stdout);
@@ -129,9 +120,9 @@ static void print_externs(const char *title, const struct weir_wasm_extern_fact 
     weir_cli_table_init(&table, 3, 0);
     for (uint32_t i = 0; i < count; i++) {
         bool has_module = list[i].module.data != NULL;
-        weir_cli_table_cell(&table, "%s", kind_name(list[i].kind));
-        weir_cli_table_cell(&table, "%s%s%s", has_module ? name_text(list[i].module).text : "",
-                            has_module ? "." : "", name_text(list[i].name).text);
+        weir_cli_table_cell(&table, "%s", weir_wasm_extern_kind_name(list[i].kind));
+        weir_cli_table_cell(&table, "%s%s%s", has_module ? weir_wasm_show(list[i].module).text : "",
+                            has_module ? "." : "", weir_wasm_show(list[i].name).text);
         weir_cli_table_cell(&table, "%s", list[i].type);
     }
     printf("\n%s\n", title);
@@ -171,12 +162,6 @@ static void print_text(const struct inspection *inspection)
 
 /* --- JSON ---------------------------------------------------------------------------------- */
 
-static json_t *name_json(struct weir_wasm_bytes name)
-{
-    json_t *text = json_stringn((const char *)name.data, name.data != NULL ? name.size : 0);
-    return text != NULL ? text : json_string(name_text(name).text);
-}
-
 static void set_number(json_t *object, const char *key, uint64_t value)
 {
     (void)json_object_set_new(object, key, json_integer((json_int_t)value));
@@ -189,7 +174,8 @@ static json_t *sections_json(const struct inspection *inspection)
         const struct weir_wasm_section_fact *section = &inspection->facts.sections[i];
         json_t *object = json_pack("{s:i, s:s}", "id", section->id, "section", section->name);
         if (section->id == 0)
-            (void)json_object_set_new(object, "name", name_json(section->custom_name));
+            (void)json_object_set_new(object, "name",
+                                      weir__inspect_name_json(section->custom_name));
         set_number(object, "offset", section->offset);
         set_number(object, "bytes", section->payload.size);
         set_number(object, "gzip_bytes", inspection->section_gzip_bytes[i]);
@@ -203,11 +189,11 @@ static json_t *externs_json(const struct weir_wasm_extern_fact *list, uint32_t c
 {
     json_t *array = json_array();
     for (uint32_t i = 0; i < count; i++) {
-        json_t *object =
-            json_pack("{s:s, s:s}", "kind", kind_name(list[i].kind), "type", list[i].type);
+        json_t *object = json_pack("{s:s, s:s}", "kind", weir_wasm_extern_kind_name(list[i].kind),
+                                   "type", list[i].type);
         if (list[i].module.data != NULL)
-            (void)json_object_set_new(object, "module", name_json(list[i].module));
-        (void)json_object_set_new(object, "name", name_json(list[i].name));
+            (void)json_object_set_new(object, "module", weir__inspect_name_json(list[i].module));
+        (void)json_object_set_new(object, "name", weir__inspect_name_json(list[i].name));
         (void)json_array_append_new(array, object);
     }
     return array;
@@ -281,29 +267,55 @@ static enum weir_status measure(struct inspection *inspection, const struct weir
     return WEIR_OK;
 }
 
-static int run(const char *path, bool is_json)
+static enum weir_status show(const struct options *options, const struct weir_host_file *file,
+                             struct weir_arena *arena, int *ret_exit_code, struct weir_error *error)
+{
+    struct inspection inspection = {.file = options->path};
+    enum weir_status status = measure(&inspection, file, arena, error);
+    if (status != WEIR_OK)
+        return status;
+    if (options->is_json)
+        print_json(&inspection);
+    else
+        print_text(&inspection);
+    *ret_exit_code = weir_status_exit_code(inspection.facts.problem.status);
+    weir_error_done(&inspection.facts.problem);
+    return WEIR_OK;
+}
+
+static enum weir_status judge(const struct options *options, const struct weir_host_file *file,
+                              struct weir_arena *arena, int *ret_exit_code,
+                              struct weir_error *error)
+{
+    struct weir__inspect_verdict verdict = {0};
+    enum weir_status status = weir__inspect_judge(
+        options->world, (struct weir_wasm_bytes){file->bytes, file->size}, arena, &verdict, error);
+    if (status != WEIR_OK)
+        return status;
+    if (options->is_json)
+        weir__inspect_verdict_json(&verdict, options->path);
+    else
+        weir__inspect_verdict_print(&verdict, options->path);
+    *ret_exit_code =
+        weir_status_exit_code(weir_wasm_is_taken(&verdict.findings) ? WEIR_OK : WEIR_INVALID);
+    return WEIR_OK;
+}
+
+static int run(const struct options *options)
 {
     struct weir_error error = {0};
     struct weir_host_file file = {0};
     struct weir_arena *arena = NULL;
-    struct inspection inspection = {.file = path};
+    int exit_code = 0;
     enum weir_status status =
-        weir_host_file_read(path, MODULE_BYTES_MAX, weir_account_host(), &file, &error);
+        weir_host_file_read(options->path, MODULE_BYTES_MAX, weir_account_host(), &file, &error);
     if (status == WEIR_OK)
         status = weir_arena_new(NULL, 0, &arena, &error);
     if (status == WEIR_OK)
-        status = measure(&inspection, &file, arena, &error);
-    int exit_code = 0;
-    if (status != WEIR_OK) {
+        status = options->world != NULL ? judge(options, &file, arena, &exit_code, &error)
+                                        : show(options, &file, arena, &exit_code, &error);
+    if (status != WEIR_OK)
         exit_code = weir_cli_fail(COMMAND.name, &error);
-    } else {
-        if (is_json)
-            print_json(&inspection);
-        else
-            print_text(&inspection);
-        exit_code = weir_status_exit_code(inspection.facts.problem.status);
-        weir_error_done(&inspection.facts.problem);
-    }
     weir_arena_free(arena);
     weir_host_file_done(&file);
     return exit_code;
@@ -311,10 +323,10 @@ static int run(const char *path, bool is_json)
 
 int main(int argc, char **argv)
 {
-    bool is_json = false;
+    struct options options = {0};
     struct weir_error error = {0};
     struct weir_cli_arguments arguments = {.count = argc, .texts = argv};
-    enum weir_status status = weir_cli_parse(&COMMAND, &arguments, set_option, &is_json, &error);
+    enum weir_status status = weir_cli_parse(&COMMAND, &arguments, set_option, &options, &error);
     if (status == WEIR_EXIT)
         return 0;
     if (status != WEIR_OK)
@@ -322,11 +334,11 @@ int main(int argc, char **argv)
     int index = arguments.next;
     if (index >= argc)
         return weir_cli_usage_error(&COMMAND, "no module is named");
-    const char *path = argv[index];
+    options.path = argv[index];
     if (index + 1 < argc && strcmp(argv[index + 1], "--json") == 0)
-        is_json = true;
+        options.is_json = true;
     else if (index + 1 < argc)
         return weir_cli_usage_error(&COMMAND, "one module at a time: %s is too much",
                                     argv[index + 1]);
-    return run(path, is_json);
+    return run(&options);
 }

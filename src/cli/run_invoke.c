@@ -122,6 +122,13 @@ static enum weir_status initialize(struct weir__run *run, struct weir_error *err
         return WEIR_OK;
     if (item.kind != WEIR_EXTERN_FUNC)
         return WEIR_OK;
+    struct weir_func_type type;
+    weir_func_type(item.func, &type);
+    if (weir_wasi_check_entry(&type, false) != WEIR_OK)
+        return weir_error_set(error, WEIR_LINK, WEIR_NO_OFFSET,
+                              "'_initialize' takes %zu parameters and answers %zu results; a "
+                              "reactor's has neither",
+                              type.param_count, type.result_count);
     return weir__run_finish(
         run, weir_func_call(run->store, item.func, NULL, NULL, &run->trap, error), error);
 }

@@ -7,8 +7,7 @@
 
 void weir_canister_engine_config(struct weir_engine_config *config)
 {
-    config->features =
-        WEIR_FEATURES_DEFAULT | (uint32_t)WEIR_FEATURE_MEMORY64 | (uint32_t)WEIR_FEATURE_TABLE64;
+    config->features = WEIR_CANISTER_FEATURES;
     config->has_fuel = true;
 }
 

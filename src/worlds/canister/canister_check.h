@@ -6,6 +6,10 @@
 
 #include "wasm/module.h"
 
+/* What code of canisters may use. */
+#define WEIR_CANISTER_FEATURES                                                                     \
+    (WEIR_FEATURES_DEFAULT | (uint32_t)WEIR_FEATURE_MEMORY64 | (uint32_t)WEIR_FEATURE_TABLE64)
+
 struct weir_canister_finding {
     const char *text;
     bool is_fatal; /* the module is refused; otherwise it is what will hurt */

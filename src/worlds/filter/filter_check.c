@@ -1,200 +1,273 @@
-/* See filter_check.h. Names and types are the tables' that the worlds link by. */
+/* See filter_check.h. The rules are those of filter_plugin.c, filter_link.c and filter_vm.c; a test
+ * compares them. */
 #include "worlds/filter/filter_check.h"
+
+#include "wasm/types_text.h"
+#include "worlds/filter/filter_limits.h"
+#include "worlds/wasi/wasi_check.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#define MISSING "Failed to load Wasm module due to a missing import: %.*s.%.*s"
-#define OTHER_TYPE                                                                                 \
-    "Failed to load Wasm module due to an import type mismatch: %.*s.%.*s, want: %s, but host: %s"
-/* 16 MiB: what Go takes before its first request is a quarter of it. */
-#define PAGES_MANY 256u
+#define TEXT_MAX 512u
 
-struct function {
-    const char *name, *params;
-    bool has_result;
-};
+/* --- tables ---------------------------------------------------------------------------------- */
 
-static const struct function env[] = {
-#define FILTER_FUNCTION(name, params, is_free)                                                     \
-    {#name, params, sizeof(#name) != sizeof "emscripten_notify_memory_growth"},
+static const struct weir_wasm_signature functions[] = {
+#define FILTER_FUNCTION(name, params, is_free) {#name, params, 'i'},
 #include "worlds/filter/filter_functions.def"
 #undef FILTER_FUNCTION
 };
+static const struct weir_wasm_signature memory_growth = {"emscripten_notify_memory_growth", "i", 0};
 
-static const struct function wasi[] = {
-#define WASI_FUNCTION(name, params) {#name, params, sizeof(#name) != sizeof "proc_exit"},
-#include "worlds/wasi/wasi_functions.def"
-#undef WASI_FUNCTION
+static const struct {
+    const char *name;
+    uint32_t params, results;
+} callbacks[] = {
+#define FILTER_CALLBACK(id, name, params, results) {name, params, results},
+#include "worlds/filter/filter_callbacks.def"
+#undef FILTER_CALLBACK
 };
 
-struct checking {
-    const struct weir_wasm_facts *facts;
-    struct weir_arena *arena;
-    struct weir_filter_check *check;
-    const char **problems;
-    bool has_failed;
-};
+/* The newest first. */
+static const struct {
+    const char *marker, *abi;
+} abis[] = {{"proxy_abi_version_0_2_1", "0.2.1"},
+            {"proxy_abi_version_0_2_0", "0.2.0"},
+            {"proxy_abi_version_0_1_0", "0.1.0"}};
 
-static const char *keep(struct checking *checking, const char *format, va_list args)
+const struct weir_wasm_signature *weir_filter_function(struct weir_wasm_bytes name)
 {
-    char text[512];
-    (void)vsnprintf(text, sizeof text, format, args);
-    const char *kept = weir_arena_strndup(checking->arena, text, strlen(text));
-    checking->has_failed = checking->has_failed || kept == NULL;
-    return kept;
-}
-
-static void WEIR_PRINTF(2, 3) add_problem(struct checking *checking, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    checking->problems[checking->check->problem_count++] = keep(checking, format, args);
-    va_end(args);
-}
-
-static void WEIR_PRINTF(2, 3) add_hurt(struct checking *checking, const char *format, ...)
-{
-    if (checking->check->hurt_count == WEIR_FILTER_CHECK_HURTS_MAX)
-        return;
-    va_list args;
-    va_start(args, format);
-    checking->check->hurts[checking->check->hurt_count++] = keep(checking, format, args);
-    va_end(args);
-}
-
-static bool is_text(struct weir_wasm_bytes bytes, const char *text)
-{
-    return bytes.size == strlen(text) && memcmp(bytes.data, text, bytes.size) == 0;
-}
-
-static const struct weir_wasm_extern_fact *find_export(const struct weir_wasm_facts *facts,
-                                                       const char *name)
-{
-    for (uint32_t i = 0; i < facts->export_count; i++)
-        if (is_text(facts->exports[i].name, name))
-            return &facts->exports[i];
+    if (weir_wasm_bytes_is(name, memory_growth.name))
+        return &memory_growth;
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
+        if (weir_wasm_bytes_is(name, functions[i].name))
+            return &functions[i];
     return NULL;
+}
+
+/* --- Envoy's words --------------------------------------------------------------------------- */
+
+static void envoy_says(struct weir_filter_facts *facts, const char *format, ...) WEIR_PRINTF(2, 3);
+
+static void envoy_says(struct weir_filter_facts *facts, const char *format, ...)
+{
+    char text[TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (facts->envoy_count == WEIR_WASM_FINDINGS_MAX || facts->findings.is_out_of_memory)
+        return;
+    char *copy = weir_arena_strndup(facts->findings.arena, text, strlen(text));
+    facts->findings.is_out_of_memory |= copy == NULL;
+    if (copy != NULL)
+        facts->envoy[facts->envoy_count++] = copy;
+}
+
+struct envoy_type {
+    char text[128];
+};
+
+/* "i32 i32 -> void" */
+static struct envoy_type envoy_type(const struct weir_wasm_func_type *type)
+{
+    struct envoy_type made;
+    size_t used = 0;
+    made.text[0] = 0;
+    for (uint32_t side = 0; side < 2; side++) {
+        const weir_wasm_type *types = side == 0 ? type->params : type->results;
+        uint32_t count = side == 0 ? type->param_count : type->result_count;
+        for (uint32_t i = 0; i < (count == 0 ? 1 : count) && used < sizeof made.text; i++)
+            used += (size_t)snprintf(made.text + used, sizeof made.text - used, "%s%s",
+                                     i > 0 ? " " : "",
+                                     count == 0 ? "void" : weir_wasm_type_name(types[i]));
+        if (side == 0 && used < sizeof made.text)
+            used += (size_t)snprintf(made.text + used, sizeof made.text - used, " -> ");
+    }
+    return made;
+}
+
+static struct envoy_type envoy_offer(const struct weir_wasm_signature *offer)
+{
+    weir_wasm_type room[WEIR_WASM_SIGNATURE_PARAMS_MAX + 1];
+    const struct weir_wasm_func_type type = weir_wasm_signature_type(offer, room);
+    return envoy_type(&type);
 }
 
 /* --- imports --------------------------------------------------------------------------------- */
 
-/* "(i32, i64) -> i32", as inspect writes types. */
-static void write_type(const struct function *function, char *to, size_t size)
+/* Any other function of WASI that answers an errno. */
+static bool is_answered_by_name(const struct weir_wasm_module *module,
+                                const struct weir_wasm_import *import)
 {
-    size_t used = 0;
-    used += (size_t)snprintf(to, size, "(");
-    for (const char *p = function->params; *p != 0; p++)
-        used += (size_t)snprintf(to + used, size - used, "%s%s", p == function->params ? "" : ", ",
-                                 *p == 'i' ? "i32" : "i64");
-    (void)snprintf(to + used, size - used, ") -> %s", function->has_result ? "i32" : "()");
+    if (import->kind != WEIR_EXTERN_FUNC || !weir_wasi_is_module(import->module))
+        return false;
+    const struct weir_wasm_func_type *type =
+        &module->types[module->funcs[import->index].type_index];
+    return type->result_count == 1 && type->results[0] == WEIR_TYPE_I32;
 }
 
-static const struct function *find_function(const struct weir_wasm_extern_fact *import)
+static void check_import(struct weir_filter_facts *facts, const struct weir_wasm_module *module,
+                         uint32_t index)
 {
-    bool is_env = is_text(import->module, "env");
-    bool is_wasi = is_text(import->module, "wasi_snapshot_preview1") ||
-                   is_text(import->module, "wasi_unstable");
-    const struct function *table = is_env ? env : wasi;
-    size_t count = is_env    ? sizeof env / sizeof env[0]
-                   : is_wasi ? sizeof wasi / sizeof wasi[0]
-                             : 0;
-    for (size_t i = 0; i < count; i++)
-        if (is_text(import->name, table[i].name))
-            return &table[i];
-    return NULL;
-}
-
-static void check_import(struct checking *checking, const struct weir_wasm_extern_fact *import)
-{
-    const struct function *function =
-        import->kind == WEIR_EXTERN_FUNC ? find_function(import) : NULL;
-    int module_size = (int)import->module.size, name_size = (int)import->name.size;
-    const char *module = (const char *)import->module.data;
-    const char *name = (const char *)import->name.data;
-    if (function == NULL) {
-        add_problem(checking, MISSING, module_size, module, name_size, name);
-        return;
-    }
-    char type[160];
-    write_type(function, type, sizeof type);
-    if (strcmp(type, import->type) != 0)
-        add_problem(checking, OTHER_TYPE, module_size, module, name_size, name, import->type, type);
-    if (strncmp(function->name, "proxy_grpc_", 11) == 0)
-        add_hurt(checking, "%s: Weir answers UNIMPLEMENTED (12), it offers no gRPC",
-                 function->name);
-    if (strcmp(function->name, "sched_yield") == 0)
-        add_hurt(checking, "sched_yield of WASI is missing in Envoy before 1.33, which then does "
-                           "not load the plugin");
+    const struct weir_wasm_import *import = &module->imports[index];
+    const struct weir_wasm_signature *offer =
+        weir_wasm_bytes_is(import->module, "env")
+            ? weir_filter_function(import->name)
+            : weir_wasi_function(import->module, import->name);
+    struct weir_wasm_findings *findings = &facts->findings;
+    const struct weir_wasm_shown from = weir_wasm_show(import->module);
+    const struct weir_wasm_shown name = weir_wasm_show(import->name);
+    uint32_t missing = findings->missing_count;
+    if (offer == NULL && is_answered_by_name(module, import))
+        weir_wasm_find(findings, false,
+                       "%s.%s is no function that anybody knows: it answers ENOSYS here, and Envoy "
+                       "refuses the module",
+                       from.text, name.text);
+    else
+        weir_wasm_check_import(findings, module, index, offer);
+    if (offer == NULL && (import->kind == WEIR_EXTERN_FUNC || import->kind == WEIR_EXTERN_GLOBAL))
+        envoy_says(facts, "Failed to load Wasm module due to a missing import: %s.%s", from.text,
+                   name.text);
+    else if (import->kind == WEIR_EXTERN_FUNC && findings->missing_count > missing)
+        envoy_says(facts,
+                   "Failed to load Wasm module due to an import type mismatch: %s.%s, "
+                   "want: %s, but host exports: %s",
+                   from.text, name.text,
+                   envoy_type(&module->types[module->funcs[import->index].type_index]).text,
+                   envoy_offer(offer).text);
+    if (offer != NULL && strncmp(offer->name, "proxy_grpc_", 11) == 0)
+        weir_wasm_find(findings, false, "%s: Weir offers no gRPC, it answers UNIMPLEMENTED (12)",
+                       offer->name);
+    if (weir_wasm_bytes_is(import->name, "sched_yield") && weir_wasi_is_module(import->module))
+        weir_wasm_find(findings, false,
+                       "Envoy before 1.33 has no %s.sched_yield and does not load the plugin",
+                       from.text);
 }
 
 /* --- exports --------------------------------------------------------------------------------- */
 
-static void check_abi(struct checking *checking)
+static bool fits(size_t callback, const struct weir_wasm_func_type *type)
 {
-    static const struct {
-        const char *marker, *abi;
-    } MARKERS[] = {{"proxy_abi_version_0_2_1", "0.2.1"},
-                   {"proxy_abi_version_0_2_0", "0.2.0"},
-                   {"proxy_abi_version_0_1_0", "0.1.0"}};
-    for (size_t i = 0; i < sizeof MARKERS / sizeof MARKERS[0]; i++)
-        if (checking->check->abi == NULL &&
-            find_export(checking->facts, MARKERS[i].marker) != NULL)
-            checking->check->abi = MARKERS[i].abi;
-    if (checking->check->abi == NULL)
-        add_problem(checking, "Missing or unknown Proxy-Wasm ABI version");
-    const struct weir_wasm_extern_fact *memory = find_export(checking->facts, "memory");
-    if (memory == NULL || memory->kind != WEIR_EXTERN_MEMORY)
-        add_problem(checking, "no memory is exported as \"memory\"");
+    uint32_t params = callbacks[callback].params;
+    bool is_headers = strstr(callbacks[callback].name, "_headers") != NULL; /* as 0.1.0 has it */
+    if ((type->param_count != params && !(is_headers && type->param_count == params - 1)) ||
+        type->result_count != callbacks[callback].results)
+        return false;
+    for (uint32_t i = 0; i < type->param_count; i++)
+        if (type->params[i] != WEIR_TYPE_I32)
+            return false;
+    return type->result_count == 0 || type->results[0] == WEIR_TYPE_I32;
 }
 
-static void check_allocator(struct checking *checking)
+static void check_callback(struct weir_filter_facts *facts, const struct weir_wasm_module *module,
+                           size_t callback)
 {
-    bool has_malloc = find_export(checking->facts, "malloc") != NULL;
-    bool has_own = find_export(checking->facts, "proxy_on_memory_allocate") != NULL;
-    if (has_malloc && has_own)
-        add_hurt(checking,
-                 "exports malloc beside proxy_on_memory_allocate: Envoy and ngx_wasm_module prefer "
-                 "it for every header map and body, no host frees it, and a collector does not see "
-                 "it; build without the export (Weir: allocator: abi)");
+    const char *name = callbacks[callback].name;
+    const struct weir_wasm_func_type *type = weir_wasm_exported_func(module, name);
+    if (type == NULL || fits(callback, type))
+        return;
+    const struct weir_wasm_signature wanted = {name, "iiiii" + (5 - callbacks[callback].params),
+                                               callbacks[callback].results > 0 ? 'i' : 0};
+    weir_wasm_find(&facts->findings, true,
+                   "the export %s has another type than the ABI's: %u parameters and %u results "
+                   "where %u and %u are meant, all i32",
+                   name, type->param_count, type->result_count, callbacks[callback].params,
+                   callbacks[callback].results);
+    envoy_says(facts, "Bad function signature for: %s, want: %s, but the module exports: %s", name,
+               envoy_offer(&wanted).text, envoy_type(type).text);
+}
+
+static void check_exports(struct weir_filter_facts *facts, const struct weir_wasm_module *module)
+{
+    for (uint32_t i = 0; i < sizeof abis / sizeof abis[0] && facts->abi == NULL; i++)
+        for (uint32_t k = 0; k < module->export_count; k++)
+            if (weir_wasm_bytes_is(module->exports[k].name, abis[i].marker))
+                facts->abi = abis[i].abi;
+    if (facts->abi == NULL) {
+        weir_wasm_find(&facts->findings, true,
+                       "it is no proxy-wasm plugin: it exports none of proxy_abi_version_0_1_0, "
+                       "proxy_abi_version_0_2_0, proxy_abi_version_0_2_1");
+        envoy_says(facts, "Missing or unknown Proxy-Wasm ABI version");
+    }
+    if (!weir_wasm_exports(module, WEIR_EXTERN_MEMORY, "memory"))
+        weir_wasm_find(&facts->findings, true, "it exports no memory of the name \"memory\"");
+    for (size_t i = 0; i < sizeof callbacks / sizeof callbacks[0]; i++)
+        check_callback(facts, module, i);
+}
+
+/* --- what will hurt -------------------------------------------------------------------------- */
+
+static void foresee_memory(struct weir_wasm_findings *findings,
+                           const struct weir_wasm_module *module)
+{
+    const struct weir_limits *memory = &module->memories[0];
+    unsigned long long mib = (unsigned long long)memory->min / 16;
+    if (memory->min > WEIR_FILTER_MEMORY_DEFAULT / WEIR_WASM_PAGE_BYTES)
+        weir_wasm_find(findings, false,
+                       "memory begins with %llu pages (%llu MiB): a plugin gets %llu MiB unless "
+                       "memory_max says more",
+                       (unsigned long long)memory->min, mib,
+                       (unsigned long long)WEIR_FILTER_MEMORY_DEFAULT >> 20);
+    else if (memory->min >= WEIR_WASI_PAGES_MANY)
+        weir_wasm_find(findings, false,
+                       "memory begins with %llu pages (%llu MiB), in every VM: one per worker",
+                       (unsigned long long)memory->min, mib);
+    if (!memory->has_max)
+        weir_wasm_find(findings, false,
+                       "memory has no maximum: Envoy stops a VM at 1 GiB, Weir at memory_max "
+                       "(%llu MiB)",
+                       (unsigned long long)WEIR_FILTER_MEMORY_DEFAULT >> 20);
+}
+
+static void foresee(struct weir_wasm_findings *findings, const struct weir_wasm_module *module)
+{
+    bool has_allocate = weir_wasm_exports(module, WEIR_EXTERN_FUNC, "proxy_on_memory_allocate");
+    bool has_malloc = weir_wasm_exports(module, WEIR_EXTERN_FUNC, "malloc");
+    if (has_allocate && has_malloc)
+        weir_wasm_find(findings, false,
+                       "it exports malloc beside proxy_on_memory_allocate: Envoy and "
+                       "ngx_wasm_module prefer it for every header map and body, no host frees "
+                       "it, and a collector does not see it; build without the export (Weir: "
+                       "allocator: abi)");
     else if (has_malloc)
-        add_hurt(checking, "exports malloc, no proxy_on_memory_allocate: what the host hands over "
-                           "is freed only where the SDK frees what it fetched");
-    else if (!has_own)
-        add_hurt(checking, "exports neither proxy_on_memory_allocate nor malloc: no host can hand "
-                           "it a header or a body");
+        weir_wasm_find(findings, false,
+                       "headers and bodies come in through malloc, and no host frees them: the "
+                       "plugin has to");
+    else if (!has_allocate)
+        weir_wasm_find(findings, false,
+                       "it exports neither proxy_on_memory_allocate nor malloc: it cannot be given "
+                       "a header or a body");
+    if (module->memory_count > 0)
+        foresee_memory(findings, module);
+    if (module->start_func == WEIR_WASM_NONE &&
+        !weir_wasm_exports(module, WEIR_EXTERN_FUNC, "_initialize") &&
+        !weir_wasm_exports(module, WEIR_EXTERN_FUNC, "_start"))
+        weir_wasm_find(findings, false,
+                       "no _initialize, no _start, no start section: constructors of globals are "
+                       "not run");
+    if (module->start_func != WEIR_WASM_NONE)
+        weir_wasm_find(findings, false,
+                       "a start section runs before the plugin has a context: only log, clock and "
+                       "WASI's functions answer there");
 }
 
-static void check_memory(struct checking *checking)
+enum weir_status weir_filter_check(const struct weir_wasm_module *module, struct weir_arena *arena,
+                                   struct weir_filter_facts *ret_facts, struct weir_error *error)
 {
-    uint64_t pages = checking->facts->memory_pages_min;
-    if (pages > PAGES_MANY)
-        add_hurt(checking, "%llu initial pages: %llu MiB in every VM before the first request, and "
-                           "a VM per worker thread",
-                 (unsigned long long)pages, (unsigned long long)(pages / 16));
-    if (find_export(checking->facts, "_initialize") == NULL &&
-        find_export(checking->facts, "_start") == NULL && !checking->facts->has_start)
-        add_hurt(checking, "no _initialize, no _start, no start section: constructors of globals "
-                           "are not run");
-}
-
-enum weir_status weir_filter_check(const struct weir_wasm_facts *facts, struct weir_arena *arena,
-                                   struct weir_filter_check *ret_check, struct weir_error *error)
-{
-    struct weir_filter_check check = {0};
-    struct checking checking = {.facts = facts, .arena = arena, .check = &check};
-    checking.problems = WEIR_ARENA_ARRAY(arena, const char *, facts->import_count + 2);
-    if (checking.problems == NULL)
-        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for the report");
-    check_abi(&checking);
-    for (uint32_t i = 0; i < facts->import_count; i++)
-        check_import(&checking, &facts->imports[i]);
-    check_allocator(&checking);
-    check_memory(&checking);
-    if (checking.has_failed)
-        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for the report");
-    check.problems = checking.problems;
-    *ret_check = check;
+    struct weir_filter_facts facts = {
+        .envoy = WEIR_ARENA_ARRAY(arena, const char *, WEIR_WASM_FINDINGS_MAX)};
+    weir_wasm_findings_init(&facts.findings, module, arena);
+    facts.findings.is_out_of_memory |= facts.envoy == NULL;
+    for (uint32_t i = 0; i < module->import_count && !facts.findings.is_out_of_memory; i++)
+        check_import(&facts, module, i);
+    check_exports(&facts, module);
+    foresee(&facts.findings, module);
+    if (facts.findings.is_out_of_memory)
+        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET,
+                              "no memory for what a module is as a plugin");
+    *ret_facts = facts;
     return WEIR_OK;
 }

@@ -1,26 +1,25 @@
-/* Whether a module is a proxy-wasm plugin that hosts will take, and what will hurt then: facts for
- * `weir inspect --for envoy`. No engine, nothing is run. */
+/* Whether a module is a proxy-wasm plugin that this host would take, from its bytes alone: no
+ * engine. Beside it, what Envoy itself says when it refuses (proxy-wasm-cpp-host on V8).
+ */
 #ifndef WEIR_FILTER_CHECK_H
 #define WEIR_FILTER_CHECK_H
 
-#include "wasm/inspect.h"
+#include "wasm/findings.h"
 
-#define WEIR_FILTER_CHECK_HURTS_MAX 8
-
-struct weir_filter_check {
-    const char *abi; /* "0.2.1", the newest of its markers; NULL: no plugin */
-    /* One line for each, in the words that Envoy logs: an import that no host offers, or that is
-     * of another type than theirs; and what else keeps a host from loading it. */
-    const char *const *problems;
-    size_t problem_count;
-    /* What loads, and then costs memory or does not work. */
-    const char *hurts[WEIR_FILTER_CHECK_HURTS_MAX];
-    size_t hurt_count;
+struct weir_filter_facts {
+    struct weir_wasm_findings findings;
+    const char *abi; /* "0.2.1", "0.2.0", "0.1.0"; NULL without a marker */
+    /* Lines of Envoy's log, at most WEIR_WASM_FINDINGS_MAX; it stops at the first. */
+    const char **envoy;
+    uint32_t envoy_count;
 };
 
-/* Texts are in the arena. NO_MEMORY when it refuses. */
-enum weir_status weir_filter_check(const struct weir_wasm_facts *facts, struct weir_arena *arena,
-                                   struct weir_filter_check *ret_check, struct weir_error *error)
+/* What plugins may import from `env`; NULL: nothing of this name. */
+const struct weir_wasm_signature *weir_filter_function(struct weir_wasm_bytes name);
+
+/* `module` was decoded and validated with WEIR_FEATURES_DEFAULT. Fails only without memory. */
+enum weir_status weir_filter_check(const struct weir_wasm_module *module, struct weir_arena *arena,
+                                   struct weir_filter_facts *ret_facts, struct weir_error *error)
     WEIR_MUST_USE;
 
 #endif
