@@ -3,9 +3,9 @@
 
 Each fixture prints its own statistics by class (malloc_info, runtime.MemStats, mallctl, V8's) and
 waits. `weir doctor --json` looks at it from outside. A class counts as explained only when it is
-within 10 % of the fixture's figure, or under the bound that the fixture gives; what the kernel names
-(files, stacks, vdso) is compared with a reading of smaps of this script's own; everything else
-counts as unknown. At least 95 % of the resident set must be explained so.
+within 10 % of the fixture's figure, or under the bound that the fixture gives; what the kernel
+names (files, stacks, vdso) is compared with a reading of smaps of this script's own; everything
+else counts as unknown. At least 95 % of the resident set must be explained so.
 
 usage: doctor_processes.py --program BUILD/bin/weir --fixtures DIR FIXTURE
 
