@@ -184,12 +184,13 @@ def envoy(paths):
     guest = next(path for path in paths if path.endswith("/command.wasm"))
     for i, path in enumerate(paths):
         keys.append(f"  - {{{{ path: /r{i}, module: '{guest}', limits: {{{{ memory: 2MiB }}}}, "
-                    f"filters: [ {{{{ name: f{i}, module: '{path}', limits: {{{{ memory: 96MiB, "
-                    f"buffer: 64KiB, streams: 1 }}}} }}}} ] }}}}")
+                    f"filters: [ {{{{ name: f{i}, module: '{path}', configuration: none, "
+                    f"limits: {{{{ memory: 96MiB, buffer: 64KiB, streams: 1 }}}} }}}} ] }}}}")
     with weir_http.serving("\n".join(keys) + "\n") as server:
         answers = {}
         for i, path in enumerate(paths):
-            status, *_ = server.get(f"/r{i}")
+            status, _, body = server.get(f"/r{i}")
+            assert status != 503 or b"cannot" in body, (path, body)
             answers[path] = status != 503
         return answers
 
@@ -246,7 +247,8 @@ def main():
         os.mkdir(Options.state)
         wanted = make(folder, options.wat2wasm)
         real = [path for root in [options.guests, *options.also]
-                for path in sorted(glob.glob(os.path.join(root, "**/*.wasm*"), recursive=True))]
+                for path in sorted(glob.glob(os.path.join(os.path.abspath(root), "**/*.wasm*"),
+                                             recursive=True))]
         paths = [*wanted, *real]
         faults = []
         for path in paths:

@@ -169,7 +169,7 @@ static void check_callback(struct weir_filter_facts *facts, const struct weir_wa
     const struct weir_wasm_func_type *type = weir_wasm_exported_func(module, name);
     if (type == NULL || fits(callback, type))
         return;
-    const struct weir_wasm_signature wanted = {name, "iiiii" + (5 - callbacks[callback].params),
+    const struct weir_wasm_signature wanted = {name, &"iiiii"[5 - callbacks[callback].params],
                                                callbacks[callback].results > 0 ? 'i' : 0};
     weir_wasm_find(&facts->findings, true,
                    "the export %s has another type than the ABI's: %u parameters and %u results "
