@@ -109,6 +109,7 @@ def payloads():
 
 class Upstream(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are written apart
     bodies = []
 
     def do_GET(self):

@@ -73,6 +73,22 @@ static int do_call(uint32_t context)
     return status == PW_OK ? PW_PAUSE : PW_CONTINUE;
 }
 
+static int do_call_drop(uint32_t context) /* the upstream closes without an answer */
+{
+    return start_call(context, "/drop", 5000) == PW_OK ? PW_PAUSE : PW_CONTINUE;
+}
+
+static int do_call_late(uint32_t context) /* the upstream takes longer than the call may */
+{
+    return start_call(context, "/late", 20) == PW_OK ? PW_PAUSE : PW_CONTINUE;
+}
+
+static int do_call_go(uint32_t context) /* the stream is gone when the answer comes */
+{
+    (void)start_call(context, "/wait", 5000);
+    return do_local(context);
+}
+
 static int do_trap(uint32_t context)
 {
     (void)context;
@@ -247,6 +263,7 @@ static const struct {
     {"trap", do_trap},     {"loop", do_loop},         {"recurse", do_recurse}, {"grow", do_grow},
     {"shared", do_shared}, {"fill", do_fill},         {"queue", do_queue},   {"metric", do_metric},
     {"property", do_property}, {"hostile", do_hostile}, {"linger", do_linger}, {"close", do_close},
+    {"call-drop", do_call_drop}, {"call-late", do_call_late}, {"call-go", do_call_go},
 };
 
 /* --- callbacks ------------------------------------------------------------------------------- */

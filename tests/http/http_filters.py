@@ -70,6 +70,7 @@ routes:
 class Upstream(http.server.BaseHTTPRequestHandler):
     """Answers with what it was sent."""
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are written apart
     seen = []
 
     def read_body(self):
