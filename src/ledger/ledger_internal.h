@@ -23,6 +23,7 @@
 #include "ledger/ledger.h"
 #include "ledger/ledger_limits.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -51,26 +52,28 @@ struct weir_account {
     _Atomic uint64_t kinds[WEIR_KIND_COUNT];
     _Atomic uint64_t kind_peaks[WEIR_KIND_COUNT];
 
+    /* What fills the owner's last line: set once, or about the account's own subtree. */
+    void (*drained)(void *context);
+    void *drained_context;
+    enum weir_account_role role;
+    unsigned depth;
+    struct weir_account *first_child; /* from here on under weir__tree */
+    uint64_t child_count;
+    uint32_t pins;
+    bool closed; /* by its owner; owned accounts */
+    bool dead;   /* closed and empty; goes with its last pin */
+
     /* Shared accounts: written by anyone. */
     alignas(64) _Atomic uint64_t granted;
     _Atomic uint64_t holds; /* own amounts of all kinds + children; and WEIR__HOLDS_CLOSED */
     _Atomic uint64_t refused;
 
-    /* Under weir__tree. */
-    struct weir_account *first_child;
-    struct weir_account *next;
+    struct weir_account *next; /* under weir__tree: siblings write them */
     struct weir_account *previous;
-    uint64_t child_count;
-    uint32_t pins;
-    unsigned depth;
-    bool closed; /* by its owner; owned accounts */
-    bool dead;   /* closed and empty; goes with its last pin */
-    void (*drained)(void *context);
-    void *drained_context;
-
-    enum weir_account_role role;
     char name[WEIR_ACCOUNT_NAME_SIZE];
 };
+/* Every instance at rest pays for one: no line of padding. */
+static_assert(sizeof(struct weir_account) <= 9 * 64, "an account is nine cache lines");
 
 /* Things counted process-wide, each with a limit of its own. */
 struct weir__count {
