@@ -1,8 +1,8 @@
 /* A compute guest on Weir's fast code, through the embedding API: bench_compute MODE FILE.wasm
  * SCALE
  *
- * MODE: guard (poll on, what `weir run` uses), explicit (bounds compared, poll on), fuel (guard,
- * fuel and poll), bare (guard without poll). One run per line of stdin, see bench_measure.h.
+ * MODE: guard (poll on, what `weir run` uses), explicit (bounds compared, poll on), no-signals
+ * (explicit, traps are calls), fuel (guard, fuel and poll), bare (guard without poll). One run per line of stdin, see bench_measure.h.
  */
 #include "bench_measure.h"
 
@@ -42,12 +42,15 @@ static uint64_t run_guest(void *context)
 int main(int argc, char **argv)
 {
     if (argc != 4) {
-        (void)fprintf(stderr, "usage: bench_compute guard|explicit|fuel|bare FILE.wasm SCALE\n");
+        (void)fprintf(stderr, "usage: bench_compute guard|explicit|no-signals|fuel|bare FILE.wasm "
+                              "SCALE\n");
         return 2;
     }
     const char *mode = argv[1];
     const struct weir_engine_config config = {
-        .bounds = strcmp(mode, "explicit") == 0 ? WEIR_BOUNDS_EXPLICIT : WEIR_BOUNDS_GUARD,
+        .bounds = strcmp(mode, "explicit") == 0     ? WEIR_BOUNDS_EXPLICIT
+                  : strcmp(mode, "no-signals") == 0 ? WEIR_BOUNDS_NO_SIGNALS
+                                                    : WEIR_BOUNDS_GUARD,
         .has_fuel = strcmp(mode, "fuel") == 0,
         .no_poll = strcmp(mode, "bare") == 0,
     };

@@ -10,7 +10,7 @@ GUESTS = {"sha256": 400, "nbody": 1500, "chains": 100, "sieve": 80, "vm": 240}
 MEAN_MAX = 2.5
 WORST_MAX = 6.0
 WARM_UPS = 4  # V8 needs some until its optimised code is there
-WEIR = {f"Weir {mode}": mode for mode in ("guard", "explicit", "fuel", "bare")}
+WEIR = {f"Weir {mode}": mode for mode in ("guard", "explicit", "no-signals", "fuel", "bare")}
 PEERS = ("V8 Liftoff", "V8", "Wasmtime", "Wasmtime epoch")
 
 
