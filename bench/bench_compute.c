@@ -2,7 +2,8 @@
  * SCALE
  *
  * MODE: guard (poll on, what `weir run` uses), explicit (bounds compared, poll on), no-signals
- * (explicit, traps are calls), fuel (guard, fuel and poll), bare (guard without poll). One run per line of stdin, see bench_measure.h.
+ * (explicit, traps are calls), fuel (guard, fuel and poll), bare (guard without poll). One run per
+ * line of stdin, see bench_measure.h.
  */
 #include "bench_measure.h"
 
