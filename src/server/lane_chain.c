@@ -67,25 +67,34 @@ const struct weir_filter_host weir__lane_host = {
 
 /* --- loading --------------------------------------------------------------------------------- */
 
+static bool is_published(const struct weir__plugin *plugin,
+                         const struct weir__publication *publication)
+{
+    return publication != NULL && strcmp(publication->path, plugin->keys->module) == 0;
+}
+
 static enum weir_status open_module(struct weir_server *server, struct weir__plugin *plugin,
+                                    const struct weir__publication *publication,
                                     struct weir_error *error)
 {
     const struct weir_filter_keys *keys = plugin->keys;
+    const char *file = is_published(plugin, publication) ? publication->file : keys->module;
     enum weir_status status = weir__engine_open(server, keys->fuel != 0, error);
-    (void)stat(keys->module, &plugin->file);
+    (void)stat(file, &plugin->file);
     struct weir_module_config module = {.name = weir_host_file_name(keys->module)};
     if (status == WEIR_OK)
-        status = weir_host_file_module(server->engines[keys->fuel != 0], server->cache,
-                                       keys->module, &module, &plugin->module, error);
+        status = weir_host_file_module(server->engines[keys->fuel != 0], server->cache, file,
+                                       &module, &plugin->module, error);
     return status;
 }
 
 static enum weir_status open_plugin(struct weir__chain *chain, struct weir__plugin *plugin,
+                                    const struct weir__publication *publication,
                                     struct weir_error *error)
 {
     struct weir_server *server = chain->server;
     const struct weir_filter_keys *keys = plugin->keys;
-    enum weir_status status = open_module(server, plugin, error);
+    enum weir_status status = open_module(server, plugin, publication, error);
     if (status != WEIR_OK)
         return status;
     const struct weir_filter_config config = {
@@ -162,19 +171,57 @@ void weir__chain_free(struct weir__chain *chain)
         weir_module_unref(plugin->module);
         weir_account_free(server->account, WEIR_KIND_SERVER, plugin->slots, slots_bytes(server));
     }
+    size_t bytes = chain_bytes(chain->config->filter_count); /* it may be half made */
     weir_account_free(server->account, WEIR_KIND_SERVER, chain->lanes, lanes_bytes(server));
-    weir__generation_unref(chain->generation);
-    weir_account_free(server->account, WEIR_KIND_SERVER, chain, chain_bytes(chain->plugin_count));
+    weir__generation_unref(chain->generation); /* the configuration goes with it */
+    weir_account_free(server->account, WEIR_KIND_SERVER, chain, bytes);
 }
 
-struct weir__chain *weir__chain_new(struct weir_server *server, struct weir__generation *generation,
-                                    const struct weir_route_config *config,
-                                    struct weir_error *error)
+/* What is wrong with a module that is being published is the answer to who sent it. */
+static enum weir_status refuse_plugin(const struct weir__chain *chain,
+                                      const struct weir__plugin *plugin, enum weir_status status,
+                                      struct weir_error *inner, struct weir_error *error)
+{
+    (void)weir_error_set(error, status, inner->offset, "filter %s of %s: %s", plugin->keys->name,
+                         chain->config->path, inner->message);
+    for (struct weir_error_detail *d = inner->details; d != NULL; d = d->next)
+        weir_error_add(error, "%s", d->text);
+    weir_error_done(inner);
+    weir_import_hints(error);
+    return status;
+}
+
+static enum weir_status add_plugin(struct weir__chain *chain, const struct weir_filter_keys *keys,
+                                   const struct weir__publication *publication,
+                                   struct weir_error *error)
+{
+    struct weir_server *server = chain->server;
+    struct weir__plugin *plugin = &chain->plugins[chain->plugin_count];
+    struct weir_error inner = {0};
+    plugin->keys = keys;
+    plugin->slots =
+        weir_account_alloc(server->account, WEIR_KIND_SERVER, slots_bytes(server), error);
+    if (plugin->slots == NULL)
+        return WEIR_LIMIT;
+    chain->plugin_count++;
+    enum weir_status status = open_plugin(chain, plugin, publication, &inner);
+    if (status == WEIR_OK)
+        return WEIR_OK;
+    if (is_published(plugin, publication))
+        return refuse_plugin(chain, plugin, status, &inner, error);
+    fail_plugin(chain, plugin, &inner);
+    return WEIR_OK;
+}
+
+enum weir_status weir__chain_new(struct weir_server *server, struct weir__generation *generation,
+                                 const struct weir_route_config *config,
+                                 const struct weir__publication *publication,
+                                 struct weir__chain **ret_chain, struct weir_error *error)
 {
     struct weir__chain *chain = weir_account_alloc(server->account, WEIR_KIND_SERVER,
                                                    chain_bytes(config->filter_count), error);
     if (chain == NULL)
-        return NULL;
+        return WEIR_LIMIT;
     atomic_init(&chain->refs, 1);
     chain->server = server;
     chain->generation = generation;
@@ -182,25 +229,15 @@ struct weir__chain *weir__chain_new(struct weir_server *server, struct weir__gen
     chain->config = config;
     chain->lanes =
         weir_account_alloc(server->account, WEIR_KIND_SERVER, lanes_bytes(server), error);
-    if (chain->lanes == NULL) {
+    enum weir_status status = chain->lanes != NULL ? WEIR_OK : WEIR_LIMIT;
+    for (size_t i = 0; i < config->filter_count && status == WEIR_OK; i++)
+        status = add_plugin(chain, &config->filters[i], publication, error);
+    if (status != WEIR_OK) {
         weir__chain_free(chain);
-        return NULL;
+        return status;
     }
-    for (size_t i = 0; i < config->filter_count; i++) {
-        struct weir__plugin *plugin = &chain->plugins[i];
-        struct weir_error inner = {0};
-        plugin->keys = &config->filters[i];
-        plugin->slots =
-            weir_account_alloc(server->account, WEIR_KIND_SERVER, slots_bytes(server), error);
-        if (plugin->slots == NULL) {
-            weir__chain_free(chain);
-            return NULL;
-        }
-        chain->plugin_count++;
-        if (open_plugin(chain, plugin, &inner) != WEIR_OK)
-            fail_plugin(chain, plugin, &inner);
-    }
-    return chain;
+    *ret_chain = chain;
+    return WEIR_OK;
 }
 
 /* --- comparing ------------------------------------------------------------------------------- */

@@ -148,11 +148,13 @@ struct weir__lane {
 
 /* --- lane_chain.c ---------------------------------------------------------------------------- */
 
-/* NULL with `error` when memory was refused; a plugin that cannot be loaded is in the chain all the
- * same, and said in the log. */
-struct weir__chain *weir__chain_new(struct weir_server *server, struct weir__generation *generation,
-                                    const struct weir_route_config *config,
-                                    struct weir_error *error);
+/* A plugin that cannot be loaded is in the chain all the same, and said in the log; but one that is
+ * just being published (NULL: none is) is an error. */
+enum weir_status weir__chain_new(struct weir_server *server, struct weir__generation *generation,
+                                 const struct weir_route_config *config,
+                                 const struct weir__publication *publication,
+                                 struct weir__chain **ret_chain,
+                                 struct weir_error *error) WEIR_MUST_USE;
 void weir__chain_unref(struct weir__chain *chain);
 /* The same plugins, from the same files, and the same upstreams to call. */
 bool weir__chain_is_same(const struct weir__chain *chain, const struct weir_route_config *config,

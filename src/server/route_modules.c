@@ -217,7 +217,7 @@ static json_t *users_json(struct weir_server *server, const char *name)
     json_t *users = json_array();
     const struct weir__route_table *table = weir__route_table_hold(server);
     for (size_t i = 0; i < table->count; i++)
-        if (strcmp(table->routes[i]->config->module, path) == 0)
+        if (weir__route_uses(table->routes[i]->config, path))
             (void)json_array_append_new(users, json_string(table->routes[i]->config->path));
     weir__route_table_release(server);
     return users;

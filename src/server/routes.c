@@ -138,6 +138,14 @@ static bool is_published(const struct opening *opening, const struct weir_route_
            strcmp(opening->publication->path, config->module) == 0;
 }
 
+bool weir__route_uses(const struct weir_route_config *config, const char *path)
+{
+    bool uses = strcmp(config->module, path) == 0;
+    for (size_t i = 0; i < config->filter_count && !uses; i++)
+        uses = strcmp(config->filters[i].module, path) == 0;
+    return uses;
+}
+
 static enum weir_status check_paused(struct weir_server *server, const char *path,
                                      struct weir_error *error)
 {
@@ -214,8 +222,8 @@ static enum weir_status fill_route(const struct opening *opening, struct weir__r
         status = weir_account_new(weir__tenant_account(route->tenant), WEIR_ACCOUNT_TENANT,
                                   config->path, config->tenant_bytes_max, &route->account, error);
     if (status == WEIR_OK && weir_route_is_filtered(config)) {
-        route->chain = weir__chain_new(server, opening->generation, config, error);
-        status = route->chain != NULL ? WEIR_OK : WEIR_LIMIT;
+        status = weir__chain_new(server, opening->generation, config, opening->publication,
+                                 &route->chain, error);
     }
     if (status != WEIR_OK || !weir_route_has_guest(config))
         return status;
@@ -405,7 +413,9 @@ static enum weir_status make_table(const struct opening *opening,
         const struct weir_route_config *route = &config->routes[i];
         struct weir__route *old = find_path(server->table, route->path);
         enum weir_status status = WEIR_OK;
-        if (old != NULL && !is_published(opening, route) && is_same(old, route, config))
+        bool is_new = opening->publication != NULL &&
+                      weir__route_uses(route, opening->publication->path);
+        if (old != NULL && !is_new && is_same(old, route, config))
             table->routes[i] = weir__route_ref(old);
         else
             status = open_route(opening, i, old, &table->routes[i], error);
@@ -511,7 +521,7 @@ static size_t count_users(const struct weir__route_table *table, const char *pat
 {
     size_t count = 0;
     for (size_t i = 0; i < table->count; i++)
-        count += strcmp(table->routes[i]->config->module, path) == 0;
+        count += weir__route_uses(table->routes[i]->config, path);
     return count;
 }
 
@@ -522,9 +532,7 @@ static enum weir_status check_module(struct weir_server *server,
 {
     struct weir_module *module = NULL;
     const struct weir_module_config config = {.name = weir_host_file_name(publication->path)};
-    enum weir_status status = check_paused(server, publication->path, error);
-    if (status == WEIR_OK)
-        status = weir__engine_open(server, false, error);
+    enum weir_status status = weir__engine_open(server, false, error);
     if (status == WEIR_OK)
         status = weir_host_file_module(server->engines[0], server->cache, publication->file,
                                        &config, &module, error);
@@ -539,9 +547,11 @@ static enum weir_status publish_locked(struct weir_server *server,
     struct weir__route_table *table = NULL;
     const struct opening opening = {
         .server = server, .generation = server->present, .publication = publication};
-    enum weir_status status = count_users(server->table, publication->path) > 0
-                                  ? make_table(&opening, &table, error)
-                                  : check_module(server, publication, error);
+    enum weir_status status = check_paused(server, publication->path, error);
+    if (status == WEIR_OK)
+        status = count_users(server->table, publication->path) > 0
+                     ? make_table(&opening, &table, error)
+                     : check_module(server, publication, error);
     if (status != WEIR_OK)
         return status;
     bool is_done = false;

@@ -436,8 +436,10 @@ enum weir_status weir__route_table_new(struct weir_server *server,
 void weir__route_table_free(struct weir_server *server, struct weir__route_table *table);
 /* Takes the table over; the old one's routes end with their last request. */
 void weir__route_table_set(struct weir_server *server, struct weir__route_table *table);
-/* A module instead of another: routes whose module is `path` are made with `file`, then publish()
- * puts the file in its place, then the routes are exchanged. Nothing has changed after an error,
+/* `path` is its guest's or a filter's. */
+bool weir__route_uses(const struct weir_route_config *config, const char *path);
+/* A module instead of another: routes that use `path` are made with `file`, then publish() puts
+ * the file in its place, then the routes are exchanged. Nothing has changed after an error,
  * unless publish() has said that it is published all the same. */
 struct weir__publication {
     const char *path, *file;

@@ -38,7 +38,8 @@ def guest(name):
 class Modules(Server):
     """A server whose modules are in a folder of its own."""
 
-    def __init__(self, control="token: token, upload_max: 4MiB", modules=None, wrap=()):
+    def __init__(self, control="token: token, upload_max: 4MiB", modules=None, wrap=(),
+                 config=CONFIG):
         self.kept = tempfile.TemporaryDirectory() if modules is None else None
         self.modules = modules or self.kept.name
         if self.kept:
@@ -47,7 +48,7 @@ class Modules(Server):
                       opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
                 file.write(TOKEN + "\n")
         control = control.replace("token: token", f"token: {self.modules}/token")
-        super().__init__(CONFIG.format(control=control, modules=self.modules), wrap,
+        super().__init__(config.format(control=control, modules=self.modules), wrap,
                          ("--modules", self.modules))
 
     def put(self, name, body, headers=None):
@@ -253,6 +254,100 @@ def outlives_kill(server):
         again.close()
 
 
+FILTERED = CONFIG.replace("body_timeout: 5s", "body_timeout: 60s") + """
+  - path: /filtered
+    module: a.wasm
+    limits: {{{{ memory: 4MiB, time: 60s }}}}
+    filters: [ {{{{ name: f, module: f.wasm, configuration: none }}}} ]
+"""
+
+
+def marks(response):
+    return [name for name, _ in response.getheaders() if name.lower().startswith("x-")
+            and name.lower() != "x-request-id"]
+
+
+def accounts(tree, name):
+    """Plugins of that name; their VMs are below them."""
+    if tree["name"] == name:
+        return 1
+    return sum(accounts(child, name) for child in tree.get("children", []))
+
+
+def switches_filters():
+    """A filter's module under load, with a request that began before: that one ends with the old
+    one, whose VMs are gone then. One that is no filter changes nothing."""
+    first = guest("filter_probe.wasm")
+    second = first.replace(b"x-filtered", b"x-replaced")
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(os.path.join(Options.guests, "hello.wasm"), folder + "/a.wasm")
+        with open(folder + "/f.wasm", "wb") as file:
+            file.write(first)
+        with open(folder + "/token", "w", encoding="ascii",
+                  opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(TOKEN + "\n")
+        server = Modules(modules=folder, config=FILTERED)
+        try:
+            switch_filters(server, first, second)
+            equal(server.stop(), 0)
+        finally:
+            server.close()
+
+
+def view_of(server):
+    return json.loads(server.get("/v1/filters")[2])["filters"][0]
+
+
+def switch_filters(server, first, second):
+    stop, answers = threading.Event(), []
+
+    def ask():
+        connection = server.connect()
+        while not stop.is_set():
+            connection.request("POST", "/filtered", b"abc")
+            response = connection.getresponse()
+            answers.append((response.status, response.read(), *marks(response)))
+        connection.close()
+
+    def begin():
+        streams = view_of(server)["streams"]
+        client = server.socket()
+        client.sendall(b"POST /filtered HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab")
+        while view_of(server)["streams"] == streams:
+            pass
+        return client
+
+    old = begin()
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for turn in range(6):
+        module, mark = ((second, "x-replaced"), (first, "x-filtered"))[turn % 2]
+        status, _, body = server.put("f.wasm", module)
+        equal((status, body["routes"]), (200, ["/filtered"]), body)
+        equal(mark in server.request("POST", "/filtered", b"abc")[1], True, "the new one answers")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    equal({answer[:2] for answer in answers}, {(200, b"hello, world\n")}, "none was dropped")
+    equal({answer[2:] for answer in answers}, {("x-filtered",), ("x-replaced",)})
+    server.put("f.wasm", second)
+    while accounts(server.memory()["accounts"], "f") > 2:
+        pass  # those without a request go by themselves
+    equal(accounts(server.memory()["accounts"], "f"), 2, "the old one has a request")
+    old.sendall(b"c")
+    equal(b"x-filtered" in old.recv(4096), True, "it ends where it began")
+    old.close()
+    while accounts(server.memory()["accounts"], "f") != 1:
+        pass
+    status, _, answer = server.put("f.wasm", guest("hello.wasm"))
+    equal((status, answer["error"], answer["reason"].startswith("filter f of /filtered: ")),
+          (422, "bad_module", True), answer)
+    equal("x-replaced" in server.request("POST", "/filtered", b"abc")[1], True, "as before")
+    equal(server.request("DELETE", "/v1/modules/f.wasm", None, BEARER)[0], 409)
+    print(len(answers), "answers over 6 uploads of a filter")
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost")
@@ -309,8 +404,9 @@ def main():
                      has_one_winner, rereads_the_token, outlives_kill):
             test(server)
             print("pass", test.__name__)
-        without_a_token()
-        print("pass without_a_token")
+        for test in (switches_filters, without_a_token):
+            test()
+            print("pass", test.__name__)
     except (AssertionError, subprocess.TimeoutExpired) as failure:
         print("FAIL", failure, server.read_log()[-2000:])
         sys.exit(1)
