@@ -1,20 +1,23 @@
 #!/usr/bin/env python3
 """Filters by three SDKs that are not ours, compiled here, between a client and an upstream.
 
-usage: filters_matrix.py --weir PROGRAM --folder FOLDER [--probe FILE] [--seconds N] [--rate N]
+usage: filters_matrix.py --weir PROGRAM --folder FOLDER [--probe FILE] [--seconds N --rate N]
+                         [--result FILE]
 
 AssemblyScript (two pairs of compiler and SDK) and Go are fetched by their ordinary clients into
 FOLDER, the C filter is --probe. Each filter reads the body of every answer: 100 KiB and 10 MiB of
 random bytes, gzip, CJK, ASCII and small integers, in turn. Memory must be flat: linear memory and
 host bytes of each filter after the first third are the same in the end, within its high-water mark;
-and a route without a filter goes on meanwhile. With --seconds the rounds last so long, at --rate a
-second; without, a few rounds are made as fast as they come. Prints one line per filter.
+and a route without a filter goes on meanwhile. With --seconds clients in four processes send --rate
+requests a second for so long, whatever became of those before; without, a few rounds are made one
+after the other. Prints one line per filter; --result is the same as JSON.
 """
 import argparse
 import gzip
 import http.client
 import http.server
 import json
+import multiprocessing
 import os
 import random
 import re
@@ -35,6 +38,7 @@ PAIRS = {
     "gcore": ["assemblyscript@0.28.20", "@gcoredev/proxy-wasm-sdk-as@1.2.3",
               "@assemblyscript/wasi-shim@0.1.0"],
 }
+PROCESSES = 4
 GO_SDK = "github.com/proxy-wasm/proxy-wasm-go-sdk v0.0.0-20250212164326-ab4161dcf924"
 GO_SUM = """\
 {0} h1:wTcK6gcyTKJMeDka69AMjZYvisdI8CBXzTEfZ+2pOxI=
@@ -137,19 +141,32 @@ def config(port, folder, filters):
     return path
 
 
-class Host:
+class Client:
+    def __init__(self, port):
+        self.port = port
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def get(self, path):
+        self.connection.request("GET", path)
+        response = self.connection.getresponse()
+        return response.status, response.getheader("x-filter"), response.read()
+
+    def check(self, name, index):
+        kind, body = Upstream.bodies[index]
+        status, marked, got = self.get(f"/{name}/{index}")
+        if status != 200 or got != body or (name not in ("plain", "probe") and marked != name):
+            raise AssertionError(f"{name}, {kind}: {status} {marked} {len(got)} bytes "
+                                 f"{got[:300] if status != 200 else ''}")
+
+
+class Host(Client):
     def __init__(self, weir, path):
         self.process = subprocess.Popen([weir, "serve", "--quiet", "--config", path, "--listen",
                                          "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         match = re.search(r":(\d+)", line)
         assert match, f"the server did not start: {line!r}"
-        self.connection = http.client.HTTPConnection("127.0.0.1", int(match.group(1)), timeout=60)
-
-    def get(self, path):
-        self.connection.request("GET", path)
-        response = self.connection.getresponse()
-        return response.status, response.getheader("x-filter"), response.read()
+        super().__init__(int(match.group(1)))
 
     def filters(self):
         return {f["name"]: f for f in json.loads(self.get("/v1/filters")[2])["filters"]}
@@ -159,29 +176,60 @@ class Host:
         return self.process.wait(30)
 
 
-def rounds(host, names, seconds, rate):
-    """Yields after each request; every body through every filter, in turn."""
-    begin, count = time.monotonic(), 0
-    total = 3 * len(Upstream.bodies)
-    while seconds == 0 and count < total or seconds and time.monotonic() - begin < seconds:
-        for name in names:
-            kind, body = Upstream.bodies[count % len(Upstream.bodies)]
-            status, marked, got = host.get(f"/{name}/{count % len(Upstream.bodies)}")
-            if status != 200 or got != body or (name != "plain" and name != "probe" and
-                                                marked != name):
-                raise AssertionError(f"{name}, {kind}: {status} {marked} {len(got)} bytes "
-                                     f"{got[:300] if status != 200 else ''}")
-        count += 1
-        if rate:
-            time.sleep(max(0, begin + count * len(names) / rate - time.monotonic()))
-        yield count
+def rounds(host, names):
+    """Every body through every filter, in turn; yields after each round."""
+    for _ in range(3):
+        for index in range(len(Upstream.bodies)):
+            for name in names:
+                host.check(name, index)
+        yield
+
+
+def send_share(port, names, options, first, begin, results):
+    """Requests first, first + PROCESSES and so on: number n is due n / rate after `begin`."""
+    client, done, late, slowest = Client(port), 0, 0, 0
+    try:
+        for number in range(first, int(options.seconds * options.rate), PROCESSES):
+            due = begin + number / options.rate
+            time.sleep(max(0, due - time.monotonic()))
+            if time.monotonic() > begin + options.seconds + 30:
+                break
+            late += time.monotonic() > due + 1
+            client.check(names[number % len(names)],
+                         number // len(names) % len(Upstream.bodies))
+            slowest = max(slowest, time.monotonic() - due)
+            done += 1
+        results.put({"done": done, "late": late, "slowest_seconds": round(slowest, 3)})
+    except (AssertionError, OSError) as failure:
+        results.put(str(failure))
+
+
+def paced(host, names, options, told):
+    """Yields now and then until all clients have ended; their sum is in `told`."""
+    fork = multiprocessing.get_context("fork")
+    results, begin = fork.Queue(), time.monotonic()
+    clients = [fork.Process(target=send_share,
+                            args=(host.port, names, options, first, begin, results))
+               for first in range(PROCESSES)]
+    for client in clients:
+        client.start()
+    while any(client.is_alive() for client in clients) and results.qsize() < PROCESSES:
+        time.sleep(options.seconds / 60)
+        yield
+    told["seconds"] = round(time.monotonic() - begin, 1)
+    for share in (results.get() for _ in clients):
+        assert isinstance(share, dict), share
+        told["done"] = told.get("done", 0) + share["done"]
+        told["late"] = told.get("late", 0) + share["late"]
+        told["slowest_seconds"] = max(told.get("slowest_seconds", 0), share["slowest_seconds"])
 
 
 def measure(host, names, options):
-    marks, series = [], []
-    for count in rounds(host, ["plain", *names], options.seconds, options.rate):
-        if count % len(Upstream.bodies) == 0:
-            series.append(host.filters())
+    marks, series, told = [], [], {"asked_seconds": options.seconds, "asked_rate": options.rate}
+    every = ["plain", *names]
+    for _ in paced(host, every, options, told) if options.rate else rounds(host, every):
+        series.append(host.filters())
+    series.append(host.filters())
     third = max(1, len(series) // 3)
     for name in names:
         linear = [f[name]["kinds"].get("linear_memory", 0) for f in series]
@@ -194,6 +242,15 @@ def measure(host, names, options):
               f"{last['stream_host_bytes'] >> 10} KiB in the host; {last['recycled']} recycled, "
               f"{last['failures']} failed")
         marks.append((name, linear[third - 1], linear[-1], held[-1], last))
+        told[name] = {key: last[key] for key in (
+            "abi", "streams", "failures", "recycled", "linear_bytes_peak", "stream_growth_bytes",
+            "stream_host_bytes")} | {"linear_bytes_third": linear[third - 1],
+                                     "linear_bytes_end": linear[-1], "held_bytes_end": held[-1]}
+    print(told)
+    if options.result:
+        with open(options.result, "w", encoding="utf-8") as file:
+            json.dump(told, file, indent=2)
+            file.write("\n")
     return marks
 
 
@@ -204,6 +261,7 @@ def main():
     parser.add_argument("--probe")
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--rate", type=float, default=0)
+    parser.add_argument("--result")
     options = parser.parse_args()
     if not shutil.which("npm"):
         skip("npm is missing (package npm)")
