@@ -389,6 +389,17 @@ static const struct weir__failure *conclude_filtered(struct weir__connection *co
     return failure;
 }
 
+/* The watch ended it before there was an answer. */
+static void settle_without_answer(struct weir__connection *connection)
+{
+    if (atomic_load_explicit(&connection->is_timed_out, memory_order_relaxed))
+        connection->status = weir__refusal_http(WEIR__REFUSAL_SLOW_BODY);
+    if (atomic_load_explicit(&connection->is_drained, memory_order_relaxed)) {
+        connection->status = weir__refusal_http(WEIR__REFUSAL_DRAINING);
+        weir__fail(&connection->failure, WEIR__REFUSAL_DRAINING, WEIR__DRAINING_REASON);
+    }
+}
+
 void weir__exchange_completed(struct weir__connection *connection, bool is_complete)
 {
     take_over(connection);
@@ -422,14 +433,8 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
         figures = weir__filtered_route(connection->filtered)->figures;
         failure = conclude_filtered(connection);
     }
-    if (atomic_load_explicit(&connection->is_timed_out, memory_order_relaxed) &&
-        !connection->has_answer)
-        connection->status = weir__refusal_http(WEIR__REFUSAL_SLOW_BODY);
-    if (atomic_load_explicit(&connection->is_drained, memory_order_relaxed) &&
-        !connection->has_answer) {
-        connection->status = weir__refusal_http(WEIR__REFUSAL_DRAINING);
-        weir__fail(&connection->failure, WEIR__REFUSAL_DRAINING, WEIR__DRAINING_REASON);
-    }
+    if (!connection->has_answer)
+        settle_without_answer(connection);
     unsigned status = is_complete || connection->status >= 400 ? connection->status : 0;
     if (!connection->is_inner)
         weir__figures_count(figures, status, failure->refusal,
