@@ -220,10 +220,16 @@ START_TEST(balances_on_threads)
     for (int i = 0; i < THREADS; i++)
         ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
     end();
-    static const int64_t wanted[WEIR_EVENT_KIND_COUNT / 2] = {1, THREADS * ROUNDS,
-                                                              2 * THREADS * ROUNDS};
+    static const int64_t wanted[WEIR_EVENT_KIND_COUNT] = {
+        [WEIR_EVENT_MODULE_CREATED] = 1,
+        [WEIR_EVENT_MODULE_RELEASED] = 1,
+        [WEIR_EVENT_STORE_CREATED] = THREADS * ROUNDS,
+        [WEIR_EVENT_STORE_RELEASED] = THREADS * ROUNDS,
+        [WEIR_EVENT_INSTANCE_CREATED] = 2 * THREADS * ROUNDS,
+        [WEIR_EVENT_INSTANCE_RELEASED] = 2 * THREADS * ROUNDS,
+    };
     for (int i = 0; i < WEIR_EVENT_KIND_COUNT; i++)
-        ck_assert_int_eq(atomic_load(&balance[i]), wanted[i / 2]);
+        ck_assert_int_eq(atomic_load(&balance[i]), wanted[i]);
 }
 END_TEST
 
