@@ -157,14 +157,15 @@ def test_memory_is_bounded(server):
 
 
 def test_nothing_is_kept_of_pages(server):
-    """What reports hold when none is made: the kept censuses, whose number is bounded."""
+    """What reports hold when none is made: the kept censuses, whose number is bounded. Each is as
+    large as what lived when it was taken, so it may take their round to come back to as much."""
     def used():
         return account(server.memory()["accounts"], "reports")["used_bytes"]
     until("eight censuses", lambda: len(census(server)["baselines_ms"]) == 8)
     before = used()
     for _ in range(200):
         census(server, "?diff=1s")
-    equal(used(), before)
+    until("no more is used than before", lambda: used() <= before)
 
 
 if __name__ == "__main__":
