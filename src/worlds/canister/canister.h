@@ -154,6 +154,7 @@ struct weir_canister_status {
     uint64_t heap_limit; /* 0: none */
     uint64_t heap_pages; /* 64 KiB */
     uint64_t timer_ns;   /* 0: off */
+    uint32_t certified_bytes;
     bool has_code;
     const char *language; /* as canister_check.h tells it */
     struct weir_canister_metrics metrics;

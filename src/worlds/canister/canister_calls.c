@@ -49,6 +49,23 @@ static void push(struct weir_canister *canister, struct weir__outgoing *call)
     canister->queue_count++;
 }
 
+void weir__calls_enqueue(struct weir_canister *canister, struct weir__message *message)
+{
+    struct weir__outgoing *reversed = NULL;
+    while (message->performed != NULL) {
+        struct weir__outgoing *call = message->performed;
+        message->performed = call->next;
+        call->next = reversed;
+        reversed = call;
+    }
+    while (reversed != NULL) {
+        struct weir__outgoing *call = reversed;
+        reversed = call->next;
+        call->context->outstanding++;
+        push(canister, call);
+    }
+}
+
 static struct weir__outgoing *pop(struct weir_canister *canister)
 {
     struct weir__outgoing *call = canister->queue_head;
@@ -135,6 +152,7 @@ void weir__context_settle(struct weir_canister *canister, struct weir__context *
 
 /* --- delivery ------------------------------------------------------------------------------ */
 
+/* The answer to a call of somebody who is not here. */
 static void refuse(struct weir_canister *canister, struct weir__outgoing *call)
 {
     char callee[WEIR_PRINCIPAL_TEXT_SIZE];
@@ -148,7 +166,6 @@ static void refuse(struct weir_canister *canister, struct weir__outgoing *call)
                               "Canister %s not found", callee);
     set_payload(canister, call, &made);
     weir_canister_response_done(&made);
-    push(canister, call);
 }
 
 static enum weir_status deliver_to_self(struct weir_canister *canister, struct weir__outgoing *call,
@@ -197,6 +214,12 @@ static struct weir_funcref *callback(const struct weir_canister *canister, uint6
                    type.params[0] == weir_ic0_type('p', canister->body->is_64)
                ? ref
                : NULL;
+}
+
+static void reject_callback(struct weir_canister *canister, struct weir_canister_response *response)
+{
+    weir__response_reject(canister, response, WEIR_CANISTER_ERROR, "IC0502",
+                          "Canister trapped: a callback that is no function of its table");
 }
 
 static union weir_value environment(const struct weir_canister *canister, uint64_t env)
@@ -252,8 +275,7 @@ static enum weir_status run_callback(struct weir_canister *canister, struct weir
     if (func != NULL)
         status = weir__message_run(canister->body, &message, func, &failure, &has_failed, error);
     else
-        weir__response_reject(canister, &failure, WEIR_CANISTER_ERROR, "IC0502",
-                              "Canister trapped: a callback that is no function of its table");
+        reject_callback(canister, &failure);
     if (status == WEIR_OK && has_failed)
         status = run_cleanup(canister, call, error);
     context->outstanding--;
@@ -277,8 +299,10 @@ enum weir_status weir__calls_drain(struct weir_canister *canister,
             status = run_callback(canister, call, response, error);
         else if (weir_principal_equal(&call->callee, &canister->id))
             status = deliver_to_self(canister, call, response, error);
-        else
+        else {
             refuse(canister, call);
+            push(canister, call);
+        }
     }
     if (status != WEIR_OK)
         canister->is_broken = true; /* a context is left that nobody will answer */
@@ -292,4 +316,90 @@ void weir__calls_forget(struct weir_canister *canister)
         weir__outgoing_free(canister, call);
     while (canister->contexts != NULL)
         context_drop(canister, canister->contexts);
+}
+
+/* --- composite queries --------------------------------------------------------------------- */
+
+/* The callback of a call that was refused, over what the query has done so far. */
+static enum weir_status run_composite_reject(struct weir_canister *canister,
+                                             struct weir__message *message,
+                                             struct weir__outgoing *call,
+                                             struct weir_canister_response *response,
+                                             bool *ret_failed, struct weir_error *error)
+{
+    struct weir_funcref *func = callback(canister, call->reject_fun);
+    union weir_value argument = environment(canister, call->reject_env);
+    refuse(canister, call);
+    *message = (struct weir__message){.mode = IC0_COMPOSITE_REJECT,
+                                      .method = "composite reject callback",
+                                      .context = call->context,
+                                      .arg = call->payload.bytes,
+                                      .arg_size = call->payload.size,
+                                      .arguments = &argument,
+                                      .reject_code = call->code};
+    if (func != NULL)
+        return weir__message_try(canister->body, message, func, response, ret_failed, error);
+    *ret_failed = true;
+    reject_callback(canister, response);
+    return WEIR_OK;
+}
+
+/* What the last of its messages left: an answer, or a failure; then it is over. */
+static enum weir_status composite_ends(struct weir_canister *canister,
+                                       const struct weir__message *message, bool has_failed,
+                                       struct weir_canister_response *response, bool *ret_is_over,
+                                       struct weir_error *error)
+{
+    *ret_is_over = true;
+    if (has_failed)
+        return WEIR_OK;
+    if (message->has_answered)
+        return weir__response_take(canister, response, message->answer, &message->reply, error);
+    if (canister->queue_head == NULL) {
+        weir__response_reject(canister, response, WEIR_CANISTER_ERROR, "IC0506",
+                              "Canister did not reply to the call");
+        return WEIR_OK;
+    }
+    *ret_is_over = false;
+    if (!weir_principal_equal(&canister->queue_head->callee, &canister->id))
+        return WEIR_OK;
+    weir__response_reject(canister, response, WEIR_CANISTER_ERROR, "IC0517",
+                          "Query calls re-entering the same canister are not allowed yet.");
+    *ret_is_over = true;
+    return WEIR_OK;
+}
+
+enum weir_status weir__composite_run(struct weir_canister *canister,
+                                     const struct weir_canister_call *call,
+                                     struct weir_funcref *func, const struct weir_principal *caller,
+                                     struct weir_canister_response *response,
+                                     struct weir_error *error)
+{
+    struct weir__context *context = weir__context_new(canister, error);
+    if (context == NULL)
+        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+    context->caller = *caller;
+    struct weir__message message = {.mode = IC0_COMPOSITE,
+                                    .method = call->method,
+                                    .context = context,
+                                    .arg = call->arg,
+                                    .arg_size = call->arg_size};
+    bool has_failed = false;
+    bool is_over = false;
+    enum weir_status status =
+        weir__message_try(canister->body, &message, func, response, &has_failed, error);
+    while (status == WEIR_OK && !is_over) {
+        weir__calls_enqueue(canister, &message);
+        status = composite_ends(canister, &message, has_failed, response, &is_over, error);
+        weir__message_done(canister, &message);
+        if (status != WEIR_OK || is_over)
+            break;
+        struct weir__outgoing *next = pop(canister);
+        canister->messages++;
+        status = run_composite_reject(canister, &message, next, response, &has_failed, error);
+        weir__outgoing_free(canister, next);
+    }
+    enum weir_status undone = weir__roll_back(canister, &message, error);
+    weir__calls_forget(canister);
+    return status != WEIR_OK ? status : undone;
 }

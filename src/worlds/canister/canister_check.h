@@ -45,19 +45,30 @@ enum {
     IC0_INIT = 1u << 1, /* canister_init, canister_post_upgrade */
     IC0_PRE_UPGRADE = 1u << 2,
     IC0_UPDATE = 1u << 3,
-    IC0_QUERY = 1u << 4,
+    IC0_QUERY = 1u << 4, /* not replicated: asked for as a query */
     IC0_REPLY = 1u << 5,
     IC0_REJECT = 1u << 6,
     IC0_CLEANUP = 1u << 7,
-    IC0_TASK = 1u << 8, /* heartbeat, timer */
-    IC0_INSPECT = 1u << 9
+    IC0_TASK = 1u << 8, /* heartbeat, timer, low memory */
+    IC0_INSPECT = 1u << 9,
+    IC0_REPLICATED_QUERY = 1u << 10, /* a query that was called as an update */
+    IC0_COMPOSITE = 1u << 11,
+    IC0_COMPOSITE_REPLY = 1u << 12,
+    IC0_COMPOSITE_REJECT = 1u << 13
 };
 #define IC0_CALLBACK (IC0_REPLY | IC0_REJECT)
-#define IC0_ANSWERS (IC0_UPDATE | IC0_QUERY | IC0_CALLBACK)
-#define IC0_CALLS (IC0_UPDATE | IC0_CALLBACK | IC0_TASK)
-#define IC0_CHANGES (IC0_INIT | IC0_UPDATE | IC0_CALLBACK | IC0_CLEANUP | IC0_TASK)
-#define IC0_ANY (IC0_INIT | IC0_PRE_UPGRADE | IC0_ANSWERS | IC0_CLEANUP | IC0_TASK | IC0_INSPECT)
-#define IC0_ARGS (IC0_INIT | IC0_UPDATE | IC0_QUERY | IC0_REPLY | IC0_INSPECT)
+#define IC0_COMPOSITES (IC0_COMPOSITE | IC0_COMPOSITE_REPLY | IC0_COMPOSITE_REJECT)
+/* Where there may be cycles of a caller's; where the canister may spend its own. */
+#define IC0_ACCEPTS (IC0_UPDATE | IC0_REPLICATED_QUERY | IC0_CALLBACK)
+#define IC0_PAYS (IC0_UPDATE | IC0_CALLBACK | IC0_TASK)
+#define IC0_ANSWERS (IC0_UPDATE | IC0_QUERY | IC0_REPLICATED_QUERY | IC0_CALLBACK | IC0_COMPOSITES)
+#define IC0_CALLS (IC0_PAYS | IC0_COMPOSITES)
+#define IC0_CHANGES (IC0_INIT | IC0_PRE_UPGRADE | IC0_UPDATE | IC0_CALLBACK | IC0_TASK)
+#define IC0_NOT_REPLICATED (IC0_QUERY | IC0_INSPECT | IC0_COMPOSITES)
+#define IC0_ANY (IC0_CHANGES | IC0_CLEANUP | IC0_REPLICATED_QUERY | IC0_NOT_REPLICATED)
+#define IC0_ARGS                                                                                   \
+    (IC0_INIT | IC0_UPDATE | IC0_QUERY | IC0_REPLICATED_QUERY | IC0_REPLY | IC0_INSPECT |          \
+     IC0_COMPOSITE | IC0_COMPOSITE_REPLY)
 
 struct weir_ic0_function {
     const char *name;

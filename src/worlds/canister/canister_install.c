@@ -125,6 +125,9 @@ static enum weir_status try_all(struct install *install, struct weir_error *erro
     if (is_upgrade && !install->code->skip_pre_upgrade)
         status = run_entry(install, canister->body, "canister_pre_upgrade", IC0_PRE_UPGRADE, error);
     canister->timer_ns = 0; /* any change of code switches it off */
+    canister->version++;    /* pre_upgrade sees the old one, what follows the new */
+    if (!is_upgrade)
+        canister->certified_size = 0; /* init may set some */
     if (status == WEIR_OK && !install->has_failed)
         status = instantiate(install, error);
     if (status == WEIR_OK && !install->has_failed)
@@ -160,9 +163,6 @@ static void take_place(struct install *install)
 {
     struct weir_canister *canister = install->canister;
     uint64_t heap_before = canister->body != NULL ? weir__body_heap_bytes(canister->body) : 0;
-    canister->version++;
-    if (install->code->mode != WEIR_CANISTER_UPGRADE)
-        canister->certified_size = 0;
     if (canister->controller_count == 0)
         canister->controllers[canister->controller_count++] = install->sender;
     remember(install, heap_before);
@@ -191,11 +191,13 @@ static enum weir_status run_install(struct install *install, struct weir_error *
     struct weir_stable *old = canister->stable;
     if (install->stable != NULL)
         canister->stable = install->stable;
+    uint64_t version = canister->version;
     status = try_all(install, error);
     bool is_done = status == WEIR_OK && !install->has_failed;
     struct weir_stable *gone = canister->stable == old ? NULL : is_done ? old : canister->stable;
     if (!is_done) {
         canister->stable = old;
+        canister->version = version;
         weir__body_close(install->body);
         struct weir_error undo = {0};
         enum weir_status undone = weir__roll_back(canister, NULL, &undo);

@@ -92,6 +92,7 @@ struct weir__outgoing {
     struct weir__buffer payload; /* argument, then the answer */
     uint64_t reply_fun, reply_env, reject_fun, reject_env, cleanup_fun, cleanup_env;
     bool has_cleanup;
+    bool is_best_effort;
     bool has_answer;
     enum weir_canister_reject code; /* of the answer */
 };
@@ -113,6 +114,7 @@ struct weir__message {
     enum weir_canister_reject reject_code; /* callbacks */
     struct weir__buffer reply;
     const union weir_value *arguments; /* of a callback: its environment */
+    bool is_accepted;                  /* by inspect_message */
     bool has_answered;
     enum weir_canister_reject answer; /* REPLIED or REJECTED, when it has */
     struct weir__outgoing *forming;   /* between call_new and call_perform */
@@ -204,6 +206,16 @@ struct weir__context *weir__context_new(struct weir_canister *canister, struct w
 void weir__context_settle(struct weir_canister *canister, struct weir__context *context,
                           struct weir__message *message, struct weir_canister_response *failure,
                           struct weir_canister_response *response);
+/* What a message performed, in that order, behind what is queued. */
+void weir__calls_enqueue(struct weir_canister *canister, struct weir__message *message);
+/* A composite query: its callbacks go on over what it has done, and all of it is taken back in the
+ * end. Calls to others are refused, one to itself is the end, as on the Internet Computer. A
+ * callback that traps is the end, too. */
+enum weir_status weir__composite_run(struct weir_canister *canister,
+                                     const struct weir_canister_call *call,
+                                     struct weir_funcref *func, const struct weir_principal *caller,
+                                     struct weir_canister_response *response,
+                                     struct weir_error *error) WEIR_MUST_USE;
 void weir__outgoing_free(struct weir_canister *canister, struct weir__outgoing *call);
 /* Everything that is still waiting. */
 void weir__calls_forget(struct weir_canister *canister);

@@ -55,8 +55,13 @@ static uint64_t fuel_of(unsigned mode)
     case IC0_INIT:
     case IC0_PRE_UPGRADE:
         return CANISTER_INSTALL_INSTRUCTIONS;
-    case IC0_QUERY:
     case IC0_INSPECT:
+        return CANISTER_INSPECT_INSTRUCTIONS;
+    case IC0_QUERY:
+    case IC0_REPLICATED_QUERY:
+    case IC0_COMPOSITE:
+    case IC0_COMPOSITE_REPLY:
+    case IC0_COMPOSITE_REJECT:
         return CANISTER_QUERY_INSTRUCTIONS;
     default:
         return CANISTER_UPDATE_INSTRUCTIONS;
@@ -71,6 +76,10 @@ void weir__message_begin(struct weir__body *body, struct weir__message *message)
     message->fuel = fuel_of(message->mode);
     if (canister->instructions_max != 0 && canister->instructions_max < message->fuel)
         message->fuel = canister->instructions_max;
+    if ((message->mode & (IC0_COMPOSITE_REPLY | IC0_COMPOSITE_REJECT)) != 0) /* one limit for all */
+        message->fuel -= message->context->instructions < message->fuel
+                             ? message->context->instructions
+                             : message->fuel;
     message->heap_before = weir__body_heap_bytes(body);
     if (message->caller == NULL)
         message->caller = message->context != NULL ? &message->context->caller : &nobody;
@@ -117,30 +126,6 @@ static enum weir_status broken(struct weir_canister *canister, enum weir_status 
     return status;
 }
 
-/* Calls in the order in which they were performed. */
-static void enqueue(struct weir_canister *canister, struct weir__message *message)
-{
-    struct weir__outgoing *reversed = NULL;
-    while (message->performed != NULL) {
-        struct weir__outgoing *call = message->performed;
-        message->performed = call->next;
-        call->next = reversed;
-        reversed = call;
-    }
-    while (reversed != NULL) {
-        struct weir__outgoing *call = reversed;
-        reversed = call->next;
-        call->next = NULL;
-        call->context->outstanding++;
-        if (canister->queue_tail != NULL)
-            canister->queue_tail->next = call;
-        else
-            canister->queue_head = call;
-        canister->queue_tail = call;
-        canister->queue_count++;
-    }
-}
-
 enum weir_status weir__commit(struct weir_canister *canister, struct weir__message *message,
                               struct weir_error *error)
 {
@@ -155,7 +140,7 @@ enum weir_status weir__commit(struct weir_canister *canister, struct weir__messa
     canister->committed_certified_size = canister->certified_size;
     if (message != NULL) {
         weir__growth_keep(canister, message);
-        enqueue(canister, message);
+        weir__calls_enqueue(canister, message);
     }
     return WEIR_OK;
 }
@@ -205,7 +190,7 @@ enum weir_status weir__message_try(struct weir__body *body, struct weir__message
 
 static bool is_lasting(unsigned mode)
 {
-    return mode != IC0_QUERY && mode != IC0_INSPECT;
+    return (mode & (IC0_NOT_REPLICATED | IC0_REPLICATED_QUERY)) == 0;
 }
 
 /* A commit that is refused is the canister's failure: it wrote more than it may hold. */

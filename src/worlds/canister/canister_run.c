@@ -17,27 +17,24 @@ enum weir_status weir__ready(const struct weir_canister *canister, struct weir_e
     return WEIR_OK;
 }
 
-/* Updates may be asked for by any of the three prefixes, queries by two. */
+/* An update, or a query that runs as one. */
 static struct weir_funcref *find_method(const struct weir_canister *canister, const char *method,
-                                        bool is_update_wanted, bool *ret_is_update)
+                                        bool *ret_is_update)
 {
-    const struct weir__body *body = canister->body;
-    struct weir_funcref *func = NULL;
-    *ret_is_update = false;
-    if (is_update_wanted) {
-        func = weir__body_func(body, "canister_update ", method);
-        *ret_is_update = func != NULL;
-    }
-    if (func == NULL)
-        func = weir__body_func(body, "canister_query ", method);
-    if (func == NULL && !is_update_wanted)
-        func = weir__body_func(body, "canister_composite_query ", method);
-    return func;
+    struct weir_funcref *func = weir__body_func(canister->body, "canister_update ", method);
+    *ret_is_update = func != NULL;
+    return func != NULL ? func : weir__body_func(canister->body, "canister_query ", method);
 }
 
+/* A composite query runs for those who ask for a query; an update has no such thing. */
 static void no_method(struct weir_canister *canister, const char *method, bool is_update,
                       struct weir_canister_response *response)
 {
+    if (is_update && weir__body_func(canister->body, "canister_composite_query ", method) != NULL) {
+        weir__response_reject(canister, response, WEIR_CANISTER_ERROR, "IC0527",
+                              "Composite query cannot be called in replicated mode");
+        return;
+    }
     weir__response_reject(canister, response, WEIR_CANISTER_ERROR, "IC0536",
                           "Canister has no %s method '%.200s'.", is_update ? "update" : "query",
                           method);
@@ -56,8 +53,8 @@ enum weir_status weir__method_run(struct weir_canister *canister,
                                   struct weir_canister_response *response, struct weir_error *error)
 {
     bool is_update = false;
-    struct weir_funcref *func = find_method(canister, call->method, true, &is_update);
-    struct weir__message message = {.mode = is_update ? IC0_UPDATE : IC0_QUERY,
+    struct weir_funcref *func = find_method(canister, call->method, &is_update);
+    struct weir__message message = {.mode = is_update ? IC0_UPDATE : IC0_REPLICATED_QUERY,
                                     .method = call->method,
                                     .context = context,
                                     .arg = call->arg,
@@ -90,6 +87,37 @@ static enum weir_status check_call(const struct weir_canister *canister,
     return weir__ready(canister, error);
 }
 
+/* Asks the module whether it takes a message from outside; the response says if not. Its query
+ * costs nobody anything, and what it did is taken back. */
+static enum weir_status inspect(struct weir_canister *canister,
+                                const struct weir_canister_call *call,
+                                const struct weir_principal *caller,
+                                struct weir_canister_response *response, bool *ret_is_accepted,
+                                struct weir_error *error)
+{
+    struct weir_funcref *func = weir__body_func(canister->body, "", "canister_inspect_message");
+    *ret_is_accepted = true;
+    if (func == NULL)
+        return WEIR_OK;
+    struct weir__message message = {.mode = IC0_INSPECT,
+                                    .method = call->method,
+                                    .caller = caller,
+                                    .arg = call->arg,
+                                    .arg_size = call->arg_size};
+    bool has_failed = false;
+    enum weir_status status =
+        weir__message_run(canister->body, &message, func, response, &has_failed, error);
+    weir__message_done(canister, &message);
+    *ret_is_accepted = !has_failed && message.is_accepted;
+    if (status == WEIR_OK && !has_failed && !message.is_accepted) {
+        weir__response_reject(canister, response, WEIR_CANISTER_REJECTED, "IC0406",
+                              "Canister rejected the message");
+        weir__response_note(response, "canister_inspect_message did not accept a call of %s",
+                            call->method);
+    }
+    return status;
+}
+
 static void begin_outside(struct weir_canister *canister)
 {
     canister->messages = 0;
@@ -104,6 +132,21 @@ static void end_outside(const struct weir_canister *canister,
     response->pages_written = canister->pages_written;
 }
 
+/* The method and everything it sets off. */
+static enum weir_status run_update(struct weir_canister *canister,
+                                   const struct weir_canister_call *call,
+                                   const struct weir_principal *caller,
+                                   struct weir_canister_response *response,
+                                   struct weir_error *error)
+{
+    struct weir__context *context = weir__context_new(canister, error);
+    if (context == NULL)
+        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+    context->caller = *caller;
+    enum weir_status status = weir__method_run(canister, call, context, response, error);
+    return status == WEIR_OK ? weir__calls_drain(canister, response, error) : status;
+}
+
 enum weir_status weir_canister_update(struct weir_canister *canister,
                                       const struct weir_canister_call *call,
                                       struct weir_canister_response *ret, struct weir_error *error)
@@ -111,15 +154,14 @@ enum weir_status weir_canister_update(struct weir_canister *canister,
     enum weir_status status = check_call(canister, call, error);
     if (status != WEIR_OK)
         return status;
-    struct weir__context *context = weir__context_new(canister, error);
-    if (context == NULL)
-        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
-    context->caller = call->caller != NULL ? *call->caller : weir_principal_anonymous();
-    begin_outside(canister);
+    struct weir_principal caller =
+        call->caller != NULL ? *call->caller : weir_principal_anonymous();
     struct weir_canister_response response = {0};
-    status = weir__method_run(canister, call, context, &response, error);
-    if (status == WEIR_OK)
-        status = weir__calls_drain(canister, &response, error);
+    bool is_accepted = false;
+    begin_outside(canister);
+    status = inspect(canister, call, &caller, &response, &is_accepted, error);
+    if (status == WEIR_OK && is_accepted)
+        status = run_update(canister, call, &caller, &response, error);
     if (status != WEIR_OK) {
         weir_canister_response_done(&response);
         weir__calls_forget(canister);
@@ -130,6 +172,28 @@ enum weir_status weir_canister_update(struct weir_canister *canister,
     return WEIR_OK;
 }
 
+static enum weir_status run_query(struct weir_canister *canister,
+                                  const struct weir_canister_call *call, struct weir_funcref *func,
+                                  const struct weir_principal *caller,
+                                  struct weir_canister_response *response, struct weir_error *error)
+{
+    struct weir__message message = {.mode = IC0_QUERY,
+                                    .method = call->method,
+                                    .caller = caller,
+                                    .arg = call->arg,
+                                    .arg_size = call->arg_size};
+    bool has_failed = false;
+    enum weir_status status =
+        weir__message_run(canister->body, &message, func, response, &has_failed, error);
+    if (status == WEIR_OK && !has_failed && message.has_answered)
+        status = weir__response_take(canister, response, message.answer, &message.reply, error);
+    else if (status == WEIR_OK && !has_failed)
+        weir__response_reject(canister, response, WEIR_CANISTER_ERROR, "IC0506",
+                              "Canister did not reply to the call");
+    weir__message_done(canister, &message);
+    return status;
+}
+
 enum weir_status weir_canister_query(struct weir_canister *canister,
                                      const struct weir_canister_call *call,
                                      struct weir_canister_response *ret, struct weir_error *error)
@@ -137,31 +201,20 @@ enum weir_status weir_canister_query(struct weir_canister *canister,
     enum weir_status status = check_call(canister, call, error);
     if (status != WEIR_OK)
         return status;
-    begin_outside(canister);
-    bool is_update;
-    bool has_failed = false;
-    struct weir_funcref *func = find_method(canister, call->method, false, &is_update);
-    struct weir_canister_response response = {.canister = canister};
     struct weir_principal caller =
         call->caller != NULL ? *call->caller : weir_principal_anonymous();
-    struct weir__message message = {.mode = IC0_QUERY,
-                                    .method = call->method,
-                                    .caller = &caller,
-                                    .arg = call->arg,
-                                    .arg_size = call->arg_size};
-    if (func == NULL)
-        no_method(canister, call->method, false, &response);
+    struct weir_canister_response response = {.canister = canister};
+    struct weir_funcref *query = weir__body_func(canister->body, "canister_query ", call->method);
+    struct weir_funcref *composite =
+        query == NULL ? weir__body_func(canister->body, "canister_composite_query ", call->method)
+                      : NULL;
+    begin_outside(canister);
+    if (query != NULL)
+        status = run_query(canister, call, query, &caller, &response, error);
+    else if (composite != NULL)
+        status = weir__composite_run(canister, call, composite, &caller, &response, error);
     else
-        status = weir__message_run(canister->body, &message, func, &response, &has_failed, error);
-    if (status == WEIR_OK && func != NULL && !has_failed) {
-        if (message.has_answered)
-            status =
-                weir__response_take(canister, &response, message.answer, &message.reply, error);
-        else
-            weir__response_reject(canister, &response, WEIR_CANISTER_ERROR, "IC0506",
-                                  "Canister did not reply to the call");
-    }
-    weir__message_done(canister, &message);
+        no_method(canister, call->method, false, &response);
     if (status != WEIR_OK) {
         weir_canister_response_done(&response);
         return status;

@@ -71,19 +71,26 @@ enum weir_status weir__ic0_call_data_append(struct weir__ic0 *call)
     if (status != WEIR_OK)
         return status;
     return weir__ic0_append(call, &call->message->forming->payload, call->args[0], call->args[1],
-                            CANISTER_ARGUMENT_BYTES_MAX);
+                            CANISTER_CALL_BYTES_MAX);
 }
 
 enum weir_status weir__ic0_call_cycles_add128(struct weir__ic0 *call)
 {
-    if ((call->args[0] | call->args[1]) != 0)
+    enum weir_status status = need_forming(call, "call_cycles_add128");
+    if (status == WEIR_OK && (call->args[0] | call->args[1]) != 0)
         return weir__ic0_fail(call, "call_cycles_add128: this canister has no cycles");
-    return need_forming(call, "call_cycles_add128");
+    return status;
 }
 
 enum weir_status weir__ic0_call_with_best_effort_response(struct weir__ic0 *call)
 {
-    return need_forming(call, "call_with_best_effort_response");
+    enum weir_status status = need_forming(call, "call_with_best_effort_response");
+    if (status != WEIR_OK)
+        return status;
+    if (call->message->forming->is_best_effort)
+        return weir__ic0_fail(call, "call_with_best_effort_response twice");
+    call->message->forming->is_best_effort = true;
+    return WEIR_OK;
 }
 
 enum weir_status weir__ic0_call_perform(struct weir__ic0 *call)

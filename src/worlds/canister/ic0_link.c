@@ -23,6 +23,10 @@ static const char *mode_name(unsigned mode)
         {IC0_CLEANUP, "cleanup callback"},
         {IC0_TASK, "system task"},
         {IC0_INSPECT, "inspect_message"},
+        {IC0_REPLICATED_QUERY, "replicated query"},
+        {IC0_COMPOSITE, "composite query"},
+        {IC0_COMPOSITE_REPLY, "composite reply callback"},
+        {IC0_COMPOSITE_REJECT, "composite reject callback"},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (names[i].mode == mode)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/utf8.h"
 
 enum weir_status weir__ic0_get(struct weir__ic0 *call, uint64_t address, void *to, uint64_t size)
 {
@@ -106,10 +107,11 @@ enum weir_status weir__ic0_msg_method_name_copy(struct weir__ic0 *call)
     return weir__ic0_copy(call, call->message->method, strlen(call->message->method));
 }
 
-/* Messages come from the operator here, so nothing is inspected and nobody asks. */
 enum weir_status weir__ic0_accept_message(struct weir__ic0 *call)
 {
-    (void)call;
+    if (call->message->is_accepted)
+        return weir__ic0_fail(call, "accept_message twice");
+    call->message->is_accepted = true;
     return WEIR_OK;
 }
 
@@ -121,7 +123,8 @@ static bool has_answer(const struct weir__message *message)
 
 static size_t reply_max(const struct weir__message *message)
 {
-    return message->mode == IC0_QUERY ? CANISTER_QUERY_REPLY_BYTES_MAX : CANISTER_REPLY_BYTES_MAX;
+    return (message->mode & IC0_NOT_REPLICATED) != 0 ? CANISTER_QUERY_REPLY_BYTES_MAX
+                                                     : CANISTER_REPLY_BYTES_MAX;
 }
 
 enum weir_status weir__ic0_msg_reply_data_append(struct weir__ic0 *call)
@@ -152,6 +155,8 @@ enum weir_status weir__ic0_msg_reject(struct weir__ic0 *call)
                                                CANISTER_REPLY_BYTES_MAX);
     if (status != WEIR_OK)
         return status;
+    if (weir_utf8_valid_prefix(message->reply.bytes, message->reply.size) != message->reply.size)
+        return weir__ic0_fail(call, "msg_reject with a text that is not UTF-8");
     message->has_answered = true;
     message->answer = WEIR_CANISTER_REJECTED;
     return WEIR_OK;

@@ -44,7 +44,7 @@ enum weir_status weir__ic0_is_controller(struct weir__ic0 *call)
 
 enum weir_status weir__ic0_in_replicated_execution(struct weir__ic0 *call)
 {
-    call->result = call->message->mode != IC0_QUERY && call->message->mode != IC0_INSPECT;
+    call->result = (call->message->mode & IC0_NOT_REPLICATED) == 0;
     return WEIR_OK;
 }
 

@@ -7,12 +7,15 @@ enum weir_status weir__ic0_stable64_size(struct weir__ic0 *call)
     return WEIR_OK;
 }
 
-/* 500 GiB in all, the heap included. */
+/* The platform's 500 GiB are for the heap too; what this run was given is for stable memory. */
 enum weir_status weir__ic0_stable64_grow(struct weir__ic0 *call)
 {
     struct weir_canister *canister = call->canister;
     uint64_t heap = call->memory != NULL ? weir_memory_bytes(call->memory) : 0;
-    uint64_t max_pages = (canister->stable_bytes_max - heap) / WEIR_WASM_PAGE_BYTES;
+    uint64_t bytes_max = CANISTER_STABLE_BYTES_MAX - heap;
+    uint64_t max_pages =
+        (canister->stable_bytes_max < bytes_max ? canister->stable_bytes_max : bytes_max) /
+        WEIR_WASM_PAGE_BYTES;
     uint64_t pages = weir_stable_pages(canister->stable);
     if (pages > max_pages || call->args[0] > max_pages - pages)
         call->result = UINT64_MAX;
