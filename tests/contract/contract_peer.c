@@ -9,9 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/contract/contract_host.h"
+#include "tests/contract/contract_peer.h"
 #include "tests/contract/wasmvm_abi.h"
-#include "tests/unit/contract/contract_script.h"
 #include "worlds/contract/contract_text.h"
 
 #define GAS UINT64_C(400000000000)
@@ -44,10 +43,12 @@ static struct {
     size_t cursor_count;
 } vm;
 
-static struct contract_host h;
+struct contract_host h;
+struct script script;
+bool peer_tries_limits;
 static size_t calls;
 
-_Noreturn static void give_up(const char *what, const char *detail)
+_Noreturn void give_up(const char *what, const char *detail)
 {
     (void)fprintf(stderr, "contract_peer: %s: %s\n", what, detail);
     exit(1);
@@ -305,7 +306,7 @@ static void load_bytes(const char *file, const void *wasm, size_t size)
     contract_host_load(&h, wasm, size);
 }
 
-static void load(const char *file)
+void load(const char *file)
 {
     size_t size;
     uint8_t *wasm = contract_host_read(file, &size);
@@ -361,8 +362,6 @@ static void same_storage(const char *what)
     }
 }
 
-static struct script script;
-
 /* With the script, for who wants to replay it. */
 _Noreturn static void different(const char *what, const char *detail)
 {
@@ -411,14 +410,16 @@ static void roll_back(struct pair *saved, size_t count)
     vm.count = count;
 }
 
-static void both_bytes(enum weir_contract_entry entry, const char *sender, const char *funds,
-                       const void *message, size_t size)
+/* Once here and there, from the same storage; what it changes is kept or not. */
+static void once(enum weir_contract_entry entry, const char *sender, const char *funds,
+                 struct vm_view message, bool is_kept)
 {
     static struct pair saved[PAIRS_MAX];
     char env[2048], info[2048], what[256];
     size_t count = vm.count;
-    (void)snprintf(what, sizeof what, "call %zu, %s %.*s", calls, weir_contract_entry_name(entry),
-                   size < 200 ? (int)size : 0, (const char *)message);
+    (void)snprintf(what, sizeof what, "call %zu, gas %llu, %s %.*s", calls,
+                   (unsigned long long)h.gas_limit, weir_contract_entry_name(entry),
+                   message.size < 200 ? (int)message.size : 0, (const char *)message.data);
     for (size_t i = 0; i < count; i++)
         saved[i] = (struct pair){copy(vm.pairs[i].key, vm.pairs[i].key_size),
                                  copy(vm.pairs[i].value, vm.pairs[i].value_size),
@@ -431,11 +432,15 @@ static void both_bytes(enum weir_contract_entry entry, const char *sender, const
                    h.contract.text);
     (void)snprintf(info, sizeof info, "{\"sender\":\"%s\",\"funds\":[%s]}", sender, funds);
     contract_host_renew(&h); /* a fresh instance, as libwasmvm takes */
+    if (h.storage.begin(h.storage.context, NULL) != WEIR_OK)
+        give_up(what, "no snapshot");
     (void)contract_host_message(&h, entry, sender, funds,
-                                (struct weir_contract_bytes){message, size});
-    struct outcome there = call_library(entry, env, info, view(message, size));
+                                (struct weir_contract_bytes){message.data, message.size});
+    if (h.storage.end(h.storage.context, is_kept, NULL) != WEIR_OK)
+        give_up(what, "no end of the snapshot");
+    struct outcome there = call_library(entry, env, info, message);
     same_outcome(what, &there);
-    if (h.result.outcome == WEIR_CONTRACT_ANSWERED) {
+    if (is_kept && h.result.outcome == WEIR_CONTRACT_ANSWERED) {
         for (size_t i = 0; i < count; i++) {
             free(saved[i].key);
             free(saved[i].value);
@@ -449,6 +454,35 @@ static void both_bytes(enum weir_contract_entry entry, const char *sender, const
     if (!there.error.is_none)
         vm.free_vector(there.error);
     calls++;
+}
+
+/* With all that the call costs, one unit less, and some part of it. */
+static void at_limits(enum weir_contract_entry entry, const char *sender, const char *funds,
+                      struct vm_view message)
+{
+    enum weir_contract_outcome outcome = h.result.outcome;
+    uint64_t whole = h.gas_limit, used = h.result.gas_used;
+    if (used > 0) {
+        h.gas_limit = used - 1;
+        once(entry, sender, funds, message, false);
+        if (!h.result.is_out_of_gas)
+            different("a call with one unit less than it costs", "goes through");
+        h.gas_limit = used / 10007 * (calls * 7919 % 10007);
+        once(entry, sender, funds, message, false);
+    }
+    h.gas_limit = used;
+    once(entry, sender, funds, message, true);
+    if (h.result.outcome != outcome || h.result.is_out_of_gas || h.result.gas_used != used)
+        different("a call with the gas that it costs", "ends otherwise");
+    h.gas_limit = whole;
+}
+
+void both_bytes(enum weir_contract_entry entry, const char *sender, const char *funds,
+                const void *message, size_t size)
+{
+    once(entry, sender, funds, view(message, size), !peer_tries_limits);
+    if (peer_tries_limits && !h.result.is_out_of_gas)
+        at_limits(entry, sender, funds, view(message, size));
 }
 
 static void both(enum weir_contract_entry entry, const char *sender, const char *funds,
@@ -576,120 +610,7 @@ static void test_floats(int seeds)
     json_decref(instructions);
 }
 
-/* --- any function, any argument -------------------------------------------------------------- */
-
-static uint64_t seed_state;
-
-static uint32_t any(uint32_t below)
-{
-    seed_state = seed_state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-    return (uint32_t)(seed_state >> 33) % below;
-}
-
-/* Mostly a region, sometimes none. */
-static uint32_t any_pointer(void)
-{
-    static const uint32_t WILD[] = {0, 1, 2, 511, 4096, 65535, 1114112, 0x7fffffff, 0xffffffff};
-    return any(8) > 0 ? 1024 + 16 * any(12) : WILD[any(9)];
-}
-
-static void any_region(uint32_t address)
-{
-    static const char *const TEXTS[] = {
-        "key",
-        "value",
-        "cosmwasm1h34lmpywh4upnjdg90cjf4j70aee6z8qqfspugamjp42e4q28kqs8s7vcp",
-        "cosmwasm1h34",
-        "",
-        "\xff\xfe",
-        "{}"};
-    uint32_t data = 4096 + 512 * ((address - 1024) / 16);
-    const char *text = TEXTS[any(7)];
-    uint32_t size = (uint32_t)strlen(text);
-    script_data(&script, data, text, size);
-    switch (any(8)) {
-    case 0:
-        script_region(&script, address, data, any(300), any(300));
-        break;
-    case 1:
-        script_region(&script, address, any(2) ? 0xfffffff0 : 0, any(100), any(50));
-        break;
-    case 2: /* sizes that signatures have */
-        script_region(&script, address, data, 80, (uint32_t[]){32, 33, 64, 65}[any(4)]);
-        break;
-    default:
-        script_region(&script, address, data, size + any(60), size);
-    }
-}
-
-static void any_step(void)
-{
-    unsigned call = any(24);
-    bool is_missing = call >= CALL_bls12_381_aggregate_g1 && call <= CALL_bls12_381_hash_to_g2;
-    if (is_missing || (call == CALL_abort && any(6) > 0))
-        call = CALL_db_write;
-    if (call == CALL_db_scan)
-        script_call(&script, CALL_db_scan, any_pointer(), any_pointer(), 1 + any(9) / 4);
-    else if (call >= CALL_db_next)
-        script_call(&script, (enum script_call)call, any(4), 0, 0);
-    else if (call == CALL_secp256k1_recover_pubkey || call == CALL_secp256r1_recover_pubkey)
-        script_call(&script, (enum script_call)call, any_pointer(), any_pointer(),
-                    any(5) > 0 ? any(5) : 256 + any(9));
-    else
-        script_call(&script, (enum script_call)call, any_pointer(), any_pointer(), any_pointer());
-}
-
-static void test_scripts(const char *file, uint64_t first, int count)
-{
-    load(file);
-    for (int i = 0; i < count; i++) {
-        seed_state = first + (uint64_t)i;
-        script.size = 0;
-        for (uint32_t k = 0; k < 12; k++)
-            any_region(1024 + 16 * k);
-        if (any(10) == 0)
-            script_step(&script, SCRIPT_MODE, 1 + any(9));
-        for (unsigned steps = 1 + any(12); steps > 0; steps--)
-            any_step();
-        if (any(12) == 0)
-            script_step(&script, SCRIPT_ANSWER, any_pointer());
-        both_bytes(any(8) > 0 ? WEIR_CONTRACT_execute : WEIR_CONTRACT_query, h.creator.text, "",
-                   script.bytes, script.size);
-    }
-}
-
-/* Lines `function region region region` in hexadecimal digits, one script for each; the last one is
- * the parameter where a key is recovered. */
-static void test_vectors(const char *path)
-{
-    static char line[1u << 16];
-    FILE *file = fopen(path, "r");
-    if (file == NULL)
-        give_up("cannot open", path);
-    while (fgets(line, sizeof line, file) != NULL) {
-        char *rest = line;
-        unsigned call = (unsigned)strtoul(strsep(&rest, " "), NULL, 10);
-        bool is_recovery =
-            call == CALL_secp256k1_recover_pubkey || call == CALL_secp256r1_recover_pubkey;
-        uint32_t data = 8192, third = 1056;
-        script.size = 0;
-        for (uint32_t i = 0; i < 3; i++) {
-            uint8_t bytes[8192];
-            const char *hex = strsep(&rest, " \n");
-            size_t size = strlen(hex) / 2;
-            if (size > sizeof bytes || !weir_hex_read(hex, 2 * size, bytes, size))
-                give_up("no vector", hex);
-            script_data(&script, data, bytes, size);
-            script_region(&script, 1024 + 16 * i, data, (uint32_t)size, (uint32_t)size);
-            data += 8192;
-            if (i == 2 && is_recovery)
-                third = bytes[0];
-        }
-        script_call(&script, (enum script_call)call, 1024, 1040, third);
-        both_bytes(WEIR_CONTRACT_query, "", "", script.bytes, script.size);
-    }
-    (void)fclose(file);
-}
+/* --- all -------------------------------------------------------------------------------------- */
 
 static char **arguments;
 
@@ -697,6 +618,7 @@ START_TEST(calls_agree)
 {
     open_library(arguments[1], arguments[2]);
     contract_host_open(&h, NULL);
+    peer_tries_limits = true;
     test_hackatom("hackatom.wasm", true);
     test_hackatom("hackatom_1.3.wasm", true);
     test_hackatom("hackatom_1.0.wasm", false);
@@ -704,9 +626,11 @@ START_TEST(calls_agree)
     test_cyberpunk("cyberpunk_rust170.wasm");
     test_queue();
     test_ibc();
-    test_floats(20);
     test_scripts("script.wasm", 1, 1500);
-    test_vectors(arguments[3]);
+    test_iterators("script.wasm", 1, 500);
+    peer_tries_limits = false;
+    test_floats(20);
+    test_vectors("script.wasm", arguments[3]);
     contract_host_close(&h);
     printf("%zu calls: the same answers, gas and storage\n", calls);
 }

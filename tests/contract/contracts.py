@@ -314,6 +314,32 @@ def test_life(weir, contracts):
     equal(answer(asked), {"verifier": weir.address("benefits")})
 
 
+def test_gas_at_its_limit(weir, contracts):
+    """Just enough is enough; one unit less is not, and the file holds what it held."""
+    code = weir.run("store", os.path.join(contracts, "hackatom.wasm"))["checksum"]
+    message = json.dumps({"verifier": weir.address("verifies"),
+                          "beneficiary": weir.address("benefits")})
+
+    def make(label, **rest):
+        limit = str(rest.pop("gas"))
+        return weir.run("instantiate", code, "--sender", "name:creator", "--label", label, "--msg",
+                        message, "--gas-limit", limit, **rest)
+
+    used = make("first", gas=10**12)["gas_used"]
+    before = weir.run("ls")
+    short = make("other", gas=used - 1, exit_code=4)
+    equal((short["gas_used"], short["changes"]), (used - 1, "none"))
+    equal(weir.run("ls"), before)
+    equal(make("other", gas=used)["gas_used"], used)
+    release = ("execute", "name:other", "--sender", "name:verifies", "--msg",
+               '{"release":{"denom":"earth"}}', "--gas-limit")
+    used = weir.run(*release, str(10**12))["gas_used"]
+    equal(weir.run(*release, str(used))["gas_used"], used)
+    short = weir.run(*release, str(used - 1), exit_code=4)
+    equal((short["gas_used"], short["failed"]),
+          (used - 1, "Ran out of gas during contract execution"))
+
+
 def test_looking(weir, contracts):
     code = weir.run("store", os.path.join(contracts, "ibc_reflect.wasm"))["checksum"]
     facts = weir.run("info", code)
@@ -390,7 +416,7 @@ def main():
         return subprocess.run([options.real], env=environment, check=False).returncode
     if options.peer:
         return run_peer(options, contracts)
-    for test in (test_life, test_looking, test_contracts_ask_contracts,
+    for test in (test_life, test_gas_at_its_limit, test_looking, test_contracts_ask_contracts,
                  test_queries_nest, test_refused):
         with tempfile.TemporaryDirectory() as folder:
             test(Command(options.program, folder), contracts)

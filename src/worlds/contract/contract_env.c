@@ -8,18 +8,6 @@
 
 /* --- storage --------------------------------------------------------------------------------- */
 
-static uint64_t times(uint64_t price, size_t bytes)
-{
-    uint64_t cost;
-    return __builtin_mul_overflow(price, (uint64_t)bytes, &cost) ? UINT64_MAX : cost;
-}
-
-/* Hands OK on; anything else is the host's failure, told in run->error. */
-static enum weir_status host(struct weir_contract_run *run, enum weir_status status)
-{
-    return status == WEIR_OK ? WEIR_OK : weir__contract_host_failed(run, status);
-}
-
 static enum weir_status get(struct weir_contract_run *run, uint32_t key_pointer,
                             struct weir_contract_buffer *key, struct weir_contract_buffer *value,
                             bool *ret_is_found)
@@ -27,10 +15,11 @@ static enum weir_status get(struct weir_contract_run *run, uint32_t key_pointer,
     const struct weir_contract_storage *storage = run->host.storage;
     enum weir_status status = weir__contract_read(run, key_pointer, CONTRACT_KEY_MAX, key);
     if (status == WEIR_OK)
-        status = host(run, storage->get(storage->context, weir_contract_view(key), ret_is_found,
-                                        value, &run->error));
+        status = weir__contract_host_ok(run, storage->get(storage->context, weir_contract_view(key),
+                                                          ret_is_found, value, &run->error));
     if (status == WEIR_OK)
-        status = weir__contract_charge(run, 0, times(run->host.costs->get_key_byte, key->size));
+        status = weir__contract_charge(
+            run, 0, weir__contract_cost(run->host.costs->get_key_byte, key->size));
     return status;
 }
 
@@ -69,11 +58,14 @@ enum weir_status weir__contract_db_write(struct weir_contract_run *run,
     if (status == WEIR_OK)
         status = weir__contract_read_stored(run, args->at[1], CONTRACT_VALUE_MAX, "Value", &value);
     if (status == WEIR_OK)
-        status = host(run, storage->set(storage->context, weir_contract_view(&key),
-                                        weir_contract_view(&value), &run->error));
+        status = weir__contract_remember(run, weir_contract_view(&key));
     if (status == WEIR_OK)
         status =
-            weir__contract_charge(run, 0, times(run->host.costs->set_byte, key.size + value.size));
+            weir__contract_host_ok(run, storage->set(storage->context, weir_contract_view(&key),
+                                                     weir_contract_view(&value), &run->error));
+    if (status == WEIR_OK)
+        status = weir__contract_charge(
+            run, 0, weir__contract_cost(run->host.costs->set_byte, key.size + value.size));
     weir_contract_buffer_done(&key);
     weir_contract_buffer_done(&value);
     return status;
@@ -90,192 +82,15 @@ enum weir_status weir__contract_db_remove(struct weir_contract_run *run,
     struct weir_contract_buffer key = {.account = run->account};
     enum weir_status status = weir__contract_read(run, args->at[0], CONTRACT_KEY_MAX, &key);
     if (status == WEIR_OK)
-        status =
-            host(run, storage->remove(storage->context, weir_contract_view(&key), &run->error));
+        status = weir__contract_remember(run, weir_contract_view(&key));
     if (status == WEIR_OK)
-        status = weir__contract_charge(run, 0, times(run->host.costs->remove_key_byte, key.size));
+        status = weir__contract_host_ok(
+            run, storage->remove(storage->context, weir_contract_view(&key), &run->error));
+    if (status == WEIR_OK)
+        status = weir__contract_charge(
+            run, 0, weir__contract_cost(run->host.costs->remove_key_byte, key.size));
     weir_contract_buffer_done(&key);
     return status;
-}
-
-/* --- iterators ------------------------------------------------------------------------------- */
-
-/* Room for one more; the records stay the run's. */
-static enum weir_status more_iterators(struct weir_contract_run *run)
-{
-    if (run->iterator_count < run->iterator_capacity)
-        return WEIR_OK;
-    uint32_t capacity = run->iterator_capacity != 0 ? 2 * run->iterator_capacity : 8;
-    struct weir__contract_iterator *items = weir_account_alloc(
-        run->account, WEIR_KIND_HOST_BUFFER, capacity * sizeof *items, &run->error);
-    if (items == NULL)
-        return weir__contract_host_failed(run, run->error.status);
-    if (run->iterators != NULL)
-        memcpy(items, run->iterators, run->iterator_count * sizeof *items);
-    weir_account_free(run->account, WEIR_KIND_HOST_BUFFER, run->iterators,
-                      run->iterator_capacity * sizeof *items);
-    run->iterators = items;
-    run->iterator_capacity = capacity;
-    return WEIR_OK;
-}
-
-static void iterator_done(struct weir__contract_iterator *iterator)
-{
-    weir_contract_buffer_done(&iterator->start);
-    weir_contract_buffer_done(&iterator->end);
-}
-
-void weir__contract_iterators_close(struct weir_contract_run *run)
-{
-    for (uint32_t i = 0; i < run->iterator_count; i++)
-        iterator_done(&run->iterators[i]);
-    weir_account_free(run->account, WEIR_KIND_HOST_BUFFER, run->iterators,
-                      run->iterator_capacity * sizeof run->iterators[0]);
-    run->iterators = NULL;
-    run->iterator_count = 0;
-    run->iterator_capacity = 0;
-}
-
-static enum weir_status open_iterator(struct weir_contract_run *run,
-                                      const struct weir__contract_args *args,
-                                      struct weir__contract_iterator *iterator)
-{
-    enum weir_status status = WEIR_OK;
-    int32_t order = (int32_t)args->at[2];
-    if (args->at[0] != 0)
-        status = weir__contract_read(run, args->at[0], CONTRACT_KEY_MAX, &iterator->start);
-    if (status == WEIR_OK && args->at[1] != 0)
-        status = weir__contract_read(run, args->at[1], CONTRACT_KEY_MAX, &iterator->end);
-    iterator->has_end = args->at[1] != 0;
-    if (status == WEIR_OK && order != 1 && order != 2)
-        status = weir__contract_fail(
-            run, "Error in guest/host communication: Got an invalid value for iteration order: %d",
-            order);
-    iterator->is_descending = order == 2;
-    if (status == WEIR_OK)
-        status = weir__contract_charge(run, 0, run->host.costs->scan);
-    if (status == WEIR_OK && run->iterator_count == CONTRACT_ITERATORS_MAX)
-        status = weir__contract_fail(run,
-                                     "Error calling into the VM's backend: Unknown error during "
-                                     "call into backend: Reached iterator limit (%u)",
-                                     CONTRACT_ITERATORS_MAX);
-    return status == WEIR_OK ? more_iterators(run) : status;
-}
-
-enum weir_status weir__contract_db_scan(struct weir_contract_run *run,
-                                        const struct weir__contract_args *args,
-                                        uint64_t *ret_result)
-{
-    struct weir__contract_iterator iterator = {.start.account = run->account,
-                                               .end.account = run->account};
-    enum weir_status status = open_iterator(run, args, &iterator);
-    if (status != WEIR_OK) {
-        iterator_done(&iterator);
-        return status;
-    }
-    *ret_result = run->iterator_count; /* from 0, as wasmvm numbers them */
-    run->iterators[run->iterator_count++] = iterator;
-    return WEIR_OK;
-}
-
-/* The bound that moves becomes the key just found; ascending, what follows it at once is that key
- * with a zero byte behind. */
-static enum weir_status move_on(struct weir__contract_iterator *iterator,
-                                struct weir_contract_bytes key, struct weir_error *error)
-{
-    struct weir_contract_buffer *bound =
-        iterator->is_descending ? &iterator->end : &iterator->start;
-    bound->size = 0;
-    enum weir_status status = weir_contract_append(bound, key.data, key.size, error);
-    if (status == WEIR_OK && !iterator->is_descending)
-        status = weir_contract_append(bound, "", 1, error);
-    if (iterator->is_descending)
-        iterator->has_end = true;
-    return status;
-}
-
-/* The next pair, charged; no pair at the end. */
-static enum weir_status next(struct weir_contract_run *run, uint32_t id, bool *ret_is_found,
-                             struct weir_contract_buffer *key, struct weir_contract_buffer *value)
-{
-    const struct weir_contract_storage *storage = run->host.storage;
-    const struct weir_contract_costs *costs = run->host.costs;
-    if (id >= run->iterator_count)
-        return weir__contract_fail(
-            run, "Error calling into the VM's backend: Iterator with ID %u does not exist", id);
-    struct weir__contract_iterator *iterator = &run->iterators[id];
-    const struct weir_contract_range range = {.start = weir_contract_view(&iterator->start),
-                                              .end = weir_contract_view(&iterator->end),
-                                              .has_end = iterator->has_end,
-                                              .is_descending = iterator->is_descending};
-    enum weir_status status = WEIR_OK;
-    bool is_found = false;
-    if (!iterator->is_over)
-        status =
-            host(run, storage->first(storage->context, &range, &is_found, key, value, &run->error));
-    if (status != WEIR_OK)
-        return status;
-    *ret_is_found = is_found;
-    iterator->is_over = !is_found;
-    if (!is_found)
-        return weir__contract_charge(run, 0, costs->next_end);
-    status = host(run, move_on(iterator, weir_contract_view(key), &run->error));
-    if (status == WEIR_OK)
-        status = weir__contract_charge(run, times(costs->next_byte, key->size + value->size), 0);
-    return status;
-}
-
-enum next_part {
-    NEXT_BOTH,
-    NEXT_KEY,
-    NEXT_VALUE
-};
-
-static enum weir_status give_next(struct weir_contract_run *run, uint32_t id, enum next_part part,
-                                  uint64_t *ret_result)
-{
-    struct weir_contract_buffer key = {.account = run->account}, value = key, both = key;
-    bool is_found = false;
-    uint32_t pointer = 0;
-    enum weir_status status = next(run, id, &is_found, &key, &value);
-    if (status == WEIR_OK && part == NEXT_BOTH) {
-        status =
-            host(run, weir__contract_section_append(&both, weir_contract_view(&key), &run->error));
-        if (status == WEIR_OK)
-            status = host(
-                run, weir__contract_section_append(&both, weir_contract_view(&value), &run->error));
-    }
-    const struct weir_contract_buffer *given = part == NEXT_BOTH  ? &both
-                                               : part == NEXT_KEY ? &key
-                                                                  : &value;
-    if (status == WEIR_OK && (is_found || part == NEXT_BOTH))
-        status = weir__contract_give(run, weir_contract_view(given), &pointer);
-    *ret_result = pointer;
-    weir_contract_buffer_done(&key);
-    weir_contract_buffer_done(&value);
-    weir_contract_buffer_done(&both);
-    return status;
-}
-
-enum weir_status weir__contract_db_next(struct weir_contract_run *run,
-                                        const struct weir__contract_args *args,
-                                        uint64_t *ret_result)
-{
-    return give_next(run, args->at[0], NEXT_BOTH, ret_result);
-}
-
-enum weir_status weir__contract_db_next_key(struct weir_contract_run *run,
-                                            const struct weir__contract_args *args,
-                                            uint64_t *ret_result)
-{
-    return give_next(run, args->at[0], NEXT_KEY, ret_result);
-}
-
-enum weir_status weir__contract_db_next_value(struct weir_contract_run *run,
-                                              const struct weir__contract_args *args,
-                                              uint64_t *ret_result)
-{
-    return give_next(run, args->at[0], NEXT_VALUE, ret_result);
 }
 
 /* --- addresses ------------------------------------------------------------------------------- */
@@ -394,7 +209,7 @@ static enum weir_status ask(struct weir_contract_run *run, struct weir_contract_
             : weir_contract_append(answer, UNSUPPORTED, sizeof UNSUPPORTED - 1, &run->error);
     if (status != WEIR_OK)
         return weir__contract_host_failed(run, status);
-    uint64_t cost = times(costs->query_answer_byte, answer->size);
+    uint64_t cost = weir__contract_cost(costs->query_answer_byte, answer->size);
     if (__builtin_add_overflow(cost, costs->query, &cost) ||
         __builtin_add_overflow(cost, gas, &cost))
         cost = UINT64_MAX;

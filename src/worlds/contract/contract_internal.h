@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "worlds/contract/contract.h"
+#include "worlds/contract/contract_before.h"
 #include "worlds/contract/contract_limits.h"
 
 struct weir_contract_vm {
@@ -27,7 +28,8 @@ struct weir_contract_code {
     char name[WEIR_HASH_HEX_SIZE];
 };
 
-/* An iterator is where it goes on: the bound that moves is a copy of the last key. */
+/* An iterator is where it goes on: the bound that moves is a copy of the last key. Its number is
+ * how many were opened before it. */
 struct weir__contract_iterator {
     struct weir_contract_buffer start, end;
     bool has_end;
@@ -53,6 +55,9 @@ struct weir_contract_run {
     bool is_failed; /* the reason is written down */
     struct weir__contract_iterator *iterators;
     uint32_t iterator_count, iterator_capacity;
+    uint32_t iterators_going;    /* not at their end */
+    uint32_t passed_count;       /* keys that iterators have passed over */
+    struct weir__before *before; /* what was written while iterators were going */
 };
 
 /* --- reasons (contract_run.c) --- */
@@ -65,6 +70,12 @@ enum weir_status weir__contract_fail_bytes(struct weir_contract_run *run, const 
                                            struct weir_contract_bytes bytes);
 /* The host failed: storage, memory. Takes over run->error. */
 enum weir_status weir__contract_host_failed(struct weir_contract_run *run, enum weir_status status);
+/* Hands OK on; anything else is the host's failure, told in run->error. */
+static inline enum weir_status weir__contract_host_ok(struct weir_contract_run *run,
+                                                      enum weir_status status)
+{
+    return status == WEIR_OK ? WEIR_OK : weir__contract_host_failed(run, status);
+}
 /* Calls an export that takes i32s and answers at most one; the trap's reason is written down. */
 enum weir_status weir__contract_enter(struct weir_contract_run *run, struct weir_funcref *func,
                                       const union weir_value *args, union weir_value *result);
@@ -78,6 +89,11 @@ struct weir__contract_price {
 #define CONTRACT_HOST_CALL_GAS 18000u
 extern const struct weir__contract_price weir__contract_write_price, weir__contract_string_price;
 
+static inline uint64_t weir__contract_cost(uint64_t price, size_t bytes)
+{
+    uint64_t cost;
+    return __builtin_mul_overflow(price, (uint64_t)bytes, &cost) ? UINT64_MAX : cost;
+}
 /* TRAP when it is more than what is left, which is nothing then. */
 enum weir_status weir__contract_charge(struct weir_contract_run *run, uint64_t internal,
                                        uint64_t external) WEIR_MUST_USE;
@@ -136,6 +152,20 @@ struct weir__contract_args {
 #undef CONTRACT_IMPORT
 enum weir_status weir__contract_link(struct weir_linker *linker, struct weir_error *error)
     WEIR_MUST_USE;
+
+/* --- iterators (contract_iterate.c) --- */
+
+/* Before a key is written or removed: what it holds is kept for iterators that are open. */
+enum weir_status weir__contract_remember(struct weir_contract_run *run,
+                                         struct weir_contract_bytes key) WEIR_MUST_USE;
+/* Takes over the bounds. */
+enum weir_status weir__contract_iterator_add(struct weir_contract_run *run,
+                                             const struct weir__contract_iterator *iterator)
+    WEIR_MUST_USE;
+/* The next pair of an iterator that exists, in buffers of the run's account. */
+enum weir_status weir__contract_iterator_next(struct weir_contract_run *run, uint32_t id,
+                                              bool *ret_is_found, struct weir_contract_buffer *key,
+                                              struct weir_contract_buffer *value) WEIR_MUST_USE;
 void weir__contract_iterators_close(struct weir_contract_run *run);
 
 #endif

@@ -41,6 +41,10 @@
 #define CONTRACT_CALL_DEPTH_MAX 2u
 /* wasmvm's limit of iterators that one call may open. */
 #define CONTRACT_ITERATORS_MAX 32768u
+/* Keys that a call's iterators may pass over because they were written after the iterator was
+ * opened. Each costs a lookup for which nobody pays: 32,768 iterators before 100,000 writes would
+ * make it hours; this many take a second. */
+#define CONTRACT_PASSED_MAX (256 * CONTRACT_KI)
 /* Queries of contracts to contracts, one inside another (wasmd: DefaultMaxQueryStackSize). */
 #define CONTRACT_QUERY_DEPTH_MAX 10u
 /* Codes that a chain has loaded; the one not used for longest goes. More than queries can nest. */

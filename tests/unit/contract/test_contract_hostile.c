@@ -315,6 +315,33 @@ START_TEST(queries_cannot_write)
 }
 END_TEST
 
+/* What an iterator shows is what was there when it was opened: told by the gas for its pairs. */
+START_TEST(iterators_show_what_was)
+{
+    script_text(&s, 1024, "a");
+    script_text(&s, 1040, "b");
+    script_text(&s, 1056, "longer");
+    script_call(&s, CALL_db_write, 1024, 1024, 0);
+    ck_assert_int_eq(execute(), WEIR_CONTRACT_ANSWERED);
+    s.size = 0;
+    script_call(&s, CALL_db_scan, 0, 0, 1);
+    script_call(&s, CALL_db_scan, 0, 0, 2);
+    script_call(&s, CALL_db_write, 1040, 1040, 0); /* b is new to both */
+    script_call(&s, CALL_db_remove, 1024, 0, 0);   /* a was there */
+    script_call(&s, CALL_db_scan, 0, 0, 1);        /* sees b alone */
+    script_call(&s, CALL_db_write, 1024, 1056, 0);
+    for (uint32_t id = 0; id < 3; id++)
+        for (int i = 0; i < 2; i++)
+            script_call(&s, CALL_db_next_key, id, 0, 0);
+    ck_assert_int_eq(execute(), WEIR_CONTRACT_ANSWERED);
+    for (size_t i = 3; i < 9; i++)
+        ck_assert_msg((result(i) != 0) == (i % 2 == 1), "step %zu", i);
+    /* scans, ends; key and value of each write, key of what is removed */
+    ck_assert_uint_eq(h.result.gas_external, 3 * 11 + 3 * 37 + 2 + 1 + 7);
+    ck_assert_str_eq(contract_host_stored(&h, "a"), "longer");
+}
+END_TEST
+
 /* 10,000 iterators at once; the 32,769th is refused; memory is given back. */
 START_TEST(iterators_are_many_not_endless)
 {
@@ -351,6 +378,80 @@ START_TEST(iterators_pay_for_their_bounds)
     ck_assert_int_eq(weir_contract_run_call(h.run, &call, &none, &error), WEIR_LIMIT);
     ck_assert_msg(error.message[0] != 0, "no reason");
     weir_error_done(&error);
+}
+END_TEST
+
+/* --- gas at its limit --------------------------------------------------------------------------
+ */
+
+/* Every function that a script can call and go on, iterators among writes. */
+static void every_function(void)
+{
+    static const uint8_t ZEROS[64] = {0};
+    script_text(&s, 1024, "key");
+    script_text(&s, 1040, "value");
+    script_text(&s, 1072, "cosmwasm1h34lmpywh4upnjdg90cjf4j70aee6z8qqfspugamjp42e4q28kqs8s7vcp");
+    script_region(&s, 1200, 9000, 80, 0);
+    script_region(&s, 1264, 9000, 80, 0);
+    script_bytes(&s, 1232, ZEROS, 64);
+    script_bytes(&s, 1312, ZEROS, 32);
+    script_call(&s, CALL_db_scan, 0, 0, 1);
+    script_call(&s, CALL_db_write, 1024, 1040, 0);
+    script_call(&s, CALL_db_scan, 1024, 0, 2);
+    script_call(&s, CALL_db_read, 1024, 0, 0);
+    script_call(&s, CALL_db_remove, 1024, 0, 0);
+    script_call(&s, CALL_db_write, 1040, 1024, 0);
+    for (uint32_t id = 0; id < 2; id++)
+        for (uint32_t i = 0; i < 2; i++)
+            script_call(&s, (enum script_call)(CALL_db_next + i), id, 0, 0);
+    script_call(&s, CALL_db_next_value, 1, 0, 0);
+    script_call(&s, CALL_addr_validate, 1072, 0, 0);
+    script_call(&s, CALL_addr_canonicalize, 1072, 1200, 0);
+    script_call(&s, CALL_addr_humanize, 1312, 1200, 0);
+    script_call(&s, CALL_secp256k1_verify, 1312, 1232, 1312);
+    script_call(&s, CALL_secp256k1_recover_pubkey, 1312, 1232, 0);
+    script_call(&s, CALL_secp256r1_verify, 1312, 1232, 1312);
+    script_call(&s, CALL_secp256r1_recover_pubkey, 1312, 1232, 0);
+    script_call(&s, CALL_ed25519_verify, 1024, 1232, 1312);
+    script_call(&s, CALL_ed25519_batch_verify, 1264, 1264, 1264);
+    script_call(&s, CALL_query_chain, 1040, 0, 0);
+    script_call(&s, CALL_debug, 1024, 0, 0);
+}
+
+static bool has_gas(uint64_t limit)
+{
+    contract_host_renew(&h);
+    h.gas_limit = limit;
+    ck_assert_int_eq(h.storage.begin(h.storage.context, NULL), WEIR_OK);
+    bool is_answered = execute() == WEIR_CONTRACT_ANSWERED;
+    /* Without an answer nothing is left already. */
+    ck_assert_uint_eq(contract_host_pairs(&h), is_answered);
+    ck_assert_int_eq(h.storage.end(h.storage.context, false, NULL), WEIR_OK);
+    ck_assert_int_eq(is_answered, !h.result.is_out_of_gas);
+    ck_assert_uint_eq(h.result.gas_used, is_answered ? h.result.gas_used : limit);
+    return is_answered;
+}
+
+/* What a call costs is enough, one unit less is not: of the whole, and after each function in turn,
+ * so that the last unit is missing in each. */
+START_TEST(gas_is_enough_or_not)
+{
+    every_function();
+    size_t whole = s.size;
+    unsigned calls = 0;
+    for (size_t size = whole - 17; s.bytes[size] <= CALL_db_next_value; size -= 17) {
+        s.size = size + 17;
+        ck_assert(has_gas(UINT64_C(10000000000)));
+        uint64_t used = h.result.gas_used;
+        for (uint64_t less = 1; less < 400000; less = less * 3 + 1)
+            ck_assert(!has_gas(used - less));
+        ck_assert(has_gas(used));
+        ck_assert_uint_eq(h.result.gas_used, used);
+        calls++;
+        if (calls == 16)
+            break; /* the first steps write nothing yet */
+    }
+    ck_assert_uint_eq(calls, 16);
 }
 END_TEST
 
@@ -410,8 +511,10 @@ int main(void)
     tcase_add_test(tests, exports_are_checked);
     tcase_add_loop_test(tests, misuses_end_the_call, 0, COUNT(MISUSES));
     tcase_add_test(tests, queries_cannot_write);
+    tcase_add_test(tests, iterators_show_what_was);
     tcase_add_test(tests, iterators_are_many_not_endless);
     tcase_add_test(tests, iterators_pay_for_their_bounds);
+    tcase_add_test(tests, gas_is_enough_or_not);
     tcase_add_test(tests, talk_is_bounded);
     tcase_add_test(tests, memory_has_a_limit);
     suite_add_tcase(suite, tests);
