@@ -41,6 +41,8 @@ static void read_fields(char *text)
     char bytes[512];
     const char *list[16];
     struct weir_cgi_env env = {.bytes = bytes, .size = sizeof bytes, .list = list, .count_max = 16};
+    struct weir_cgi_check check = {0};
+    struct weir_error error = {0};
     char *line = text;
     while (line != NULL) {
         char *next = strchr(line, '\n');
@@ -50,9 +52,16 @@ static void read_fields(char *text)
         if (colon != NULL) {
             *colon = 0;
             weir_cgi_env_header(&env, line, colon + 1);
+            const struct weir_cgi_field field = {line, colon + 1};
+            if (weir_cgi_check_field(&check, &field, &error) == WEIR_OK)
+                WEIR_ASSERT(weir_cgi_is_token(line, strlen(line)) &&
+                            strpbrk(colon + 1, "\r\n") == NULL);
         }
         line = next;
     }
+    if (weir_cgi_check_head(&check, "GET", false, &error) == WEIR_OK)
+        WEIR_ASSERT(check.host_count == 1 && !(check.has_encoding && check.length != NULL));
+    weir_error_done(&error);
     WEIR_ASSERT(env.count <= 16 && env.used <= sizeof bytes);
     for (size_t i = 0; i < env.count; i++) {
         WEIR_ASSERT(strncmp(env.list[i], "HTTP_", 5) == 0);

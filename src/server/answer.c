@@ -159,7 +159,7 @@ enum MHD_Result weir__answer_failure(struct weir__connection *connection)
     if (failure->refusal == WEIR__REFUSAL_UNAUTHORIZED)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
                                       "Bearer realm=\"weir\"");
-    if (failure->refusal == WEIR__REFUSAL_DRAINING)
+    if (failure->refusal == WEIR__REFUSAL_DRAINING || failure->refusal == WEIR__REFUSAL_REQUEST)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     return queue(connection, weir__refusal_http(failure->refusal), response, size);
 }

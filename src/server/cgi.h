@@ -13,13 +13,34 @@
 
 /* --- request ------------------------------------------------------------------------------- */
 
+struct weir_cgi_field {
+    const char *name, *value;
+};
+
+/* Of one head, all zero at first. */
+struct weir_cgi_check {
+    unsigned host_count;
+    bool has_encoding;
+    const char *length; /* Content-Length; NULL: none */
+};
+/* A header field as libmicrohttpd shows it, in the memory it was received in. MALFORMED: it goes on
+ * in another line, has a bad name or a bare CR, or contradicts an earlier one. */
+enum weir_status weir_cgi_check_field(struct weir_cgi_check *check,
+                                      const struct weir_cgi_field *field,
+                                      struct weir_error *error) WEIR_MUST_USE;
+/* After all fields. MALFORMED: where the body ends, or whom it is for, is not clear. */
+enum weir_status weir_cgi_check_head(const struct weir_cgi_check *check, const char *method,
+                                     bool is_http_1_0, struct weir_error *error) WEIR_MUST_USE;
+/* RFC 9110, 5.6.2: what names of fields and methods consist of. */
+bool weir_cgi_is_token(const char *text, size_t size);
+
 struct weir_cgi_target {
     char *path;  /* percent-decoded, begins with '/' */
     char *query; /* as sent; "" without */
 };
 
 /* Cuts and decodes a request target in place (origin form or absolute form). MALFORMED: no path, a
- * bad escape, an encoded zero byte or control character. */
+ * bad escape, a space, a control character, encoded or not. */
 enum weir_status weir_cgi_target_parse(char *target, struct weir_cgi_target *ret_target,
                                        struct weir_error *error) WEIR_MUST_USE;
 
@@ -41,10 +62,6 @@ void weir_cgi_env_add_text(struct weir_cgi_env *env, const char *text);
 void weir_cgi_env_header(struct weir_cgi_env *env, const char *name, const char *value);
 
 /* --- response ------------------------------------------------------------------------------ */
-
-struct weir_cgi_field {
-    const char *name, *value;
-};
 
 struct weir_cgi_head {
     unsigned status; /* 200 without a Status field, 302 with only Location */

@@ -42,6 +42,10 @@ enum weir_status weir_cgi_target_parse(char *target, struct weir_cgi_target *ret
                                        struct weir_error *error)
 {
     char *path = target;
+    for (const char *c = target; *c != 0; c++)
+        if ((unsigned char)*c <= 0x20 || *c == 0x7f)
+            return weir_error_set(error, WEIR_MALFORMED, WEIR_NO_OFFSET,
+                                  "the request target has a space or a control character");
     if (strncasecmp(path, "http://", 7) == 0) {
         path = strpbrk(path + 7, "/?");
         if (path == NULL)

@@ -20,11 +20,6 @@ static size_t find_end(const char *bytes, size_t size)
     }
 }
 
-static bool is_name_char(char c)
-{
-    return isalnum((unsigned char)c) != 0 || (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
 /* Cuts "Name: value" in place; NULL, or what is wrong. */
 static const char *cut_line(char *line, size_t size, struct weir_cgi_field *field)
 {
@@ -32,7 +27,7 @@ static const char *cut_line(char *line, size_t size, struct weir_cgi_field *fiel
         size--;
     line[size] = 0;
     size_t name_size = 0;
-    while (name_size < size && is_name_char(line[name_size]))
+    while (name_size < size && weir_cgi_is_token(line + name_size, 1))
         name_size++;
     if (name_size == 0 || line[name_size] != ':')
         return "no \"Name: value\"";

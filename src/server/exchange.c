@@ -129,7 +129,7 @@ static void build_env(struct weir__connection *connection, struct weir__request 
     const struct weir_route_config *config = request->route->config;
     weir_cgi_env_add_text(env, "GATEWAY_INTERFACE=CGI/1.1");
     weir_cgi_env_add_text(env, "SERVER_SOFTWARE=weir/0.1.0");
-    weir_cgi_env_add_text(env, "SERVER_PROTOCOL=HTTP/1.1");
+    weir_cgi_env_add(env, "SERVER_PROTOCOL", connection->is_old ? "HTTP/1.0" : "HTTP/1.1");
     weir_cgi_env_add(env, "REQUEST_METHOD", connection->method);
     const char *script = strcmp(config->path, "/") == 0 ? "" : config->path;
     weir_cgi_env_add(env, "SCRIPT_NAME", script);
@@ -188,6 +188,35 @@ static void begin_guest(struct weir__connection *connection, struct weir__route 
                           "the request's header fields do not fit a guest's environment");
 }
 
+struct checked {
+    struct weir_cgi_check check;
+    struct weir_error error;
+};
+
+static enum MHD_Result check_field(void *context, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
+{
+    struct checked *checked = context;
+    const struct weir_cgi_field field = {name, value != NULL ? value : ""};
+    (void)kind;
+    return weir_cgi_check_field(&checked->check, &field, &checked->error) == WEIR_OK ? MHD_YES
+                                                                                     : MHD_NO;
+}
+
+/* False with the failure set. */
+static bool check_head(struct weir__connection *connection)
+{
+    struct checked checked = {0};
+    (void)MHD_get_connection_values(connection->mhd, MHD_HEADER_KIND, check_field, &checked);
+    bool is_good = checked.error.status == WEIR_OK &&
+                   weir_cgi_check_head(&checked.check, connection->method, connection->is_old,
+                                       &checked.error) == WEIR_OK;
+    if (!is_good)
+        weir__fail(&connection->failure, WEIR__REFUSAL_REQUEST, "%s", checked.error.message);
+    weir_error_done(&checked.error);
+    return is_good;
+}
+
 static void begin_route(struct weir__connection *connection, const char *length,
                         uint64_t body_bytes)
 {
@@ -239,7 +268,8 @@ enum MHD_Result weir__exchange_begin(struct weir__connection *connection)
     const char *length = MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND,
                                                      MHD_HTTP_HEADER_CONTENT_LENGTH);
     uint64_t body_bytes = length != NULL ? strtoull(length, NULL, 10) : 0;
-    begin_route(connection, length, body_bytes);
+    if (connection->is_inner || check_head(connection))
+        begin_route(connection, length, body_bytes);
     weir__exchange_expect(connection, connection->begin_ns,
                           atomic_load(&connection->server->body_ns), 0);
     if (connection->failure.refusal == WEIR__REFUSAL_NONE)
@@ -248,7 +278,8 @@ enum MHD_Result weir__exchange_begin(struct weir__connection *connection)
     /* Said at once where the client waits to be told to go on, or has too much to say. */
     const char *expect =
         MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
-    if ((expect != NULL && body_bytes > 0) || body_bytes > WEIR_SERVER_DISCARD_MAX)
+    if ((expect != NULL && body_bytes > 0) || body_bytes > WEIR_SERVER_DISCARD_MAX ||
+        connection->failure.refusal == WEIR__REFUSAL_REQUEST)
         return weir__answer_failure(connection);
     return MHD_YES;
 }

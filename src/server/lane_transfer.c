@@ -340,15 +340,6 @@ static bool add_transfer(struct weir__transfer *transfer)
     return true;
 }
 
-/* Only what is HTTP's: a token. */
-static bool is_token(const char *text)
-{
-    for (const char *c = text; *c != 0; c++)
-        if (!isalnum((unsigned char)*c) && strchr("!#$%&'*+-.^_`|~", *c) == NULL)
-            return false;
-    return text[0] != 0;
-}
-
 /* A filter may rewrite the path, but not to what other filters guard. */
 static bool stays_on_route(const struct weir__filtered *filtered, const char *path)
 {
@@ -407,7 +398,7 @@ void weir__transfer_start(struct weir__filtered *filtered)
     const struct weir_filter_map *map = &filtered->exchange.maps[WEIR_FILTER_REQUEST_HEADERS];
     bool is_inner = filtered->chain->config->upstream == NULL;
     char *path = copy_value(map, ":path"), *method = copy_value(map, ":method");
-    if (path == NULL || method == NULL || !is_token(method))
+    if (path == NULL || method == NULL || !weir_cgi_is_token(method, strlen(method)))
         weir__filtered_fail(filtered, NULL, WEIR__REFUSAL_UPSTREAM,
                             "filters left no :path or :method that could be sent");
     else if (is_inner && !stays_on_route(filtered, path))
@@ -480,7 +471,8 @@ static bool begin_call(struct weir__transfer *transfer, const struct weir_upstre
                               ? call->timeout_ns
                               : upstream->timeout_ns;
     transfer->easy = curl_easy_init();
-    bool is_good = transfer->easy != NULL && path != NULL && method != NULL && is_token(method) &&
+    bool is_good = transfer->easy != NULL && path != NULL && method != NULL &&
+                   weir_cgi_is_token(method, strlen(method)) &&
                    add_headers(transfer, &call->headers);
     if (is_good) {
         set_common(transfer, upstream);

@@ -123,7 +123,6 @@ static enum MHD_Result mhd_access_handler(void *context, struct MHD_Connection *
 {
     (void)context;
     (void)mhd;
-    (void)version;
     struct weir__connection *connection = *request_context;
     if (connection == NULL)
         return MHD_NO;
@@ -133,6 +132,7 @@ static enum MHD_Result mhd_access_handler(void *context, struct MHD_Connection *
         return MHD_YES;
     connection->method = method;
     connection->url = url;
+    connection->is_old = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
     if (!connection->is_begun)
         return weir__exchange_begin(connection);
     if (*data_size > 0)

@@ -224,6 +224,7 @@ struct weir__connection {
     bool is_begun;
     bool is_discarding;
     bool has_answer; /* a response is queued */
+    bool is_old;     /* HTTP/1.0 */
     bool is_report;  /* counts among the server's reports */
     struct weir__report report;
     struct weir_module_upload *upload;

@@ -29,6 +29,9 @@ static const struct {
     {"/a%4", NULL, NULL},
     {"/a%zz", NULL, NULL},
     {"/a\x01", NULL, NULL},
+    {"/a b", NULL, NULL},
+    {"/a?b c", NULL, NULL},
+    {"/a?\x7f", NULL, NULL},
 };
 
 START_TEST(cuts_and_decodes_targets)
@@ -46,6 +49,67 @@ START_TEST(cuts_and_decodes_targets)
         ck_assert_str_eq(target.path, TARGETS[_i].path);
         ck_assert_str_eq(target.query, TARGETS[_i].query);
     }
+    weir_error_done(&error);
+}
+END_TEST
+
+/* --- heads with two meanings ---------------------------------------------------------------- */
+
+static const struct {
+    const char *method, *version;
+    const char *fields[4]; /* as libmicrohttpd leaves them: "Name" NUL " value" */
+    const char *reason;    /* NULL: taken */
+} REQUESTS[] = {
+    {"GET", "HTTP/1.1", {"Host\0x"}, NULL},
+    {"GET", "HTTP/1.0", {"X\0y"}, NULL},
+    {"M-SEARCH", "HTTP/1.1", {"Host\0\t x"}, NULL},
+    {"PUT", "HTTP/1.1", {"Host\0x", "Content-Length\0" "3", "content-length\0 3"}, NULL},
+    {"PUT", "HTTP/1.1", {"Host\0x", "Transfer-Encoding\0 Chunked"}, NULL},
+    {"GET", "HTTP/1.1", {"X\0x"}, "no Host"},
+    {"GET", "HTTP/1.1", {"Host\0x", "host\0x"}, "more than one Host"},
+    {"CONNECT", "HTTP/1.1", {"Host\0x"}, "CONNECT"},
+    {"G T", "HTTP/1.1", {"Host\0x"}, "method"},
+    {"", "HTTP/1.1", {"Host\0x"}, "method"},
+    {"PUT", "HTTP/1.1", {"Host\0x", "Content-Length\0" "3", "Content-Length\0" "03"}, "two"},
+    {"PUT", "HTTP/1.1", {"Host\0x", "Content-Length\0" "3", "Transfer-Encoding\0chunked"}, "both"},
+    {"PUT", "HTTP/1.1", {"Host\0x", "Transfer-Encoding\0chunked "}, "other than chunked"},
+    {"PUT", "HTTP/1.0", {"Transfer-Encoding\0chunked"}, "HTTP/1.0"},
+    {"GET", "HTTP/1.1", {"\0x"}, "name"},
+    {"GET", "HTTP/1.1", {"a b\0x"}, "name"},
+    {"GET", "HTTP/1.1", {"a\x80\0x"}, "name"},
+    {"GET", "HTTP/1.1", {"a\0x\ry"}, "field a has a CR"},
+    {"GET", "HTTP/1.1", {"a\0?y"}, "second line"}, /* '?': not what libmicrohttpd skips */
+};
+
+START_TEST(finds_two_meanings)
+{
+    struct weir_cgi_check check = {0};
+    struct weir_error error = {0};
+    enum weir_status status = WEIR_OK;
+    for (int i = 0; i < 4 && REQUESTS[_i].fields[i] != NULL && status == WEIR_OK; i++) {
+        const char *name = REQUESTS[_i].fields[i];
+        const char *value = name + strlen(name) + 1;
+        value += strspn(value, " \t?");
+        status = weir_cgi_check_field(&check, &(struct weir_cgi_field){name, value}, &error);
+    }
+    if (status == WEIR_OK)
+        status = weir_cgi_check_head(&check, REQUESTS[_i].method,
+                                     strcmp(REQUESTS[_i].version, "HTTP/1.0") == 0, &error);
+    ck_assert_int_eq(status, REQUESTS[_i].reason == NULL ? WEIR_OK : WEIR_MALFORMED);
+    if (REQUESTS[_i].reason != NULL)
+        ck_assert_ptr_nonnull(strstr(error.message, REQUESTS[_i].reason));
+    weir_error_done(&error);
+}
+END_TEST
+
+/* A name that was put together elsewhere lies behind its value. */
+START_TEST(finds_lines_that_go_on)
+{
+    static const char POOL[] = "one\0X-Two";
+    struct weir_cgi_check check = {0};
+    struct weir_error error = {0};
+    const struct weir_cgi_field field = {POOL + 4, POOL};
+    ck_assert_int_eq(weir_cgi_check_field(&check, &field, &error), WEIR_MALFORMED);
     weir_error_done(&error);
 }
 END_TEST
@@ -206,6 +270,8 @@ int main(void)
     Suite *suite = suite_create("cgi");
     TCase *tcase = tcase_create("cgi");
     tcase_add_loop_test(tcase, cuts_and_decodes_targets, 0, sizeof TARGETS / sizeof TARGETS[0]);
+    tcase_add_loop_test(tcase, finds_two_meanings, 0, sizeof REQUESTS / sizeof REQUESTS[0]);
+    tcase_add_test(tcase, finds_lines_that_go_on);
     tcase_add_test(tcase, turns_headers_into_variables);
     tcase_add_test(tcase, leaves_out_what_would_deceive);
     tcase_add_test(tcase, says_when_it_is_full);
