@@ -1,5 +1,6 @@
-/* The context of one store: what its guest was given. Arguments, environment and the names of
- * preopens lie in one charged block; the descriptors in a table that grows. */
+/* The context of one store: what its guest was given. Arguments, environment, the names of
+ * preopens and the first descriptors lie in one charged block with it; more descriptors in a table
+ * that grows. */
 #include "base/bytes.h"
 #include "base/check.h"
 #include "worlds/wasi/wasi_internal.h"
@@ -33,9 +34,8 @@ static char *copy_string(struct strings *to, const char *string, uint32_t *bytes
     return copied;
 }
 
-/* Args first, then environment: args_get and environ_get hand out one range each. */
-static enum weir_status copy_strings(struct weir_wasi *wasi, const struct weir_wasi_config *config,
-                                     struct strings *ret_rest, struct weir_error *error)
+static enum weir_status measure_strings(const struct weir_wasi_config *config, size_t *ret_bytes,
+                                        struct weir_error *error)
 {
     size_t bytes = 0;
     bool fits = add_sizes(config->args, config->arg_count, &bytes) &&
@@ -49,13 +49,15 @@ static enum weir_status copy_strings(struct weir_wasi *wasi, const struct weir_w
                               "the limits are %llu bytes and %u strings of each",
                               bytes, config->arg_count + config->env_count,
                               (unsigned long long)WASI_STRINGS_BYTES_MAX, WASI_STRINGS_COUNT_MAX);
-    wasi->strings_size = bytes;
-    if (bytes > 0) {
-        wasi->strings = weir_account_alloc(wasi->account, WEIR_KIND_HOST_BUFFER, bytes, error);
-        if (wasi->strings == NULL)
-            return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
-    }
-    struct strings to = {.at = wasi->strings, .left = bytes};
+    *ret_bytes = bytes;
+    return WEIR_OK;
+}
+
+/* Args first, then environment: args_get and environ_get hand out one range each. Returns the room
+ * for the names of preopens. */
+static struct strings copy_strings(struct weir_wasi *wasi, const struct weir_wasi_config *config)
+{
+    struct strings to = {.at = wasi->strings, .left = wasi->strings_size};
     for (size_t i = 0; i < config->arg_count; i++)
         (void)copy_string(&to, config->args[i], &wasi->arg_bytes);
     wasi->env = to.at;
@@ -63,8 +65,7 @@ static enum weir_status copy_strings(struct weir_wasi *wasi, const struct weir_w
         (void)copy_string(&to, config->env[i], &wasi->env_bytes);
     wasi->arg_count = (uint32_t)config->arg_count;
     wasi->env_count = (uint32_t)config->env_count;
-    *ret_rest = to;
-    return WEIR_OK;
+    return to;
 }
 
 /* Which status a refusal of the table means to the embedder. */
@@ -127,7 +128,7 @@ static enum weir_status add_stdio(struct weir_wasi *wasi, const struct weir_wasi
     if (!has_stream && config->stdio_fds[number] >= 0)
         return add_duplicate(wasi, config->stdio_fds[number], error);
     uint32_t fd;
-    int refused = weir__wasi_reserve(wasi, &fd);
+    int refused = weir__wasi_number(wasi, &fd);
     if (refused != WASI_E_SUCCESS)
         return refuse(refused, error, "no room for a descriptor");
     struct weir__wasi_descriptor descriptor = {
@@ -149,7 +150,7 @@ static enum weir_status add_stdio(struct weir_wasi *wasi, const struct weir_wasi
     return WEIR_OK;
 }
 
-/* Opens the folder under the reserved number, or borrows it. */
+/* Opens the folder under the number, which is reserved then, or borrows it. */
 static enum weir_status open_preopen(struct weir_wasi *wasi, uint32_t fd, const char *host_path,
                                      int borrowed_fd, struct weir_error *error)
 {
@@ -177,7 +178,7 @@ static enum weir_status add_preopen(struct weir_wasi *wasi, const struct weir_wa
     const struct weir_wasi_preopen *preopen = &config->preopens[index];
     int borrowed_fd = config->preopen_fds != NULL ? config->preopen_fds[index] : -1;
     uint32_t fd;
-    int refused = weir__wasi_reserve(wasi, &fd);
+    int refused = borrowed_fd >= 0 ? weir__wasi_number(wasi, &fd) : weir__wasi_reserve(wasi, &fd);
     if (refused != WASI_E_SUCCESS)
         return refuse(refused, error, "no room for a descriptor");
     enum weir_status status = open_preopen(wasi, fd, preopen->host_path, borrowed_fd, error);
@@ -199,8 +200,8 @@ static enum weir_status add_preopen(struct weir_wasi *wasi, const struct weir_wa
 static enum weir_status fill(struct weir_wasi *wasi, const struct weir_wasi_config *config,
                              struct weir_error *error)
 {
-    struct strings strings = {0};
-    enum weir_status status = copy_strings(wasi, config, &strings, error);
+    struct strings strings = copy_strings(wasi, config);
+    enum weir_status status = WEIR_OK;
     for (uint8_t i = 0; status == WEIR_OK && i < 3; i++)
         status = add_stdio(wasi, config, i, error);
     for (size_t i = 0; status == WEIR_OK && i < config->preopen_count; i++)
@@ -221,12 +222,16 @@ enum weir_status weir__wasi_new_on(struct weir_store *store, const struct weir_w
                                    struct weir_error *error)
 {
     WEIR_ASSERT(store != NULL && config != NULL && ret_wasi != NULL);
+    size_t strings_size = 0;
+    enum weir_status status = measure_strings(config, &strings_size, error);
+    if (status != WEIR_OK)
+        return status;
     struct weir_error local = {0};
     struct weir_account *account = weir_store_account(store);
-    struct weir_wasi *wasi =
-        weir_account_alloc(account, WEIR_KIND_HANDLE, sizeof *wasi, error == NULL ? &local : error);
+    struct weir_wasi *wasi = weir_account_alloc(
+        account, WEIR_KIND_HANDLE, sizeof *wasi + strings_size, error == NULL ? &local : error);
     if (wasi == NULL) {
-        enum weir_status status = error == NULL ? local.status : error->status;
+        status = error == NULL ? local.status : error->status;
         weir_error_done(&local);
         return status != WEIR_OK ? status : WEIR_LIMIT;
     }
@@ -235,13 +240,18 @@ enum weir_status weir__wasi_new_on(struct weir_store *store, const struct weir_w
     wasi->io = io;
     wasi->descriptors_max =
         config->descriptors_max != 0 ? config->descriptors_max : WASI_DESCRIPTORS_DEFAULT;
+    wasi->strings_size = strings_size;
+    wasi->descriptors = wasi->first;
+    wasi->descriptor_count = wasi->descriptors_max < WASI_DESCRIPTORS_FIRST
+                                 ? wasi->descriptors_max
+                                 : WASI_DESCRIPTORS_FIRST;
     wasi->host_buffer_bytes =
         config->host_buffer_bytes != 0 ? config->host_buffer_bytes : WASI_HOST_BUFFER_DEFAULT;
     wasi->realtime_ns = config->realtime_ns;
     wasi->realtime_context = config->realtime_context;
     wasi->is_deterministic = config->is_deterministic;
     wasi->random_state = UINT64_C(0x5eed);
-    enum weir_status status = fill(wasi, config, error);
+    status = fill(wasi, config, error);
     if (status != WEIR_OK) {
         weir_wasi_free(wasi);
         return status;
@@ -308,14 +318,9 @@ void weir_wasi_free(struct weir_wasi *wasi)
         return;
     for (uint32_t i = 0; i < wasi->descriptor_count; i++)
         weir__wasi_drop(wasi, i);
-    struct weir_account *account = wasi->account;
-    if (wasi->descriptors != NULL)
-        weir_account_free(account, WEIR_KIND_HANDLE, wasi->descriptors,
-                          wasi->descriptor_count * sizeof wasi->descriptors[0]);
+    weir__wasi_free_table(wasi);
     for (unsigned i = 0; i < 3; i++)
         weir__wasi_stream_done(wasi, &wasi->streams[i]);
-    if (wasi->strings != NULL)
-        weir_account_free(account, WEIR_KIND_HOST_BUFFER, wasi->strings, wasi->strings_size);
     free_renewed(wasi);
-    weir_account_free(account, WEIR_KIND_HANDLE, wasi, sizeof *wasi);
+    weir_account_free(wasi->account, WEIR_KIND_HANDLE, wasi, sizeof *wasi + wasi->strings_size);
 }

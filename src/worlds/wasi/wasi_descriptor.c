@@ -20,27 +20,30 @@ int weir__wasi_find(const struct weir__wasi_call *call, uint32_t fd, uint64_t ri
     return WASI_E_SUCCESS;
 }
 
+void weir__wasi_free_table(struct weir_wasi *wasi)
+{
+    if (wasi->descriptors != wasi->first)
+        weir_account_free(wasi->account, WEIR_KIND_HANDLE, wasi->descriptors,
+                          wasi->descriptor_count * sizeof wasi->descriptors[0]);
+}
+
 static int grow(struct weir_wasi *wasi)
 {
-    uint32_t count =
-        wasi->descriptor_count == 0 ? WASI_DESCRIPTORS_FIRST : 2 * wasi->descriptor_count;
+    uint32_t count = 2 * wasi->descriptor_count;
     if (count > wasi->descriptors_max)
         count = wasi->descriptors_max;
     struct weir__wasi_descriptor *descriptors =
         weir_account_alloc(wasi->account, WEIR_KIND_HANDLE, count * sizeof descriptors[0], NULL);
     if (descriptors == NULL)
         return WASI_E_NOMEM;
-    if (wasi->descriptor_count > 0) {
-        memcpy(descriptors, wasi->descriptors, wasi->descriptor_count * sizeof descriptors[0]);
-        weir_account_free(wasi->account, WEIR_KIND_HANDLE, wasi->descriptors,
-                          wasi->descriptor_count * sizeof descriptors[0]);
-    }
+    memcpy(descriptors, wasi->descriptors, wasi->descriptor_count * sizeof descriptors[0]);
+    weir__wasi_free_table(wasi);
     wasi->descriptors = descriptors;
     wasi->descriptor_count = count;
     return WASI_E_SUCCESS;
 }
 
-int weir__wasi_reserve(struct weir_wasi *wasi, uint32_t *ret_fd)
+int weir__wasi_number(struct weir_wasi *wasi, uint32_t *ret_fd)
 {
     uint32_t fd = wasi->first_free;
     while (fd < wasi->descriptor_count && wasi->descriptors[fd].backing != WASI_FREE)
@@ -53,10 +56,17 @@ int weir__wasi_reserve(struct weir_wasi *wasi, uint32_t *ret_fd)
         if (refused != WASI_E_SUCCESS)
             return refused;
     }
-    if (weir_account_charge(wasi->account, WEIR_KIND_DESCRIPTOR, 1, NULL) != WEIR_OK)
-        return WASI_E_NFILE;
     *ret_fd = fd;
     return WASI_E_SUCCESS;
+}
+
+int weir__wasi_reserve(struct weir_wasi *wasi, uint32_t *ret_fd)
+{
+    int refused = weir__wasi_number(wasi, ret_fd);
+    if (refused == WASI_E_SUCCESS &&
+        weir_account_charge(wasi->account, WEIR_KIND_DESCRIPTOR, 1, NULL) != WEIR_OK)
+        refused = WASI_E_NFILE;
+    return refused;
 }
 
 void weir__wasi_unreserve(struct weir_wasi *wasi, uint32_t fd)
@@ -71,9 +81,6 @@ void weir__wasi_add(struct weir_wasi *wasi, uint32_t fd,
     WEIR_ASSERT(fd < wasi->descriptor_count && wasi->descriptors[fd].backing == WASI_FREE);
     WEIR_ASSERT(descriptor->backing != WASI_FREE);
     wasi->descriptors[fd] = *descriptor;
-    /* Only a host descriptor of our own is one; the reservation did not know yet. */
-    if (descriptor->backing != WASI_HOST || descriptor->is_borrowed)
-        weir_account_discharge(wasi->account, WEIR_KIND_DESCRIPTOR, 1);
 }
 
 void weir__wasi_drop(struct weir_wasi *wasi, uint32_t fd)

@@ -67,8 +67,8 @@ struct weir_wasi {
     struct weir_store *store;
     struct weir_account *account;
     struct weir_io *io;
-    struct weir__wasi_descriptor *descriptors;
-    uint32_t descriptor_count; /* allocated */
+    struct weir__wasi_descriptor *descriptors; /* `first`, until they are more */
+    uint32_t descriptor_count;                 /* there is room for */
     uint32_t descriptors_max;
     uint32_t first_free; /* no lower number is free */
     uint64_t host_buffer_bytes;
@@ -78,7 +78,6 @@ struct weir_wasi {
     void *realtime_context;
     bool is_deterministic;
     uint64_t random_state;
-    char *strings; /* args, environment, names of preopens; each with its terminator */
     size_t strings_size;
     uint32_t arg_count, arg_bytes;
     uint32_t env_count, env_bytes;
@@ -87,6 +86,8 @@ struct weir_wasi {
     size_t renewed_size;
     bool has_result; /* the entry that runs answers its exit code */
     struct weir__wasi_park park;
+    struct weir__wasi_descriptor first[WASI_DESCRIPTORS_FIRST];
+    char strings[]; /* args, environment, names of preopens; each with its terminator */
 };
 
 struct weir__wasi_call {
@@ -174,14 +175,18 @@ int weir__wasi_buffers_get(const struct weir__wasi_call *call,
 /* BADF: no such descriptor. NOTCAPABLE: it lacks one of `rights`. */
 int weir__wasi_find(const struct weir__wasi_call *call, uint32_t fd, uint64_t rights,
                     struct weir__wasi_descriptor **ret_descriptor);
-/* Room for one more descriptor, charged: MFILE (the table is full), NFILE (the account's
- * descriptors are), NOMEM. Then weir__wasi_add() or weir__wasi_unreserve(). */
+/* The lowest number with nothing behind it, for what is no host descriptor of our own: MFILE (the
+ * table is full), NOMEM. Then weir__wasi_add(). */
+int weir__wasi_number(struct weir_wasi *wasi, uint32_t *ret_fd);
+/* The same with a host descriptor charged: NFILE too (the account's descriptors are all taken).
+ * Then weir__wasi_add() or weir__wasi_unreserve(). */
 int weir__wasi_reserve(struct weir_wasi *wasi, uint32_t *ret_fd);
 void weir__wasi_unreserve(struct weir_wasi *wasi, uint32_t fd);
-/* Takes the host descriptor over. */
+/* Takes over a host descriptor that was reserved, or a thing that was only numbered. */
 void weir__wasi_add(struct weir_wasi *wasi, uint32_t fd,
                     const struct weir__wasi_descriptor *descriptor);
 void weir__wasi_drop(struct weir_wasi *wasi, uint32_t fd);
+void weir__wasi_free_table(struct weir_wasi *wasi);
 /* Makes a borrowed directory the guest's own: NFILE, and what opening it may answer. */
 int weir__wasi_own(struct weir_wasi *wasi, struct weir__wasi_descriptor *descriptor);
 /* What the host's descriptor is, and the rights that make sense for it. */
