@@ -20,6 +20,7 @@
 struct weir__ledger weir__ledger = {.tree = PTHREAD_MUTEX_INITIALIZER};
 
 static pthread_once_t ledger_once = PTHREAD_ONCE_INIT;
+static _Atomic bool is_ready; /* spares the call */
 
 void weir__tree_lock(void)
 {
@@ -82,11 +83,13 @@ static void init_ledger(void)
         weir__ledger.keep_bytes = WEIR__KEEP_BYTES;
     }
     weir_ledger_refresh_limits();
+    atomic_store_explicit(&is_ready, true, memory_order_release);
 }
 
 struct weir_account *weir_account_host(void)
 {
-    (void)pthread_once(&ledger_once, init_ledger);
+    if (!atomic_load_explicit(&is_ready, memory_order_acquire))
+        (void)pthread_once(&ledger_once, init_ledger);
     return &weir__ledger.host;
 }
 
@@ -98,22 +101,23 @@ static bool may_stand_under(enum weir_account_role role, const struct weir_accou
     return role != WEIR_ACCOUNT_HOST && parent->holder == NULL;
 }
 
-static struct weir_account *take_record(struct weir_error *error)
+static enum weir_status take_record(struct weir_account **ret_account, struct weir_error *error)
 {
     struct weir_account *host = weir_account_host();
-    if (weir_account_charge(host, WEIR_KIND_METADATA, sizeof(struct weir_account), error) !=
-        WEIR_OK)
-        return NULL;
+    enum weir_status status =
+        weir_account_charge(host, WEIR_KIND_METADATA, sizeof(struct weir_account), error);
+    if (status != WEIR_OK)
+        return status;
     struct weir_account *account =
         aligned_alloc(alignof(struct weir_account), sizeof(struct weir_account));
     if (account == NULL) {
         weir_account_discharge(host, WEIR_KIND_METADATA, sizeof(struct weir_account));
-        (void)weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for an account");
-        return NULL;
+        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for an account");
     }
     memset(account, 0, sizeof *account);
     weir__heap_add(account);
-    return account;
+    *ret_account = account;
+    return WEIR_OK;
 }
 
 static void give_record(struct weir_account *account)
@@ -145,13 +149,10 @@ enum weir_status weir_account_new(struct weir_account *parent, enum weir_account
         return weir_error_set(error, WEIR_LIMIT, WEIR_NO_OFFSET,
                               "account \"%s\" would stand %u levels deep, at most %d are allowed",
                               name, parent->depth + 1, WEIR__DEPTH_MAX - 1);
-    struct weir_error refusal = {0};
-    struct weir_account *account = take_record(&refusal);
-    if (account == NULL) {
-        enum weir_status status = refusal.status;
-        weir_error_move(error, &refusal);
+    struct weir_account *account = NULL;
+    enum weir_status status = take_record(&account, error);
+    if (status != WEIR_OK)
         return status;
-    }
     put_name(account, name);
     account->role = role;
     account->parent = parent;
@@ -241,13 +242,18 @@ static bool is_empty(const struct weir_account *account)
     return true;
 }
 
-void weir__account_settle(struct weir_account *account)
+static void settle_and_unlock(struct weir_account *account)
 {
-    weir__tree_lock();
     if (account->closed && !account->dead && is_empty(account))
         die_and_unlock(account);
     else
         weir__tree_unlock();
+}
+
+void weir__account_settle(struct weir_account *account)
+{
+    weir__tree_lock();
+    settle_and_unlock(account);
 }
 
 void weir__account_gone(struct weir_account *account)
@@ -292,8 +298,7 @@ void weir_account_close(struct weir_account *account)
         weir__credit_return(account);
     weir__tree_lock();
     account->closed = true;
-    weir__tree_unlock();
-    weir__account_settle(account);
+    settle_and_unlock(account);
 }
 
 void weir_account_set_drained(struct weir_account *account, void (*drained)(void *context),

@@ -10,19 +10,25 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-static const bool kind_is_bytes[WEIR_KIND_COUNT] = {
+/* The kinds that are counted stand behind those that are bytes: one comparison tells them apart. */
+#define BYTE_KINDS WEIR_KIND_MAPPING
 #define B true
 #define N false
-#define WEIR_KIND(id, name, unit, covers) [WEIR_KIND_##id] = unit,
+#define WEIR_KIND(id, name, unit, covers)                                                          \
+    static_assert((unit) == (WEIR_KIND_##id < BYTE_KINDS), "bytes before counts");
 #include <weir/account_kinds.def>
 #undef WEIR_KIND
 #undef B
 #undef N
-};
+
+static inline bool is_bytes(enum weir_kind kind)
+{
+    return (unsigned)kind < BYTE_KINDS;
+}
 
 bool weir_kind_is_bytes(enum weir_kind kind)
 {
-    return kind_is_bytes[kind];
+    return is_bytes(kind);
 }
 
 /* --- the owner's section ------------------------------------------------------------------- */
@@ -363,7 +369,7 @@ static __attribute__((noinline)) enum weir_status charge_other(struct weir_accou
                               "this charge of %s was made to fail", weir_kind_name(kind));
     if (amount == 0)
         return WEIR_OK;
-    if (!kind_is_bytes[kind])
+    if (!is_bytes(kind))
         return charge_count(account, kind, amount, error);
     if (account->holder != NULL)
         return charge_slow(account, kind, amount, error);
@@ -374,7 +380,7 @@ enum weir_status weir_account_charge(struct weir_account *account, enum weir_kin
                                      uint64_t amount, struct weir_error *error)
 {
     struct weir_account *holder = account->holder;
-    if (LIKELY(holder != NULL && (unsigned)kind < WEIR_KIND_COUNT && kind_is_bytes[kind] &&
+    if (LIKELY(holder != NULL && is_bytes(kind) &&
                atomic_load_explicit(&weir__ledger.failing, memory_order_relaxed) == 0) &&
         LIKELY(enter(holder, WEIR__SLOW_DRAIN))) {
         uint64_t credit = weir__get(&holder->credit);
@@ -398,7 +404,7 @@ static __attribute__((noinline)) void discharge_other(struct weir_account *accou
     WEIR_ASSERT((unsigned)kind < WEIR_KIND_COUNT);
     if (amount == 0)
         return;
-    if (!kind_is_bytes[kind])
+    if (!is_bytes(kind))
         discharge_count(account, kind, amount);
     else if (account->holder != NULL)
         discharge_slow(account, kind, amount);
@@ -409,7 +415,7 @@ static __attribute__((noinline)) void discharge_other(struct weir_account *accou
 void weir_account_discharge(struct weir_account *account, enum weir_kind kind, uint64_t amount)
 {
     struct weir_account *holder = account->holder;
-    if (LIKELY(holder != NULL && (unsigned)kind < WEIR_KIND_COUNT && kind_is_bytes[kind]) &&
+    if (LIKELY(holder != NULL && is_bytes(kind)) &&
         LIKELY(enter(holder, WEIR__SLOW_DRAIN | WEIR__SLOW_CLOSED))) {
         uint64_t credit = weir__get(&holder->credit);
         /* An instance can be closed while its store is not. */

@@ -20,14 +20,19 @@ static struct {
 } heap_lines[HEAP_LINES];
 
 static _Atomic uint32_t heap_threads;
-static _Thread_local uint32_t heap_line; /* 1-based; 0: not given yet */
+static _Thread_local _Atomic int64_t *heap_line; /* NULL: not given yet */
 
-static void heap_note(int64_t bytes)
+static __attribute__((noinline)) _Atomic int64_t *give_line(void)
 {
-    if (heap_line == 0)
-        heap_line =
-            1 + atomic_fetch_add_explicit(&heap_threads, 1, memory_order_relaxed) % HEAP_LINES;
-    atomic_fetch_add_explicit(&heap_lines[heap_line - 1].bytes, bytes, memory_order_relaxed);
+    uint32_t thread = atomic_fetch_add_explicit(&heap_threads, 1, memory_order_relaxed);
+    heap_line = &heap_lines[thread % HEAP_LINES].bytes;
+    return heap_line;
+}
+
+static inline void heap_note(int64_t bytes)
+{
+    _Atomic int64_t *line = heap_line != NULL ? heap_line : give_line();
+    atomic_fetch_add_explicit(line, bytes, memory_order_relaxed);
 }
 
 void weir__heap_add(void *memory)
@@ -48,20 +53,40 @@ uint64_t weir_ledger_heap_bytes(void)
     return sum > 0 ? (uint64_t)sum : 0;
 }
 
+/* *ret_status is set when there is none. */
+static inline void *take(struct weir_account *account, enum weir_kind kind, size_t bytes,
+                         enum weir_status *ret_status, struct weir_error *error)
+{
+    *ret_status = weir_account_charge(account, kind, bytes, error);
+    if (*ret_status != WEIR_OK)
+        return NULL;
+    void *memory = calloc(1, bytes);
+    if (memory != NULL) {
+        weir__heap_add(memory);
+        return memory;
+    }
+    weir_account_discharge(account, kind, bytes);
+    *ret_status =
+        weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "the system refused %zu bytes for %s",
+                       bytes, weir_kind_name(kind));
+    return NULL;
+}
+
+enum weir_status weir__alloc(struct weir_account *account, enum weir_kind kind, size_t bytes,
+                             void **ret_memory, struct weir_error *error)
+{
+    enum weir_status status;
+    void *memory = take(account, kind, bytes, &status, error);
+    if (memory != NULL)
+        *ret_memory = memory;
+    return status;
+}
+
 void *weir_account_alloc(struct weir_account *account, enum weir_kind kind, size_t bytes,
                          struct weir_error *error)
 {
-    if (weir_account_charge(account, kind, bytes, error) != WEIR_OK)
-        return NULL;
-    void *memory = calloc(1, bytes);
-    if (memory == NULL) {
-        weir_account_discharge(account, kind, bytes);
-        (void)weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET,
-                             "the system refused %zu bytes for %s", bytes, weir_kind_name(kind));
-        return NULL;
-    }
-    weir__heap_add(memory);
-    return memory;
+    enum weir_status status;
+    return take(account, kind, bytes, &status, error);
 }
 
 void weir_account_free(struct weir_account *account, enum weir_kind kind, void *memory,

@@ -174,6 +174,9 @@ static inline void weir__peak_leave(void)
 struct weir_mapping;
 bool weir__mapping_next(uint64_t address, struct weir_mapping *ret_mapping);
 
+/* weir_account_alloc() for those who want the status. */
+enum weir_status weir__alloc(struct weir_account *account, enum weir_kind kind, size_t bytes,
+                             void **ret_memory, struct weir_error *error) WEIR_MUST_USE;
 /* Bytes as malloc holds them, for weir_ledger_heap_bytes(). */
 void weir__heap_add(void *memory);
 void weir__heap_remove(void *memory);

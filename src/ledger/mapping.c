@@ -192,17 +192,15 @@ static enum weir_status round_size(size_t size, size_t *ret_rounded, struct weir
 static enum weir_status prepare(struct weir_account *account, uint32_t map_count,
                                 struct node **ret_node, struct weir_error *error)
 {
-    struct weir_error refusal = {0};
-    enum weir_status status = weir_account_charge(account, WEIR_KIND_MAPPING, map_count, &refusal);
-    if (status == WEIR_OK) {
-        *ret_node = weir_account_alloc(weir_account_host(), WEIR_KIND_METADATA, sizeof **ret_node,
-                                       &refusal);
-        if (*ret_node == NULL) {
-            weir_account_discharge(account, WEIR_KIND_MAPPING, map_count);
-            status = refusal.status;
-        }
-    }
-    weir_error_move(error, &refusal);
+    enum weir_status status = weir_account_charge(account, WEIR_KIND_MAPPING, map_count, error);
+    if (status != WEIR_OK)
+        return status;
+    void *node = NULL;
+    status = weir__alloc(weir_account_host(), WEIR_KIND_METADATA, sizeof **ret_node, &node, error);
+    if (status != WEIR_OK)
+        weir_account_discharge(account, WEIR_KIND_MAPPING, map_count);
+    else
+        *ret_node = node;
     return status;
 }
 
