@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,22 +76,31 @@ static void base64(const char *text, size_t size)
     weir_contract_buffer_done(&back);
 }
 
-static void coins(const char *text)
+static void coins_of(const char *text)
 {
-    struct weir_coin coin;
-    const char *left = text;
-    while (weir_coin_read(&left, &coin, NULL) == WEIR_OK)
-        WEIR_ASSERT(left > text && coin.amount[0] != 0 && strlen(coin.denom) >= 3);
+    struct weir_coins coins, again;
+    char back[1024];
+    if (weir_coins_read(text, &coins, NULL) != WEIR_OK)
+        return;
+    for (size_t i = 0; i < coins.count; i++) {
+        const struct weir_coin *coin = &coins.items[i];
+        WEIR_ASSERT(coin->amount[0] >= '1' && coin->amount[0] <= '9' && strlen(coin->denom) >= 3);
+        WEIR_ASSERT(i == 0 || strcmp(coins.items[i - 1].denom, coin->denom) < 0);
+        (void)snprintf(back, sizeof back, "%s%s", coin->amount, coin->denom);
+        WEIR_ASSERT(weir_coins_read(back, &again, NULL) == WEIR_OK && again.count == 1 &&
+                    strcmp(again.items[0].denom, coin->denom) == 0);
+    }
 }
 
 static void query(const uint8_t *data, size_t size)
 {
     static struct weir_contract_chain *chain;
-    static const struct weir_contract_message message = {.balance = "7earth"};
+    static const struct weir_contract_message message;
     if (chain == NULL) {
         const struct weir_contract_chain_config config = {0};
         WEIR_ASSERT(weir_contract_chain_open(&config, &chain, NULL) == WEIR_OK);
         chain->message = &message;
+        WEIR_ASSERT(weir_coins_read("7earth", &chain->balance, NULL) == WEIR_OK);
     }
     struct chain_asker asker = {chain, "a"};
     struct weir_contract_buffer answer = buffer();
@@ -143,7 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         module(rest, size - 1);
         break;
     case 'o' % 8:
-        coins(text);
+        coins_of(text);
         break;
     default:
         query(rest, size - 1);

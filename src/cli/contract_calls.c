@@ -52,16 +52,23 @@ static void set_number(json_t *object, const char *key, uint64_t value)
     (void)json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
-static void print(json_t *object)
+/* Takes the object over; NULL is what jansson makes without memory. */
+static enum weir_status print(json_t *object, struct weir_error *error)
 {
-    (void)json_dumpf(object, stdout, JSON_INDENT(2));
-    (void)fputc('\n', stdout);
+    char *text = object != NULL ? json_dumps(object, JSON_INDENT(2)) : NULL;
     json_decref(object);
+    if (text == NULL)
+        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET,
+                              "no memory to print what was done");
+    (void)puts(text); /* whether it was written is seen in the end */
+    free(text);
+    return WEIR_OK;
 }
 
 /* An answer ends the program well, whatever it says; a call without one is a trap or a limit. */
-static int print_result(const char *address, enum weir_contract_entry entry,
-                        struct weir_contract_result *result)
+static enum weir_status print_result(const char *address, enum weir_contract_entry entry,
+                                     struct weir_contract_result *result, int *ret_exit_code,
+                                     struct weir_error *error)
 {
     json_t *object = json_object();
     (void)json_object_set_new(object, "address", json_string(address));
@@ -79,12 +86,11 @@ static int print_result(const char *address, enum weir_contract_entry entry,
     (void)json_object_set_new(object, "debug", debug_json(result));
     if (result->debug_left_out > 0)
         set_number(object, "debug_left_out", result->debug_left_out);
-    print(object);
-    enum weir_status status = result->outcome != WEIR_CONTRACT_FAILED ? WEIR_OK
-                              : result->is_out_of_gas                 ? WEIR_LIMIT
-                                                                      : WEIR_TRAP;
+    *ret_exit_code = weir_status_exit_code(result->outcome != WEIR_CONTRACT_FAILED ? WEIR_OK
+                                           : result->is_out_of_gas                 ? WEIR_LIMIT
+                                                                                   : WEIR_TRAP);
     weir_contract_result_done(result);
-    return weir_status_exit_code(status);
+    return print(object, error);
 }
 
 enum weir_status contract_store(struct contract_session *session, int *ret_exit_code,
@@ -103,7 +109,7 @@ enum weir_status contract_store(struct contract_session *session, int *ret_exit_
         weir_hash_hex(&checksum, hex);
         json_t *object = json_pack("{s:s}", "checksum", hex);
         set_number(object, "bytes", file.size);
-        print(object);
+        status = print(object, error);
     }
     weir_host_file_done(&file);
     return status;
@@ -124,7 +130,8 @@ enum weir_status contract_instantiate(struct contract_session *session, int *ret
         status = weir_contract_chain_instantiate(session->chain, &checksum, &message, &address,
                                                  &result, error);
     if (status == WEIR_OK)
-        *ret_exit_code = print_result(address.text, WEIR_CONTRACT_instantiate, &result);
+        status =
+            print_result(address.text, WEIR_CONTRACT_instantiate, &result, ret_exit_code, error);
     return status;
 }
 
@@ -145,7 +152,7 @@ static enum weir_status call(struct contract_session *session, enum weir_contrac
         status = weir_contract_chain_call(session->chain, entry, address.text,
                                           &session->options->message, &result, error);
     if (status == WEIR_OK)
-        *ret_exit_code = print_result(address.text, entry, &result);
+        status = print_result(address.text, entry, &result, ret_exit_code, error);
     return status;
 }
 
@@ -196,7 +203,7 @@ enum weir_status contract_migrate(struct contract_session *session, int *ret_exi
         status = weir_contract_chain_migrate(session->chain, address.text, &checksum,
                                              &session->options->message, &result, error);
     if (status == WEIR_OK)
-        *ret_exit_code = print_result(address.text, WEIR_CONTRACT_migrate, &result);
+        status = print_result(address.text, WEIR_CONTRACT_migrate, &result, ret_exit_code, error);
     return status;
 }
 
@@ -212,7 +219,9 @@ static json_t *list_json(const struct weir_contract_list *list)
     return array;
 }
 
-static void print_facts(const char *checksum, size_t bytes, const struct weir_contract_facts *facts)
+static enum weir_status print_facts(const char *checksum, size_t bytes,
+                                    const struct weir_contract_facts *facts,
+                                    struct weir_error *error)
 {
     json_t *object = json_pack("{s:s}", "checksum", checksum);
     set_number(object, "bytes", bytes);
@@ -224,7 +233,7 @@ static void print_facts(const char *checksum, size_t bytes, const struct weir_co
                               facts->has_migrate_version
                                   ? json_integer((json_int_t)facts->migrate_version)
                                   : json_null());
-    print(object);
+    return print(object, error);
 }
 
 static enum weir_status code_info(struct contract_session *session,
@@ -243,7 +252,7 @@ static enum weir_status code_info(struct contract_session *session,
     if (status == WEIR_OK) {
         char hex[WEIR_HASH_HEX_SIZE];
         weir_hash_hex(checksum, hex);
-        print_facts(hex, wasm.size, &facts);
+        status = print_facts(hex, wasm.size, &facts, error);
     }
     weir_arena_free(arena);
     weir_contract_buffer_done(&wasm);
@@ -272,7 +281,7 @@ enum weir_status contract_info(struct contract_session *session, int *ret_exit_c
         status = weir_contract_state_find(weir_contract_chain_state(session->chain), address.text,
                                           &record, error);
     if (status == WEIR_OK)
-        print(record_json(&record));
+        status = print(record_json(&record), error);
     return status;
 }
 
@@ -304,7 +313,7 @@ enum weir_status contract_list(struct contract_session *session, int *ret_exit_c
     if (status == WEIR_OK)
         status = weir_contract_state_contracts(state, add_contract, contracts, error);
     if (status == WEIR_OK)
-        print(json_pack("{s:O, s:O}", "codes", codes, "contracts", contracts));
+        status = print(json_pack("{s:O, s:O}", "codes", codes, "contracts", contracts), error);
     json_decref(codes);
     json_decref(contracts);
     return status;
@@ -320,6 +329,5 @@ enum weir_status contract_address(struct contract_session *session, int *ret_exi
                               &address))
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "--prefix %.64s: 1 to 83 printable characters are needed", prefix);
-    print(json_pack("{s:s}", "address", address.text));
-    return WEIR_OK;
+    return print(json_pack("{s:s}", "address", address.text), error);
 }

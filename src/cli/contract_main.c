@@ -36,7 +36,7 @@ static const struct weir_cli_option OPTIONS[] = {
     {SENDER, "sender", "ADDR", "who calls: an address, or name:NAME (name:creator)"},
     {FUNDS, "funds", "COINS", "what is sent along: 1000earth or 1earth,2token"},
     {BALANCE, "balance", "COINS", "what the contract has, when it asks the bank"},
-    {MSG, "msg", "JSON", "the message ({})"},
+    {MSG, "msg", "JSON", "the message ({}); @FILE: from a file, -: from standard input"},
     {MSG_FILE, "msg-file", "FILE", "the message from a file"},
     {ENV, "env", "JSON", "members that replace those of the test environment"},
     {LABEL, "label", "NAME", "instantiate: its name, of which the address is made"},
@@ -121,23 +121,30 @@ static enum weir_status set_option(void *context, char letter, const char *value
     return WEIR_OK;
 }
 
+enum {
+    HAS_SENDER = 1,
+    HAS_FUNDS = 2,
+    HAS_LABEL = 4,
+    HAS_STATE = 8,
+    MAKES_STATE = 16
+};
+
 static const struct {
     const char *name;
     contract_command *run;
     int arguments;
-    bool has_sender;
-    bool has_state;
+    unsigned has;
 } COMMANDS[] = {
-    {"store", contract_store, 1, false, true},
-    {"instantiate", contract_instantiate, 1, true, true},
-    {"execute", contract_execute, 1, true, true},
-    {"query", contract_query, 1, false, true},
-    {"migrate", contract_migrate, 2, true, true},
-    {"sudo", contract_sudo, 1, false, true},
-    {"call", contract_call, 2, false, true},
-    {"info", contract_info, 1, false, true},
-    {"ls", contract_list, 0, false, true},
-    {"address", contract_address, 1, false, false},
+    {"store", contract_store, 1, HAS_STATE | MAKES_STATE},
+    {"instantiate", contract_instantiate, 1, HAS_STATE | HAS_SENDER | HAS_FUNDS | HAS_LABEL},
+    {"execute", contract_execute, 1, HAS_STATE | HAS_SENDER | HAS_FUNDS},
+    {"query", contract_query, 1, HAS_STATE},
+    {"migrate", contract_migrate, 2, HAS_STATE | HAS_SENDER},
+    {"sudo", contract_sudo, 1, HAS_STATE},
+    {"call", contract_call, 2, HAS_STATE | HAS_FUNDS},
+    {"info", contract_info, 1, HAS_STATE},
+    {"ls", contract_list, 0, HAS_STATE},
+    {"address", contract_address, 1, 0},
 };
 #define COMMAND_COUNT (sizeof COMMANDS / sizeof COMMANDS[0])
 
@@ -177,18 +184,36 @@ static enum weir_status parse(int argc, char **argv, struct contract_options *op
     return WEIR_OK;
 }
 
-static enum weir_status open_chain(const struct contract_options *options,
+/* The folder and its file are made by `store` alone: elsewhere a name that is not there is a slip.
+ */
+static enum weir_status find_state(const char *folder, const char *state, bool is_made,
+                                   struct weir_error *error)
+{
+    struct stat found;
+    if (!is_made && stat(state, &found) != 0)
+        return weir_error_set(error, errno == ENOENT || errno == ENOTDIR ? WEIR_NOT_FOUND : WEIR_IO,
+                              WEIR_NO_OFFSET,
+                              "%.160s: %s; a state begins with `weir contract --state DIR store "
+                              "FILE`",
+                              state, strerror(errno));
+    if (is_made && mkdir(folder, 0700) != 0 && errno != EEXIST)
+        return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "%.160s cannot be made: %s", folder,
+                              strerror(errno));
+    return WEIR_OK;
+}
+
+static enum weir_status open_chain(const struct contract_options *options, bool is_made,
                                    struct weir_contract_chain **ret_chain, struct weir_error *error)
 {
     char state[PATH_MAX], artifacts[PATH_MAX];
-    if (mkdir(options->folder, 0700) != 0 && errno != EEXIST)
-        return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "%s cannot be made: %s",
-                              options->folder, strerror(errno));
     int size = snprintf(state, sizeof state, "%s/state.db", options->folder);
     (void)snprintf(artifacts, sizeof artifacts, "%s/artifacts", options->folder);
     if (size < 0 || (size_t)size + sizeof "artifacts" > sizeof state)
         return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET, "the path %.64s… is too long",
                               options->folder);
+    enum weir_status status = find_state(options->folder, state, is_made, error);
+    if (status != WEIR_OK)
+        return status;
     const struct weir_contract_chain_config config = {
         .vm = {.artifact_dir = artifacts,
                .memory_bytes_max = options->memory_bytes_max,
@@ -199,27 +224,74 @@ static enum weir_status open_chain(const struct contract_options *options,
     return weir_contract_chain_open(&config, ret_chain, error);
 }
 
+static enum weir_status read_input(struct weir_contract_buffer *text, struct weir_error *error)
+{
+    size_t count = 1;
+    while (count > 0) {
+        enum weir_status status = weir_contract_reserve(text, text->size + 4096, error);
+        if (status != WEIR_OK)
+            return status;
+        count = fread(text->data + text->size, 1, 4096, stdin);
+        text->size += count;
+        if (text->size > MESSAGE_BYTES_MAX)
+            return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
+                                  "standard input has more than %llu bytes; a message has at most "
+                                  "that",
+                                  (unsigned long long)MESSAGE_BYTES_MAX);
+    }
+    return ferror(stdin) == 0 ? WEIR_OK
+                              : weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET,
+                                               "cannot read the message from standard input");
+}
+
+/* --msg-file FILE, --msg @FILE, --msg -, --msg JSON, or {}. */
+static enum weir_status take_message(struct contract_options *options, struct weir_host_file *file,
+                                     struct weir_contract_buffer *input, struct weir_error *error)
+{
+    const char *text = options->text != NULL ? options->text : "{}";
+    const char *path = text[0] == '@' ? text + 1 : options->text_file;
+    struct weir_contract_bytes *message = &options->message.message;
+    enum weir_status status = WEIR_OK;
+    *message = (struct weir_contract_bytes){(const uint8_t *)text, strlen(text)};
+    if (path != NULL) {
+        status = weir_host_file_read(path, MESSAGE_BYTES_MAX, weir_account_host(), file, error);
+        *message = (struct weir_contract_bytes){file->bytes, file->size};
+    } else if (strcmp(text, "-") == 0) {
+        status = read_input(input, error);
+        *message = weir_contract_view(input);
+    }
+    return status;
+}
+
+/* An answer that was not written whole is none: whoever reads it must know. */
+static enum weir_status end_output(struct weir_error *error)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return WEIR_OK;
+    return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET,
+                          "the answer cannot be written: %s; what the command did is done",
+                          strerror(errno));
+}
+
 static int run(struct contract_options *options, const struct contract_words *words, size_t which)
 {
     struct weir_error error = {0};
     struct weir_host_file file = {0};
+    struct weir_contract_buffer input = {.account = weir_account_host()};
     struct contract_session session = {.options = options,
                                        .arguments = (const char *const *)words->texts + 1};
-    const char *text = options->text != NULL ? options->text : "{}";
-    options->message.message = (struct weir_contract_bytes){(const uint8_t *)text, strlen(text)};
+    unsigned has = COMMANDS[which].has;
     int exit_code = 0;
-    enum weir_status status = WEIR_OK;
-    if (options->text_file != NULL) {
-        status = weir_host_file_read(options->text_file, MESSAGE_BYTES_MAX, weir_account_host(),
-                                     &file, &error);
-        options->message.message = (struct weir_contract_bytes){file.bytes, file.size};
-    }
-    if (status == WEIR_OK && COMMANDS[which].has_state)
-        status = open_chain(options, &session.chain, &error);
+    enum weir_status status = take_message(options, &file, &input, &error);
+    if (status == WEIR_OK && (has & HAS_STATE) != 0)
+        status = open_chain(options, (has & MAKES_STATE) != 0, &session.chain, &error);
     if (status == WEIR_OK)
         status = COMMANDS[which].run(&session, &exit_code, &error);
     weir_contract_chain_close(session.chain);
     weir_host_file_done(&file);
+    weir_contract_buffer_done(&input);
+    if (status == WEIR_OK)
+        status = end_output(&error);
     return status == WEIR_OK ? exit_code : weir_cli_fail(weir__contract_command.name, &error);
 }
 
@@ -236,9 +308,16 @@ static int check_words(const struct contract_options *options, const struct cont
     if (words->count - 1 != COMMANDS[which].arguments)
         return weir_cli_usage_error(command, "%s takes %d arguments, not %d", COMMANDS[which].name,
                                     COMMANDS[which].arguments, words->count - 1);
-    if (options->folder == NULL && COMMANDS[which].has_state)
+    unsigned has = COMMANDS[which].has;
+    if (options->folder == NULL && (has & HAS_STATE) != 0)
         return weir_cli_usage_error(command, "--state says where the contracts are kept");
-    if (COMMANDS[which].has_sender && options->message.sender == NULL)
+    if (options->message.funds != NULL && (has & HAS_FUNDS) == 0)
+        return weir_cli_usage_error(command, "%s takes no --funds; instantiate and execute do",
+                                    COMMANDS[which].name);
+    if (options->message.label != NULL && (has & HAS_LABEL) == 0)
+        return weir_cli_usage_error(command, "%s takes no --label; instantiate does",
+                                    COMMANDS[which].name);
+    if ((has & HAS_SENDER) != 0 && options->message.sender == NULL)
         return weir_cli_usage_error(
             command, "%s needs --sender, an address or name:NAME for a test", COMMANDS[which].name);
     if (options->text != NULL && options->text_file != NULL)

@@ -15,7 +15,10 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -244,10 +247,13 @@ class Command:
         self.state = os.path.join(folder, "chain")
         self.addresses = {}
 
-    def run(self, *words, exit_code=0, options=("--costs", "mock")):
+    def line(self, *words, options=("--costs", "mock")):
+        return [self.program, "contract", "--state", self.state, *words, *options]
+
+    def run(self, *words, exit_code=0, **rest):
         """The JSON that is printed; the error's text when it ends otherwise and prints none."""
-        done = subprocess.run([self.program, "contract", "--state", self.state, *words, *options],
-                              capture_output=True, text=True, check=False)
+        done = subprocess.run(self.line(*words), capture_output=True, text=True, check=False,
+                              **rest)
         equal(done.returncode, exit_code, " ".join(words) + "\n" + done.stderr)
         return json.loads(done.stdout) if done.stdout else done.stderr
 
@@ -340,6 +346,157 @@ def test_gas_at_its_limit(weir, contracts):
           (used - 1, "Ran out of gas during contract execution"))
 
 
+def make_hackatom(weir, contracts, label, *words, **rest):
+    code = weir.run("store", os.path.join(contracts, "hackatom.wasm"))["checksum"]
+    message = json.dumps({"verifier": weir.address("verifies"),
+                          "beneficiary": weir.address("benefits")})
+    return weir.run("instantiate", code, "--sender", "name:creator", "--label", label, "--msg",
+                    message, *words, **rest)
+
+
+def test_words(weir, contracts):
+    """What is written wrongly is refused before anything is called or changed."""
+    make_hackatom(weir, contracts, "one")
+    before = weir.run("ls")
+    for words, text in (
+            (("--funds", "1earth,"), "written as 1000earth"),
+            (("--funds", "1earth,2earth"), "earth is there twice"),
+            (("--funds", "1 earth"), "written as 1000earth"),
+            (("--funds", "340282366920938463463374607431768211456earth"), "at most 2^128 - 1"),
+            (("--balance", "earth"), "written as 1000earth"),
+            (("--env", "[]"), "the environment is no JSON object"),
+            (("--env", '{"block":5}'), "the environment's block is no JSON object"),
+            (("--env", '{"blok":{}}'), "the environment has no blok; it has block and"),
+            (("--env", '{"block":{"hight":1}}'), "has no block.hight; it has block.height"),
+            (("--env", '{"block":{"height":-1}}'), "block.height: a number, not negative"),
+            (("--env", '{"block":{"time":1}}'), "block.time: nanoseconds as a text"),
+            (("--env", '{"block":{"time":"18446744073709551616"}}'), "nanoseconds as a text"),
+            (("--gas-limit", "-1"), "--gas-limit -1: a number"),
+            (("--msg", "@nowhere.json"), "cannot read nowhere.json")):
+        exit_code = 9 if "@" in words[1] else 2
+        said = make_hackatom(weir, contracts, "two", *words, exit_code=exit_code)
+        assert text in said, (words, said)
+    for label in ("", " two", "two\n", "x" * 129):
+        said = make_hackatom(weir, contracts, label, exit_code=2)
+        assert "a label has 1 to 128 bytes" in said, said
+    for words, text in ((("query", "name:one", "--funds", "1earth"), "query takes no --funds"),
+                        (("sudo", "name:one", "--label", "x"), "sudo takes no --label")):
+        assert text in weir.run(*words, exit_code=2), text
+    equal(weir.run("ls"), before)
+
+
+def test_forms(weir, contracts):
+    """The same message as a word, from a file, from standard input; coins in any order."""
+    make_hackatom(weir, contracts, "one", "--funds", "0air,2token,1earth")
+    asked = weir.run("query", "name:one", "--msg", '{"verifier":{}}')
+    path = os.path.join(os.path.dirname(weir.state), "message.json")
+    with open(path, "w", encoding="ascii") as file:
+        file.write('{"verifier":{}}')
+    equal(weir.run("query", "name:one", "--msg", "@" + path), asked)
+    equal(weir.run("query", "name:one", "--msg-file", path), asked)
+    equal(weir.run("query", "name:one", "--msg", "-", input='{"verifier":{}}'), asked)
+    said = weir.run("query", "name:one", "--msg", "-", input=" " * 1048577, exit_code=22)
+    assert "more than 1048576 bytes" in said, said
+
+    cyberpunk = weir.run("store", os.path.join(contracts, "cyberpunk.wasm"))["checksum"]
+    weir.run("instantiate", cyberpunk, "--sender", "name:creator", "--label", "mirror")
+
+    def env(text):
+        return answer(weir.run("query", "name:mirror", "--msg", '{"mirror_env":{}}', "--env", text))
+
+    plain = env("{}")
+    changed = env('{"block":{"height":7},"contract":{"address":"x"}}')
+    equal(changed["block"], dict(plain["block"], height=7))
+    equal(changed["contract"], {"address": weir.address("mirror")})
+    equal(env('{"transaction":null}')["transaction"], None)
+    equal(env('{"transaction":{"index":9}}')["transaction"]["index"], 9)
+
+
+def test_output_is_whole(weir, contracts):
+    """A full disk behind the answer is an error, not silence."""
+    make_hackatom(weir, contracts, "one")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run(weir.line("ls"), stdout=full, stderr=subprocess.PIPE, text=True,
+                              check=False)
+    equal(done.returncode, 11)
+    assert "the answer cannot be written: No space left" in done.stderr, done.stderr
+
+
+def test_states_that_are_none(weir, contracts):
+    """Missing, damaged, of another program, of a newer weir, locked, no room: each said so."""
+    database = os.path.join(weir.state, "state.db")
+    said = weir.run("ls", exit_code=9)
+    assert f"{database}: No such file" in said and "store FILE" in said, said
+    equal(os.path.exists(weir.state), False)
+    make_hackatom(weir, contracts, "one")
+    before = weir.run("ls")
+    ask = ("query", "name:one", "--msg", '{"verifier":{}}')
+    asked = weir.run(*ask)
+
+    lock = sqlite3.connect(database, isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    equal(weir.run(*ask), asked)
+    said = weir.run("execute", "name:one", "--sender", "name:verifies", "--msg",
+                    '{"release":{"denom":"earth"}}', exit_code=18)
+    assert f"{database}: database is locked; another process writes it" in said, said
+    lock.execute("ROLLBACK")
+    lock.close()
+
+    def no_room():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+
+    said = weir.run("instantiate", sums()["hackatom.wasm"], "--sender", "name:creator", "--label",
+                    "two", "--msg", json.dumps({"verifier": weir.address("verifies"),
+                                                "beneficiary": weir.address("benefits")}),
+                    exit_code=11, preexec_fn=no_room)
+    assert database in said, said
+    equal(weir.run("ls"), before)
+
+    with open(database, "rb") as file:
+        good = file.read()
+
+    def spoilt(content, exit_code, text):
+        with open(database, "wb") as file:
+            file.write(content)
+        for words in (("ls",), ask):
+            said = weir.run(*words, exit_code=exit_code)
+            assert database in said and text in said, said
+
+    spoilt(b"x" * 100 + good[100:], 12, "restore the file from a copy")
+    spoilt(good[:5000], 12, "restore the file from a copy")
+    spoilt(good[:60] + bytes([0, 0, 0, 2]) + good[64:], 13, "its format is 2, this one's is 1")
+    spoilt(good[:68] + bytes(4) + good[72:], 13, "a database of another program")
+    with open(database, "wb") as file:
+        file.write(good)
+    equal(weir.run("ls"), before)
+
+
+def test_killed(weir, contracts):
+    """A command that is killed while it writes leaves what was there before it."""
+    make_hackatom(weir, contracts, "one")
+    before = weir.run("ls")
+    database = os.path.join(weir.state, "state.db")
+    with subprocess.Popen(weir.line("execute", "name:one", "--sender", "name:creator", "--msg",
+                                    '{"storage_loop":{}}', "--gas-limit", str(10**17)),
+                          stdout=subprocess.DEVNULL) as writer:
+        while True:
+            equal(writer.poll(), None, "it loops")
+            lock = sqlite3.connect(database, isolation_level=None, timeout=0)
+            try:
+                lock.execute("BEGIN IMMEDIATE")
+                lock.execute("ROLLBACK")
+            except sqlite3.OperationalError:
+                break  # it is inside of its transaction
+            finally:
+                lock.close()
+        writer.kill()
+    equal(weir.run("ls"), before)
+    released = weir.run("execute", "name:one", "--sender", "name:verifies", "--msg",
+                        '{"release":{"denom":"earth"}}')
+    equal(released["changes"], "kept")
+
+
 def test_looking(weir, contracts):
     code = weir.run("store", os.path.join(contracts, "ibc_reflect.wasm"))["checksum"]
     facts = weir.run("info", code)
@@ -416,7 +573,8 @@ def main():
         return subprocess.run([options.real], env=environment, check=False).returncode
     if options.peer:
         return run_peer(options, contracts)
-    for test in (test_life, test_gas_at_its_limit, test_looking, test_contracts_ask_contracts,
+    for test in (test_life, test_gas_at_its_limit, test_words, test_forms, test_output_is_whole,
+                 test_states_that_are_none, test_killed, test_looking, test_contracts_ask_contracts,
                  test_queries_nest, test_refused):
         with tempfile.TemporaryDirectory() as folder:
             test(Command(options.program, folder), contracts)

@@ -1,4 +1,5 @@
 /* The chain: loaded codes, and the messages that reach contracts. */
+#include "base/utf8.h"
 #include "worlds/contract/contract_chain_internal.h"
 
 #include <stdio.h>
@@ -148,6 +149,20 @@ enum weir_status weir__chain_run(struct weir_contract_chain *chain, const struct
     return status;
 }
 
+/* The message whose coins are read once, whoever asks for them. */
+static enum weir_status take_message(struct weir_contract_chain *chain,
+                                     const struct weir_contract_message *message,
+                                     struct weir_error *error)
+{
+    chain->message = message;
+    enum weir_status status =
+        weir_coins_read(message->funds != NULL ? message->funds : "", &chain->funds, error);
+    if (status == WEIR_OK)
+        status = weir_coins_read(message->balance != NULL ? message->balance : "", &chain->balance,
+                                 error);
+    return status;
+}
+
 /* env and info as texts, then the call. */
 static enum weir_status deliver(struct weir_contract_chain *chain, struct chain_call *call,
                                 struct weir_contract_call *filled,
@@ -210,19 +225,25 @@ enum weir_status weir_contract_chain_instantiate(struct weir_contract_chain *cha
     enum weir_status status = weir_address_resolve(chain->prefix, message->sender, &sender, error);
     if (status != WEIR_OK)
         return status;
+    size_t label = strlen(message->label);
+    if (label == 0 || label > CONTRACT_LABEL_MAX || strchr(" \t\r\n", *message->label) != NULL ||
+        strchr(" \t\r\n", message->label[label - 1]) != NULL ||
+        weir_utf8_valid_prefix((const uint8_t *)message->label, label) != label)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "a label has 1 to %u bytes of UTF-8 and no space around it",
+                              CONTRACT_LABEL_MAX);
     if (strlen(address.text) >= sizeof record.address ||
-        strlen(sender.text) >= sizeof record.creator ||
-        strlen(message->label) >= sizeof record.label)
+        strlen(sender.text) >= sizeof record.creator)
         return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
-                              "addresses and labels have less than %u characters",
-                              WEIR_CONTRACT_NAME_MAX);
+                              "addresses have less than %u characters", WEIR_CONTRACT_NAME_MAX);
     memcpy(record.address, address.text, strlen(address.text) + 1);
     memcpy(record.creator, sender.text, strlen(sender.text) + 1);
     memcpy(record.label, message->label, strlen(message->label) + 1);
-    status = weir_contract_state_begin(chain->state, error);
+    status = take_message(chain, message, error);
+    if (status == WEIR_OK)
+        status = weir_contract_state_begin(chain->state, error);
     if (status != WEIR_OK)
         return status;
-    chain->message = message;
     status = instantiate(chain, &record, ret_result, error);
     status = conclude(chain, status, ret_result, error);
     if (status == WEIR_OK)
@@ -248,9 +269,10 @@ enum weir_status weir_contract_chain_call(struct weir_contract_chain *chain,
 {
     struct weir_contract_record record;
     enum weir_status status = find(chain, address, &record, error);
+    if (status == WEIR_OK)
+        status = take_message(chain, message, error);
     if (status != WEIR_OK)
         return status;
-    chain->message = message;
     struct chain_call call = {.record = &record, .checksum = &record.checksum};
     struct weir_contract_call filled = {.entry = entry};
     return deliver(chain, &call, &filled, ret_result, error);
@@ -305,10 +327,11 @@ enum weir_status weir_contract_chain_migrate(struct weir_contract_chain *chain, 
     struct weir_contract_record record;
     enum weir_status status = find(chain, address, &record, error);
     if (status == WEIR_OK)
+        status = take_message(chain, message, error);
+    if (status == WEIR_OK)
         status = weir_contract_state_begin(chain->state, error);
     if (status != WEIR_OK)
         return status;
-    chain->message = message;
     status = migrate(chain, &record, checksum, ret_result, error);
     return conclude(chain, status, ret_result, error);
 }

@@ -27,6 +27,7 @@ struct weir_contract_chain {
     uint32_t query_depth;
     /* Of the message that is being handled. */
     const struct weir_contract_message *message;
+    struct weir_coins funds, balance;
 };
 
 /* Loads the code of a contract and calls it. `record` is as it shall be seen. */

@@ -61,15 +61,12 @@ static enum weir_status no_such_contract(struct asking *asking, const char *addr
 /* --- bank ------------------------------------------------------------------------------------ */
 
 /* The caller said what the contract has; nobody else has anything. */
-static const char *amount_of(const struct asking *asking, const char *address, const char *denom,
-                             struct weir_coin *coin)
+static const char *amount_of(const struct asking *asking, const char *address, const char *denom)
 {
-    const char *left = asking->chain->message->balance;
-    if (left == NULL || strcmp(address, asking->asker) != 0)
-        return "0";
-    while (weir_coin_read(&left, coin, NULL) == WEIR_OK)
-        if (strcmp(coin->denom, denom) == 0)
-            return coin->amount;
+    const struct weir_coins *balance = &asking->chain->balance;
+    for (size_t i = 0; i < balance->count && strcmp(address, asking->asker) == 0; i++)
+        if (strcmp(balance->items[i].denom, denom) == 0)
+            return balance->items[i].amount;
     return "0";
 }
 
@@ -79,9 +76,8 @@ static enum weir_status query_balance(struct asking *asking, json_t *request)
     const char *denom = json_string_value(json_object_get(request, "denom"));
     if (address == NULL || denom == NULL)
         return unsupported(asking, "bank balance without address and denom");
-    struct weir_coin coin;
     json_t *amount = json_pack("{s:{s:s,s:s}}", "amount", "denom", denom, "amount",
-                               amount_of(asking, address, denom, &coin));
+                               amount_of(asking, address, denom));
     char *text = amount != NULL ? json_dumps(amount, JSON_COMPACT) : NULL;
     json_decref(amount);
     if (text == NULL)

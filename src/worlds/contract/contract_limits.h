@@ -47,6 +47,8 @@
 #define CONTRACT_PASSED_MAX (256 * CONTRACT_KI)
 /* Queries of contracts to contracts, one inside another (wasmd: DefaultMaxQueryStackSize). */
 #define CONTRACT_QUERY_DEPTH_MAX 10u
+/* Of a contract (wasmd's MaxLabelSize). */
+#define CONTRACT_LABEL_MAX 128u
 /* Codes that a chain has loaded; the one not used for longest goes. More than queries can nest. */
 #define CONTRACT_CODES_LOADED_MAX 16u
 /* Linear memory of a contract (wasmd's constant). */

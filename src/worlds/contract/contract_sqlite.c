@@ -96,23 +96,34 @@ struct weir_account *weir_contract_sqlite_account(void)
 enum weir_status weir_contract_sqlite_status(sqlite3 *database, int code, const char *what,
                                              struct weir_error *error)
 {
+    static const char DAMAGED[] = "; restore the file from a copy of it";
     static const struct {
         int code;
         enum weir_status status;
+        const char *remedy;
     } MEANINGS[] = {
-        {SQLITE_NOMEM, WEIR_NO_MEMORY},  {SQLITE_BUSY, WEIR_BUSY},
-        {SQLITE_LOCKED, WEIR_BUSY},      {SQLITE_CORRUPT, WEIR_CORRUPT},
-        {SQLITE_NOTADB, WEIR_CORRUPT},   {SQLITE_READONLY, WEIR_PERMISSION},
-        {SQLITE_PERM, WEIR_PERMISSION},  {SQLITE_AUTH, WEIR_PERMISSION},
-        {SQLITE_TOOBIG, WEIR_TOO_LARGE},
+        {SQLITE_NOMEM, WEIR_NO_MEMORY, ""},
+        {SQLITE_BUSY, WEIR_BUSY, "; another process writes it: wait for that one, or end it"},
+        {SQLITE_LOCKED, WEIR_BUSY, ""},
+        {SQLITE_CORRUPT, WEIR_CORRUPT, DAMAGED},
+        {SQLITE_NOTADB, WEIR_CORRUPT, DAMAGED},
+        {SQLITE_FULL, WEIR_IO, "; nothing was changed: make room and try again"},
+        {SQLITE_READONLY, WEIR_PERMISSION, ""},
+        {SQLITE_PERM, WEIR_PERMISSION, ""},
+        {SQLITE_AUTH, WEIR_PERMISSION, ""},
+        {SQLITE_TOOBIG, WEIR_TOO_LARGE, ""},
     };
     enum weir_status status = WEIR_IO;
-    for (size_t i = 0; i < sizeof MEANINGS / sizeof MEANINGS[0]; i++)
-        if (MEANINGS[i].code == (code & 0xff))
-            status = MEANINGS[i].status;
+    const char *remedy = "";
+    for (size_t i = 0; i < sizeof MEANINGS / sizeof MEANINGS[0]; i++) {
+        if (MEANINGS[i].code != (code & 0xff))
+            continue;
+        status = MEANINGS[i].status;
+        remedy = MEANINGS[i].remedy;
+    }
     /* The connection's own words, unless they are about another error or ask for memory. */
     bool is_told = database != NULL && status != WEIR_NO_MEMORY &&
                    (sqlite3_errcode(database) & 0xff) == (code & 0xff);
-    return weir_error_set(error, status, WEIR_NO_OFFSET, "%s: %s", what,
-                          is_told ? sqlite3_errmsg(database) : sqlite3_errstr(code));
+    return weir_error_set(error, status, WEIR_NO_OFFSET, "%.120s: %s%s", what,
+                          is_told ? sqlite3_errmsg(database) : sqlite3_errstr(code), remedy);
 }

@@ -6,6 +6,7 @@
 #include "worlds/contract/contract_sqlite.h"
 #include "worlds/contract/contract_state_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,7 @@ static enum weir_status run_sql(struct weir_contract_state *state, const char *s
     int code = sqlite3_exec(state->database, sql, NULL, NULL, NULL);
     return code == SQLITE_OK
                ? WEIR_OK
-               : weir_contract_sqlite_status(state->database, code, "the contracts' state", error);
+               : weir_contract_sqlite_status(state->database, code, state->path, error);
 }
 
 static enum weir_status get_pragma(struct weir_contract_state *state, const char *sql,
@@ -39,7 +40,7 @@ static enum weir_status get_pragma(struct weir_contract_state *state, const char
     (void)sqlite3_finalize(statement);
     return code == SQLITE_ROW
                ? WEIR_OK
-               : weir_contract_sqlite_status(state->database, code, "the contracts' state", error);
+               : weir_contract_sqlite_status(state->database, code, state->path, error);
 }
 
 /* A file that is empty becomes ours; one of somebody else's is left alone. */
@@ -55,11 +56,14 @@ static enum weir_status make_tables(struct weir_contract_state *state, struct we
         return status;
     if (id == APPLICATION_ID && version == FORMAT_VERSION)
         return WEIR_OK;
+    if (id == APPLICATION_ID)
+        return weir_error_set(error, WEIR_FOREIGN, WEIR_NO_OFFSET,
+                              "%.160s was written by another weir: its format is %lld, this one's "
+                              "is %d; use that weir, or another state",
+                              state->path, (long long)version, FORMAT_VERSION);
     if (id != 0 || tables != 0)
         return weir_error_set(error, WEIR_FOREIGN, WEIR_NO_OFFSET,
-                              "the contracts' state: the file is another program's, or of version "
-                              "%lld; this one reads version %d",
-                              (long long)version, FORMAT_VERSION);
+                              "%.160s is a database of another program", state->path);
     return run_sql(state,
                    "BEGIN IMMEDIATE;"
                    "CREATE TABLE IF NOT EXISTS code(checksum BLOB PRIMARY KEY, wasm BLOB NOT NULL) "
@@ -104,12 +108,12 @@ enum weir_status weir_contract_state_open(const char *path, struct weir_contract
     weir_error_done(&local);
     if (state == NULL)
         return status;
+    (void)snprintf(state->path, sizeof state->path, "%s", path != NULL ? path : "state in memory");
     int code =
         sqlite3_open_v2(path != NULL ? path : ":memory:", &state->database,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW, NULL);
     if (code != SQLITE_OK)
-        status = weir_contract_sqlite_status(state->database, code,
-                                             path != NULL ? path : "a state in memory", error);
+        status = weir__state_failed(state, code, error);
     else
         status = configure(state, error);
     if (status == WEIR_OK)
@@ -151,7 +155,7 @@ enum weir_status weir__state_begin_statement(struct weir_contract_state *state,
 enum weir_status weir__state_failed(struct weir_contract_state *state, int code,
                                     struct weir_error *error)
 {
-    return weir_contract_sqlite_status(state->database, code, "the contracts' state", error);
+    return weir_contract_sqlite_status(state->database, code, state->path, error);
 }
 
 void weir__state_end_statement(sqlite3_stmt *statement)

@@ -2,6 +2,7 @@
 #ifndef WEIR_CONTRACT_STATE_INTERNAL_H
 #define WEIR_CONTRACT_STATE_INTERNAL_H
 
+#include <limits.h>
 #include <sqlite3.h>
 
 #include "base/check.h"
@@ -16,6 +17,7 @@ enum state_statement {
 
 struct weir_contract_state {
     sqlite3 *database;
+    char path[PATH_MAX]; /* for messages */
     sqlite3_stmt *statements[STATEMENT_COUNT];
     uint32_t depth; /* begun and not ended */
 };

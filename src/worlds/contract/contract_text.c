@@ -72,28 +72,67 @@ static bool is_denom_character(char c, bool is_first)
            (!is_first && ((c >= '0' && c <= '9') || (c != 0 && strchr("/:._-", c) != NULL)));
 }
 
-enum weir_status weir_coin_read(const char **text, struct weir_coin *ret_coin,
-                                struct weir_error *error)
+/* One coin; *text moves to what follows its name. */
+static enum weir_status read_coin(const char **text, struct weir_coin *ret_coin,
+                                  struct weir_error *error)
 {
-    const char *at = *text;
-    if (*at == 0)
-        return WEIR_NOT_FOUND;
-    size_t digits = strspn(at, "0123456789");
-    const char *denom = at + digits;
+    static const char MOST[] = "340282366920938463463374607431768211455"; /* 2^128 - 1 */
+    const char *start = *text;
+    size_t zeros = strspn(start, "0"), digits = strspn(start + zeros, "0123456789");
+    const char *denom = start + zeros + digits;
     size_t length = 0;
     while (is_denom_character(denom[length], length == 0))
         length++;
-    const char *end = denom + length;
-    if (digits == 0 || digits > WEIR_COIN_DIGITS_MAX || length < 3 ||
-        length > WEIR_COIN_DENOM_MAX || (*end != 0 && *end != ','))
+    if (denom == start || length < 3 || length > WEIR_COIN_DENOM_MAX ||
+        (denom[length] != 0 && denom[length] != ','))
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                              "%.64s: coins are written as 1000earth or 1000earth,5token", at);
-    memcpy(ret_coin->amount, at, digits);
-    ret_coin->amount[digits] = 0;
+                              "coins: \"%.64s\": they are written as 1000earth or 1000earth,5token",
+                              start);
+    if (digits > WEIR_COIN_DIGITS_MAX ||
+        (digits == WEIR_COIN_DIGITS_MAX && memcmp(start + zeros, MOST, digits) > 0))
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "coins: \"%.64s\": an amount is at most 2^128 - 1", start);
+    memcpy(ret_coin->amount, digits > 0 ? start + zeros : "0", digits > 0 ? digits : 1);
+    ret_coin->amount[digits > 0 ? digits : 1] = 0;
     memcpy(ret_coin->denom, denom, length);
     ret_coin->denom[length] = 0;
-    *text = *end == ',' ? end + 1 : end;
+    *text = denom + length;
     return WEIR_OK;
+}
+
+/* In its place; one that is there already is refused. */
+static enum weir_status add_coin(struct weir_coins *coins, const struct weir_coin *coin,
+                                 struct weir_error *error)
+{
+    size_t at = coins->count;
+    while (at > 0 && strcmp(coins->items[at - 1].denom, coin->denom) > 0)
+        at--;
+    if (at > 0 && strcmp(coins->items[at - 1].denom, coin->denom) == 0)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "coins: %.64s is there twice", coin->denom);
+    if (coins->count == WEIR_COINS_MAX)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "coins: more than %u kinds", WEIR_COINS_MAX);
+    memmove(&coins->items[at + 1], &coins->items[at], (coins->count - at) * sizeof *coin);
+    coins->items[at] = *coin;
+    coins->count++;
+    return WEIR_OK;
+}
+
+enum weir_status weir_coins_read(const char *text, struct weir_coins *ret_coins,
+                                 struct weir_error *error)
+{
+    ret_coins->count = 0;
+    if (*text == 0)
+        return WEIR_OK;
+    enum weir_status status = WEIR_OK;
+    struct weir_coin coin;
+    do {
+        status = read_coin(&text, &coin, error);
+        if (status == WEIR_OK && strcmp(coin.amount, "0") != 0)
+            status = add_coin(ret_coins, &coin, error);
+    } while (status == WEIR_OK && *text++ == ',');
+    return status;
 }
 
 enum weir_status weir_address_resolve(const char *prefix, const char *text,

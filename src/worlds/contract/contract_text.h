@@ -21,10 +21,16 @@ struct weir_coin {
     char amount[WEIR_COIN_DIGITS_MAX + 1];
     char denom[WEIR_COIN_DENOM_MAX + 1];
 };
-/* The next coin of "1000earth,5token"; *text moves behind it. NOT_FOUND at the end,
- * INVALID_ARGUMENT. */
-enum weir_status weir_coin_read(const char **text, struct weir_coin *ret_coin,
-                                struct weir_error *error) WEIR_MUST_USE;
+/* Coins as chains' command lines read them: "5token,1000earth" in the order of their names, those
+ * of nothing left out. INVALID_ARGUMENT: not written so, one twice, more than 2^128 - 1 or than
+ * WEIR_COINS_MAX. */
+#define WEIR_COINS_MAX 64u
+struct weir_coins {
+    struct weir_coin items[WEIR_COINS_MAX];
+    size_t count;
+};
+enum weir_status weir_coins_read(const char *text, struct weir_coins *ret_coins,
+                                 struct weir_error *error) WEIR_MUST_USE;
 
 /* An address as it is, checked, or "name:NAME": that of the name (contract_address.h). */
 enum weir_status weir_address_resolve(const char *prefix, const char *text,

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "worlds/contract/contract_sqlite.h"
-#include "worlds/contract/contract_state.h"
+#include "worlds/contract/contract_state_internal.h"
 
 static struct weir_contract_state *state;
 static struct weir_contract_state_place place, other_place;
@@ -292,6 +292,44 @@ START_TEST(writers_take_turns)
 }
 END_TEST
 
+/* A disk that is full in the middle of a snapshot inside of a transaction: SQLite rolls back by
+ * itself, and what was there before is there. */
+START_TEST(a_full_disk_changes_nothing)
+{
+    static const uint8_t LARGE[100000];
+    const struct weir_contract_bytes large = {LARGE, sizeof LARGE};
+    struct weir_error error = {0};
+    char pragma[64];
+    set(&storage, "a", "1");
+    sqlite3_stmt *count;
+    ck_assert_int_eq(sqlite3_prepare_v2(state->database, "PRAGMA page_count", -1, &count, NULL),
+                     SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(count), SQLITE_ROW);
+    (void)snprintf(pragma, sizeof pragma, "PRAGMA max_page_count = %d",
+                   sqlite3_column_int(count, 0) + 30);
+    (void)sqlite3_finalize(count);
+    ck_assert_int_eq(sqlite3_exec(state->database, pragma, NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(storage.begin(storage.context, NULL), WEIR_OK);
+    set(&storage, "b", "2");
+    ck_assert_int_eq(storage.begin(storage.context, NULL), WEIR_OK);
+    enum weir_status status = WEIR_OK;
+    for (char key = 'c'; key < 'z' && status == WEIR_OK; key++)
+        status = storage.set(storage.context, (struct weir_contract_bytes){(uint8_t *)&key, 1},
+                             large, &error);
+    ck_assert_int_eq(status, WEIR_IO);
+    ck_assert_ptr_nonnull(strstr(error.message, file));
+    ck_assert_ptr_nonnull(strstr(error.message, "full; nothing was changed: make room"));
+    ck_assert_int_eq(storage.end(storage.context, false, NULL), WEIR_OK);
+    ck_assert_int_eq(storage.end(storage.context, false, NULL), WEIR_OK);
+    ck_assert_str_eq(list(&storage, "", NULL, false), "a=1 ");
+    set(&storage, "b", "3");
+    weir_contract_state_close(state);
+    open_state();
+    ck_assert_str_eq(list(&storage, "", NULL, false), "a=1 b=3 ");
+    weir_error_done(&error);
+}
+END_TEST
+
 /* Every allocation of SQLite and ours fails once: an error, and what was there before is there. */
 START_TEST(allocations_may_fail)
 {
@@ -357,6 +395,7 @@ int main(void)
     tcase_add_test(tests, changed_codes_are_noticed);
     tcase_add_test(tests, files_of_others_are_left_alone);
     tcase_add_test(tests, writers_take_turns);
+    tcase_add_test(tests, a_full_disk_changes_nothing);
     tcase_add_test(tests, allocations_may_fail);
     tcase_add_test(tests, sqlite_is_charged);
     suite_add_tcase(suite, tests);

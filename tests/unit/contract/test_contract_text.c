@@ -1,5 +1,6 @@
 /* Addresses, base64, coins, sections, regions: tables of what is right and what is not. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,36 +147,67 @@ END_TEST
 
 static const struct {
     const char *text;
-    int count; /* -1: refused */
+    const char *read; /* NULL: refused */
 } COINS[] = {
-    {"", 0},
-    {"1000earth", 1},
-    {"1earth,2token", 2},
-    {"0abc", 1},
-    {"1ibc/27A6-x", 1},
-    {"earth", -1},
-    {"1", -1},
-    {"1ab", -1},
-    {"1earth,", 1},
-    {"1earth,,2token", -1},
-    {" 1earth", -1},
-    {"1earth 2token", -1},
-    {"-1earth", -1},
-    {"1.5earth", -1},
-    {"340282366920938463463374607431768211455abc", 1},
-    {"1000000000000000000000000000000000000000abc", -1},
+    {"", ""},
+    {"1000earth", "1000earth"},
+    {"1earth,2token", "1earth,2token"},
+    {"2token,1earth,3air", "3air,1earth,2token"},
+    {"0abc", ""},
+    {"0abc,1earth,000xyz", "1earth"},
+    {"007earth", "7earth"},
+    {"1ibc/27A6-x", "1ibc/27A6-x"},
+    {"earth", NULL},
+    {"1", NULL},
+    {"1ab", NULL},
+    {"1earth,", NULL},
+    {",1earth", NULL},
+    {",", NULL},
+    {"1earth,,2token", NULL},
+    {"1earth,2token,1earth", NULL},
+    {" 1earth", NULL},
+    {"1earth 2token", NULL},
+    {"-1earth", NULL},
+    {"1.5earth", NULL},
+    {"340282366920938463463374607431768211455abc", "340282366920938463463374607431768211455abc"},
+    {"0340282366920938463463374607431768211455abc", "340282366920938463463374607431768211455abc"},
+    {"340282366920938463463374607431768211456abc", NULL},
+    {"1000000000000000000000000000000000000000abc", NULL},
 };
 
 START_TEST(coins_are_read)
 {
-    const char *left = COINS[_i].text;
-    struct weir_coin coin;
-    int count = 0;
-    enum weir_status status;
-    while ((status = weir_coin_read(&left, &coin, NULL)) == WEIR_OK)
-        count++;
-    ck_assert_msg((status == WEIR_NOT_FOUND ? count : -1) == COINS[_i].count, "%s: %d",
-                  COINS[_i].text, count);
+    struct weir_coins coins;
+    struct weir_error error = {0};
+    char back[512] = "";
+    enum weir_status status = weir_coins_read(COINS[_i].text, &coins, &error);
+    if (COINS[_i].read == NULL) {
+        ck_assert_int_eq(status, WEIR_INVALID_ARGUMENT);
+        ck_assert_int_eq(strncmp(error.message, "coins: ", 7), 0);
+        return;
+    }
+    ck_assert_msg(status == WEIR_OK, "%s", error.message);
+    for (size_t i = 0; i < coins.count; i++) {
+        size_t used = strlen(back);
+        (void)snprintf(back + used, sizeof back - used, "%s%s%s", i > 0 ? "," : "",
+                       coins.items[i].amount, coins.items[i].denom);
+    }
+    ck_assert_str_eq(back, COINS[_i].read);
+}
+END_TEST
+
+/* As many kinds as there is room for, and no more. */
+START_TEST(coins_are_bounded)
+{
+    struct weir_coins coins;
+    char text[1024] = "";
+    for (unsigned i = 0; i <= WEIR_COINS_MAX; i++) {
+        size_t used = strlen(text);
+        (void)snprintf(text + used, sizeof text - used, "%s1coin%c%c", i > 0 ? "," : "",
+                       'a' + (char)(i / 26), 'a' + (char)(i % 26));
+        ck_assert_int_eq(weir_coins_read(text, &coins, NULL),
+                         i < WEIR_COINS_MAX ? WEIR_OK : WEIR_INVALID_ARGUMENT);
+    }
 }
 END_TEST
 
@@ -234,6 +266,7 @@ int main(void)
     tcase_add_test(tests, addresses_of_every_length);
     tcase_add_loop_test(tests, base64_is_strict, 0, COUNT(BASE64));
     tcase_add_loop_test(tests, coins_are_read, 0, COUNT(COINS));
+    tcase_add_test(tests, coins_are_bounded);
     tcase_add_loop_test(tests, sections_are_split, 0, COUNT(SECTIONS));
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
