@@ -103,15 +103,20 @@ static size_t write_failure(struct weir__connection *connection,
         write_string(path, sizeof path, at_route->config->path);
         (void)snprintf(route, sizeof route, ",\"route\":\"%s\"", path);
     }
+    char tenant[220] = "", named[200];
+    if (failure->tenant != NULL) {
+        write_string(named, sizeof named, failure->tenant);
+        (void)snprintf(tenant, sizeof tenant, ",\"tenant\":\"%s\"", named);
+    }
     char filter[120] = "", name[96];
     if (connection->filtered != NULL && weir__filtered_filter(connection->filtered) != NULL) {
         write_string(name, sizeof name, weir__filtered_filter(connection->filtered));
         (void)snprintf(filter, sizeof filter, ",\"filter\":\"%s\"", name);
     }
     int size = snprintf(connection->reply, sizeof connection->reply,
-                        "{\"error\":\"%s\",\"reason\":\"%s\"%s%s%s%s%s%s%s}\n",
-                        weir__refusal_name(failure->refusal), reason, route, filter, figures, trap,
-                        at[0] != 0 ? ",\"at\":\"" : "", at, at[0] != 0 ? "\"" : "");
+                        "{\"error\":\"%s\",\"reason\":\"%s\"%s%s%s%s%s%s%s%s}\n",
+                        weir__refusal_name(failure->refusal), reason, route, tenant, filter,
+                        figures, trap, at[0] != 0 ? ",\"at\":\"" : "", at, at[0] != 0 ? "\"" : "");
     return size > 0 && (size_t)size < sizeof connection->reply ? (size_t)size
                                                                : strlen(connection->reply);
 }

@@ -25,6 +25,13 @@ struct weir__raw_filter {
 struct weir__raw_upstream {
     char *name, *url, *connections, *connect_timeout, *timeout;
 };
+struct weir__raw_tenant_limits {
+    char *memory, *concurrency;
+};
+struct weir__raw_tenant {
+    char *name;
+    struct weir__raw_tenant_limits limits;
+};
 struct weir__raw_route {
     char *path, *module, *upstream, *tenant, *memory_max, *warm;
     struct weir__raw_filter *filters;
@@ -62,6 +69,8 @@ struct weir__raw_config {
     struct weir__raw_control control;
     struct weir__raw_upstream *upstreams;
     unsigned upstreams_count;
+    struct weir__raw_tenant *tenants;
+    unsigned tenants_count;
     struct weir__raw_route *routes;
     unsigned routes_count;
 };
@@ -113,6 +122,17 @@ extern const struct weir__config_reader weir__config_read;
 enum weir_status weir__config_mode(struct loader *loader, const char *prefix,
                                    const struct weir__raw_route *raw,
                                    struct weir_route_config *route) WEIR_MUST_USE;
+
+/* config_tenants.c. `prefix` is the key of the route, whose limits and module are read. */
+enum weir_status weir__config_tenants(struct loader *loader, const struct weir__raw_config *raw,
+                                      struct weir_server_config *config) WEIR_MUST_USE;
+enum weir_status weir__config_route_tenant(struct loader *loader, const char *prefix,
+                                           const char *text,
+                                           const struct weir_server_config *config,
+                                           struct weir_route_config *route) WEIR_MUST_USE;
+/* After all routes. */
+enum weir_status weir__config_tenants_used(struct loader *loader,
+                                           const struct weir_server_config *config) WEIR_MUST_USE;
 
 /* filter_config.c. `prefix` is the key of the route. */
 enum weir_status weir__config_upstreams(struct loader *loader, const struct weir__raw_config *raw,

@@ -75,6 +75,23 @@ static const cyaml_schema_value_t UPSTREAM_ENTRY = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct weir__raw_upstream, UPSTREAM),
 };
 
+static const cyaml_schema_field_t TENANT_LIMITS[] = {
+    TEXT(struct weir__raw_tenant_limits, memory),
+    TEXT(struct weir__raw_tenant_limits, concurrency),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t TENANT[] = {
+    TEXT(struct weir__raw_tenant, name),
+    CYAML_FIELD_MAPPING("limits", CYAML_FLAG_OPTIONAL, struct weir__raw_tenant, limits,
+                        TENANT_LIMITS),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t TENANT_ENTRY = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct weir__raw_tenant, TENANT),
+};
+
 static const cyaml_schema_field_t ROUTE[] = {
     TEXT(struct weir__raw_route, path),
     TEXT(struct weir__raw_route, module),
@@ -170,6 +187,9 @@ static const cyaml_schema_field_t TOP[] = {
     CYAML_FIELD_SEQUENCE("upstreams", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                          struct weir__raw_config, upstreams, &UPSTREAM_ENTRY, 0,
                          WEIR_SERVER_UPSTREAMS_MAX),
+    CYAML_FIELD_SEQUENCE("tenants", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                         struct weir__raw_config, tenants, &TENANT_ENTRY, 0,
+                         WEIR_SERVER_ROUTES_MAX),
     CYAML_FIELD_SEQUENCE("routes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                          struct weir__raw_config, routes, &ROUTE_ENTRY, 0, WEIR_SERVER_ROUTES_MAX),
     CYAML_FIELD_END,
@@ -207,8 +227,8 @@ log_line(cyaml_log_t level, void *context, const char *format, va_list args)
 }
 
 static const cyaml_schema_field_t *const TABLES[] = {
-    TOP,   SERVER, GOVERNOR, MODULE_CACHE, LOG,           CONTROL,
-    ROUTE, LIMITS, RECYCLE,  FILTER,       FILTER_LIMITS, UPSTREAM};
+    TOP,   SERVER, GOVERNOR, MODULE_CACHE, LOG,           CONTROL,  TENANT,
+    ROUTE, LIMITS, RECYCLE,  FILTER,       FILTER_LIMITS, UPSTREAM, TENANT_LIMITS};
 
 /* The nearest key of any table: which table was meant is not known from the message. */
 static const char *nearest_key(const char *word)

@@ -167,20 +167,29 @@ static void begin_guest(struct weir__connection *connection, struct weir__route 
         weir__route_unref(route);
         return;
     }
-    if (route->chain != NULL && !connection->is_inner) {
+    /* Behind its filters a request has the place it took in front of them. */
+    bool has_place = !connection->is_inner;
+    if (has_place && !weir__tenant_enter(route->tenant, &connection->failure)) {
+        weir__route_unref(route);
+        return;
+    }
+    if (route->chain != NULL && has_place) {
+        connection->has_place = true;
         weir__filtered_begin(connection, route);
         return;
     }
-    if (route->pool == NULL) { /* it was filtered until a moment ago */
+    struct weir__request *request = NULL;
+    if (route->pool == NULL) /* it was filtered until a moment ago */
         weir__fail(&connection->failure, WEIR__REFUSAL_NO_ROUTE, "the route has no guest");
-        weir__route_unref(route);
-        return;
-    }
-    struct weir__request *request = weir__request_take(connection, route);
+    else
+        request = weir__request_take(connection, route);
     if (request == NULL) {
+        if (has_place)
+            weir__tenant_exit(route->tenant);
         weir__route_unref(route);
         return;
     }
+    request->has_place = has_place;
     connection->request = request;
     build_env(connection, request, length);
     if (request->env.is_full)
@@ -478,6 +487,8 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
     }
     if (!connection->is_inner)
         weir__log_access(connection, failure, status, is_left_alone ? NULL : request);
+    if (connection->has_place)
+        weir__tenant_exit(connection->route->tenant);
     if (connection->route != NULL)
         count_tenant(connection, failure, status);
     if (connection->filtered != NULL)

@@ -12,7 +12,8 @@
 void weir__fail_memory(struct weir__failure *failure, const struct weir__route *route,
                        const char *message)
 {
-    const struct weir_account *accounts[] = {route->account, weir_account_host()};
+    const struct weir_account *accounts[] = {route->account, weir__tenant_account(route->tenant),
+                                             weir_account_host()};
     weir__fail(failure, WEIR__REFUSAL_MEMORY, "%s", message);
     failure->needs = route->config->memory_bytes_max;
     for (size_t i = 0; i < sizeof accounts / sizeof accounts[0]; i++) {
@@ -23,6 +24,8 @@ void weir__fail_memory(struct weir__failure *failure, const struct weir__route *
             continue;
         failure->limit = reading.limit_bytes;
         failure->used = held;
+        if (i == 1 && accounts[1] != accounts[2])
+            failure->tenant = weir__tenant_name(route->tenant);
         return;
     }
 }
@@ -77,6 +80,8 @@ struct weir__request *weir__request_take(struct weir__connection *connection,
 void weir__request_give(struct weir__request *request)
 {
     struct weir__route *route = request->route;
+    if (request->has_place)
+        weir__tenant_exit(route->tenant);
     if (request->spool_fd >= 0)
         (void)close(request->spool_fd);
     request->spool_fd = -1;

@@ -287,6 +287,7 @@ enum weir_status weir_server_reload(struct weir_server *server,
         generation->arena = arena;
         set_live(server, config);
         set_control(server, generation);
+        weir__tenants_set(server, config);
         weir__route_table_set(server, table);
         if (server->present != server->first)
             weir__generation_unref(server->present);

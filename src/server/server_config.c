@@ -287,23 +287,6 @@ static enum weir_status check_path(struct loader *loader, const char *key, const
     return WEIR_OK;
 }
 
-static enum weir_status read_tenant(struct loader *loader, const char *prefix, const char *text,
-                                    const char **ret_tenant)
-{
-    if (text == NULL)
-        return WEIR_OK;
-    size_t size = strlen(text);
-    bool is_good = size > 0 && size < WEIR_ACCOUNT_NAME_SIZE && isalnum((unsigned char)text[0]);
-    for (size_t i = 0; i < size; i++)
-        is_good = is_good && isgraph((unsigned char)text[i]);
-    if (!is_good)
-        return refuse(loader, key_path(prefix, "tenant").text,
-                      "\"%.40s\": a word of at most %d characters, first a letter or digit",
-                      text, WEIR_ACCOUNT_NAME_SIZE - 1);
-    *ret_tenant = copy(loader, text);
-    return *ret_tenant != NULL ? WEIR_OK : no_memory(loader);
-}
-
 static enum weir_status read_route(struct loader *loader, unsigned index,
                                    const struct weir__raw_route *raw,
                                    const struct weir_server_config *config,
@@ -336,7 +319,7 @@ static enum weir_status read_route(struct loader *loader, unsigned index,
         status = read_count32(loader, key_path(prefix, "warm").text, raw->warm,
                               (struct range){0, route->slots}, &route->warm);
     if (status == WEIR_OK)
-        status = read_tenant(loader, prefix, raw->tenant, &route->tenant);
+        status = weir__config_route_tenant(loader, prefix, raw->tenant, config, route);
     if (status == WEIR_OK)
         status = read_lists(loader, prefix, raw, route);
     return status;
@@ -648,7 +631,11 @@ enum weir_status weir_server_config_parse(const struct weir_config_text *text,
     if (status == WEIR_OK)
         status = weir__config_upstreams(&loader, raw, &config);
     if (status == WEIR_OK)
+        status = weir__config_tenants(&loader, raw, &config);
+    if (status == WEIR_OK)
         status = read_routes(&loader, raw, &config);
+    if (status == WEIR_OK)
+        status = weir__config_tenants_used(&loader, &config);
     weir__config_free_raw(raw);
     if (status == WEIR_OK)
         *ret_config = config;

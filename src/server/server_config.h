@@ -36,10 +36,18 @@ struct weir_filter_keys {
     int level;           /* enum weir_filter_level */
 };
 
+/* What all routes of a tenant may take together. */
+struct weir_tenant_keys {
+    const char *name;
+    uint64_t memory_bytes_max; /* WEIR_UNLIMITED: none */
+    uint32_t concurrency;      /* requests; 0: no limit */
+};
+
 struct weir_route_config {
     const char *path;   /* "/hello": it and everything under it */
     const char *module; /* path of the file; "": there is an upstream */
     const char *tenant; /* NULL: the route is its own */
+    const struct weir_tenant_keys *tenant_keys; /* NULL: there are none for it */
     const struct weir_upstream_keys *upstream;
     const struct weir_filter_keys *filters;
     size_t filter_count;
@@ -124,9 +132,14 @@ struct weir_server_config {
     uint32_t filter_threads; /* 0: no route has a filter or an upstream */
     const struct weir_upstream_keys *upstreams;
     size_t upstream_count;
+    const struct weir_tenant_keys *tenants;
+    size_t tenant_count;
     const struct weir_route_config *routes;
     size_t route_count;
 };
+/* NULL: the configuration says nothing about it. */
+const struct weir_tenant_keys *weir_server_config_tenant(const struct weir_server_config *config,
+                                                         const char *name);
 /* The route's requests go through filter threads. */
 static inline bool weir_route_is_filtered(const struct weir_route_config *route)
 {

@@ -49,6 +49,7 @@ struct weir__failure {
     char reason[200];
     uint64_t limit, used; /* figures, when limit is not 0 */
     uint64_t needs;       /* what was asked for, when not 0 */
+    const char *tenant;   /* whose limit it was; NULL: nobody's, or the route's own */
     char trap[24];
     char at[96]; /* innermost guest frame */
 };
@@ -148,6 +149,7 @@ struct weir__request {
     enum weir__guest_state guest;
     bool is_setting_up; /* a reactor's `_initialize` runs */
     bool has_turn, is_waiting;
+    bool has_place; /* among its tenant's requests */
     bool is_hung_up;  /* nobody is there to read from or write to */
     bool is_detached; /* without a connection; under the lock of running guests */
     bool was_offloaded;
@@ -238,6 +240,7 @@ struct weir__connection {
     struct weir__request *request;
     struct weir__filtered *filtered; /* instead of a request: lane_internal.h */
     struct weir__failure failure;
+    bool has_place;    /* of a filtered request, among its tenant's */
     bool has_pressure; /* the governor refused: */
     struct weir_refusal pressure;
     struct weir_cgi_target target;
@@ -662,6 +665,11 @@ void weir__counts_tell(struct weir_server *server);
 enum weir_status weir__tenant_join(struct weir__route *route, struct weir_error *error)
     WEIR_MUST_USE;
 void weir__tenant_leave(struct weir__route *route);
+/* A place among the requests of the tenant; false with the failure set when all are taken. */
+bool weir__tenant_enter(struct weir__tenant *tenant, struct weir__failure *failure);
+void weir__tenant_exit(struct weir__tenant *tenant);
+/* The limits of a configuration; what runs goes on. */
+void weir__tenants_set(struct weir_server *server, const struct weir_server_config *config);
 const char *weir__tenant_name(const struct weir__tenant *tenant);
 /* Over those of its routes. */
 struct weir_account *weir__tenant_account(const struct weir__tenant *tenant);

@@ -76,6 +76,8 @@
 #define WEIR_SERVER_LOG_OWN_BYTES (UINT64_C(68) << 10)
 /* One line: a target of 4 KiB and two header fields, escaped, fit. */
 #define WEIR_SERVER_LOG_LINE_BYTES ((size_t)8 << 10)
+/* Requests of a tenant at once: the largest configuration has ten thousand of each route. */
+#define WEIR_SERVER_TENANT_CONCURRENCY_MAX 10000000u
 /* A tenant's name: a route's path, where it names none. */
 #define WEIR_SERVER_TENANT_NAME_MAX 256u
 /* A request's name in logs and answers; a longer one of the client's is replaced. */

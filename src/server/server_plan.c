@@ -71,6 +71,45 @@ static uint64_t guests_bytes(const struct weir_route_config *route)
                             : times(route->slots, route->memory_bytes_max);
 }
 
+/* What a tenant's routes could take without its limit. */
+static uint64_t tenant_bytes(const struct weir_server_config *config,
+                             const struct weir_tenant_keys *tenant)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].tenant_keys == tenant && weir_route_has_guest(&config->routes[i]))
+            bytes = add(bytes, guests_bytes(&config->routes[i]));
+    return bytes;
+}
+
+/* The limit of its tenant cuts what this route could take. */
+static bool is_tenant_capped(const struct weir_server_config *config,
+                             const struct weir_route_config *route)
+{
+    return route->tenant_keys != NULL &&
+           route->tenant_keys->memory_bytes_max < tenant_bytes(config, route->tenant_keys);
+}
+
+/* Its tenant is counted here. */
+static bool is_first_of_tenant(const struct weir_server_config *config,
+                               const struct weir_route_config *route)
+{
+    for (const struct weir_route_config *before = config->routes; before < route; before++)
+        if (before->tenant_keys == route->tenant_keys && weir_route_has_guest(before))
+            return false;
+    return true;
+}
+
+/* What counts for this route: its guests, all of its tenant's, or nothing, since another stands
+ * for the tenant. */
+static uint64_t counted_bytes(const struct weir_server_config *config,
+                              const struct weir_route_config *route)
+{
+    if (!is_tenant_capped(config, route))
+        return guests_bytes(route);
+    return is_first_of_tenant(config, route) ? route->tenant_keys->memory_bytes_max : 0;
+}
+
 static void sum_routes(const struct weir_server_config *config, struct sums *sums)
 {
     for (size_t i = 0; i < config->route_count; i++) {
@@ -80,7 +119,7 @@ static void sum_routes(const struct weir_server_config *config, struct sums *sum
         sums->runtime.slots += route->slots;
         sums->requests += route->concurrency;
         sums->runtime.warm += route->warm;
-        sums->runtime.memory_bytes = add(sums->runtime.memory_bytes, guests_bytes(route));
+        sums->runtime.memory_bytes = add(sums->runtime.memory_bytes, counted_bytes(config, route));
         sums->body_bytes = add(sums->body_bytes, times(route->concurrency, route->body_bytes_max));
         if (route->dir_count > 0)
             sums->wasi.guests += route->slots;
@@ -158,13 +197,18 @@ static void report_guests(const struct weir_server_config *config, weir_bound_re
     for (size_t i = 0; i < config->route_count; i++) {
         const struct weir_route_config *route = &config->routes[i];
         char what[320], source[96] = "memory_max";
-        if (!weir_route_has_guest(route))
+        if (!weir_route_has_guest(route) || counted_bytes(config, route) == 0)
             continue;
         (void)snprintf(what, sizeof what, "running guests %s", route->path);
-        if (!is_capped(route))
+        if (is_tenant_capped(config, route)) {
+            (void)snprintf(what, sizeof what, "running guests of %s", route->tenant);
+            (void)snprintf(source, sizeof source, "limits.memory of the tenant");
+        } else if (!is_capped(route)) {
             describe_guests(route, source, sizeof source);
-        report(context,
-               &(struct weir_bound){.what = what, .source = source, .bytes = guests_bytes(route)});
+        }
+        report(context, &(struct weir_bound){.what = what,
+                                             .source = source,
+                                             .bytes = counted_bytes(config, route)});
     }
 }
 
@@ -352,12 +396,33 @@ static enum weir_status add_knob(struct weir_plan *plan, const char *unit,
     return weir_plan_add_knob(plan, &own, error);
 }
 
-static enum weir_status add_route_knobs(const struct weir_route_config *route,
+static enum weir_status add_tenant_knob(const struct weir_server_config *config,
+                                        const struct weir_tenant_keys *tenant,
                                         struct weir_plan *plan, struct weir_error *error)
 {
     char name[320];
-    if (!weir_route_has_guest(route))
+    uint64_t least = 0;
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].tenant_keys == tenant && config->routes[i].memory_bytes_max > least)
+            least = config->routes[i].memory_bytes_max;
+    (void)snprintf(name, sizeof name, "limits.memory of tenant %s", tenant->name);
+    return add_knob(plan, "MiB",
+                    &(struct weir_plan_knob){.name = name,
+                                             .value = tenant->memory_bytes_max / MIB,
+                                             .minimum = least / MIB + 1,
+                                             .unit_bytes = MIB},
+                    error);
+}
+
+static enum weir_status add_route_knobs(const struct weir_server_config *config,
+                                        const struct weir_route_config *route,
+                                        struct weir_plan *plan, struct weir_error *error)
+{
+    char name[320];
+    if (!weir_route_has_guest(route) || counted_bytes(config, route) == 0)
         return WEIR_OK;
+    if (is_tenant_capped(config, route))
+        return add_tenant_knob(config, route->tenant_keys, plan, error);
     if (is_capped(route)) {
         (void)snprintf(name, sizeof name, "%s memory_max", route->path);
         return add_knob(plan, "MiB",
@@ -397,7 +462,7 @@ static enum weir_status add_knobs(const struct weir_server_config *config, struc
     enum weir_status status = WEIR_OK;
     size_t most = WEIR_PLAN_KNOBS_MAX / 2 - 2;
     for (size_t i = 0; !is_cut && status == WEIR_OK && i < config->route_count && i < most; i++)
-        status = add_route_knobs(&config->routes[i], plan, error);
+        status = add_route_knobs(config, &config->routes[i], plan, error);
     if (is_cut)
         status = add_knob(plan, "MiB",
                           &(struct weir_plan_knob){.name = "memory_max",

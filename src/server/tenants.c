@@ -15,6 +15,8 @@ struct weir__tenant {
     struct weir__tenant *next; /* under the lock, as `refs` is */
     uint32_t refs;             /* routes, of every configuration that still has requests */
     struct weir_account *account; /* NULL: the route's own is the tenant's */
+    _Atomic uint32_t concurrency; /* 0: no limit */
+    _Atomic uint32_t running;     /* requests that hold a place */
     struct weir__route_figures figures;
     _Atomic uint64_t cpu_ns;
     char name[WEIR_SERVER_TENANT_NAME_MAX + 1];
@@ -30,6 +32,11 @@ static struct weir__tenant *find(struct weir_server *server, const char *name)
     return tenant;
 }
 
+static struct weir_tenant_keys limits_of(const struct weir_tenant_keys *keys)
+{
+    return keys != NULL ? *keys : (struct weir_tenant_keys){.memory_bytes_max = WEIR_UNLIMITED};
+}
+
 enum weir_status weir__tenant_join(struct weir__route *route, struct weir_error *error)
 {
     struct weir_server *server = route->server;
@@ -42,6 +49,7 @@ enum weir_status weir__tenant_join(struct weir__route *route, struct weir_error 
         tenant = weir_account_alloc(server->account, WEIR_KIND_SERVER, sizeof *tenant, error);
         if (tenant != NULL) {
             (void)snprintf(tenant->name, sizeof tenant->name, "%s", name);
+            atomic_init(&tenant->concurrency, limits_of(config->tenant_keys).concurrency);
             tenant->next = server->tenants;
             server->tenants = tenant;
         }
@@ -49,7 +57,8 @@ enum weir_status weir__tenant_join(struct weir__route *route, struct weir_error 
     if (tenant == NULL)
         status = WEIR_LIMIT;
     else if (config->tenant != NULL && tenant->account == NULL)
-        status = weir_account_new(weir_account_host(), WEIR_ACCOUNT_TENANT, name, WEIR_UNLIMITED,
+        status = weir_account_new(weir_account_host(), WEIR_ACCOUNT_TENANT, name,
+                                  limits_of(config->tenant_keys).memory_bytes_max,
                                   &tenant->account, error);
     if (tenant != NULL) {
         tenant->refs++;
@@ -90,6 +99,60 @@ struct weir_account *weir__tenant_account(const struct weir__tenant *tenant)
     return tenant->account != NULL ? tenant->account : weir_account_host();
 }
 
+/* --- limits ----------------------------------------------------------------------------------- */
+
+bool weir__tenant_enter(struct weir__tenant *tenant, struct weir__failure *failure)
+{
+    uint32_t limit = LOAD(tenant->concurrency);
+    uint32_t before = atomic_fetch_add_explicit(&tenant->running, 1, memory_order_relaxed);
+    if (limit == 0 || before < limit)
+        return true;
+    weir__tenant_exit(tenant);
+    failure->limit = limit;
+    failure->tenant = tenant->name;
+    weir__fail(failure, WEIR__REFUSAL_BUSY, "%u requests of tenant %.100s are served at once",
+               limit, tenant->name);
+    return false;
+}
+
+void weir__tenant_exit(struct weir__tenant *tenant)
+{
+    (void)atomic_fetch_sub_explicit(&tenant->running, 1, memory_order_relaxed);
+}
+
+static void log_change(struct weir_server *server, const char *name, bool is_memory,
+                       bool is_concurrency)
+{
+    const char *keys = !is_concurrency ? "limits.memory"
+                       : !is_memory    ? "limits.concurrency"
+                                       : "limits.memory, limits.concurrency";
+    const struct weir_server_log_field fields[] = {
+        {"tenant", name, 0}, {"change", "changed", 0}, {"keys", keys, 0}, {NULL, NULL, 0}};
+    weir_server_log(
+        server,
+        &(struct weir_server_event){.level = WEIR_LOG_INFO, .name = "tenant", .fields = fields},
+        "tenant %s: changed: %s", name, keys);
+}
+
+void weir__tenants_set(struct weir_server *server, const struct weir_server_config *config)
+{
+    (void)pthread_mutex_lock(&server->tenant_lock);
+    for (struct weir__tenant *tenant = server->tenants; tenant != NULL; tenant = tenant->next) {
+        struct weir_tenant_keys limits = limits_of(weir_server_config_tenant(config, tenant->name));
+        struct weir_account_reading reading;
+        if (tenant->account == NULL)
+            continue;
+        weir_account_read(tenant->account, &reading);
+        bool is_memory = reading.limit_bytes != limits.memory_bytes_max;
+        bool is_concurrency = LOAD(tenant->concurrency) != limits.concurrency;
+        weir_account_set_limit(tenant->account, limits.memory_bytes_max);
+        atomic_store_explicit(&tenant->concurrency, limits.concurrency, memory_order_relaxed);
+        if (is_memory || is_concurrency)
+            log_change(server, tenant->name, is_memory, is_concurrency);
+    }
+    (void)pthread_mutex_unlock(&server->tenant_lock);
+}
+
 /* --- counting ------------------------------------------------------------------------------ */
 
 void weir__tenant_count(struct weir__tenant *tenant, const struct weir__ended *ended)
@@ -110,7 +173,7 @@ void weir__tenant_spend(struct weir__tenant *tenant, uint64_t cpu_ns)
 
 struct totals {
     const struct weir__tenant *tenant;
-    uint64_t requests, used_bytes, peak_bytes;
+    uint64_t requests, used_bytes, peak_bytes, limit_bytes;
 };
 
 /* The n-th tenant of the table, in the order of its routes; false when there are no more. */
@@ -134,6 +197,7 @@ static bool nth(const struct weir__route_table *table, size_t n, struct totals *
         weir_account_read(is_named ? totals.tenant->account : table->routes[i]->account, &reading);
         totals.used_bytes = reading.used_bytes;
         totals.peak_bytes = reading.peak_bytes;
+        totals.limit_bytes = reading.limit_bytes;
     }
     for (int i = 0; i < 6; i++)
         totals.requests += LOAD(totals.tenant->figures.by_status[i]);
@@ -170,6 +234,11 @@ static json_t *tenant_json(const struct weir__route_table *table, const struct t
     set_number(object, "cpu_ns", LOAD(tenant->cpu_ns));
     set_number(object, "used_bytes", totals->used_bytes);
     set_number(object, "peak_bytes", totals->peak_bytes);
+    if (totals->limit_bytes != WEIR_UNLIMITED)
+        set_number(object, "limit_bytes", totals->limit_bytes);
+    set_number(object, "running", LOAD(tenant->running));
+    if (LOAD(tenant->concurrency) != 0)
+        set_number(object, "concurrency", LOAD(tenant->concurrency));
     return object;
 }
 
@@ -204,6 +273,17 @@ static void add_samples(struct weir_metrics *metrics, enum weir_metric metric,
     case WEIR_METRIC_TENANT_PEAK:
         weir_metrics_value(metrics, metric, labels, totals->peak_bytes);
         break;
+    case WEIR_METRIC_TENANT_LIMIT:
+        if (totals->limit_bytes != WEIR_UNLIMITED)
+            weir_metrics_value(metrics, metric, labels, totals->limit_bytes);
+        break;
+    case WEIR_METRIC_TENANT_RUNNING:
+        weir_metrics_value(metrics, metric, labels, LOAD(totals->tenant->running));
+        break;
+    case WEIR_METRIC_TENANT_CONCURRENCY:
+        if (LOAD(totals->tenant->concurrency) != 0)
+            weir_metrics_value(metrics, metric, labels, LOAD(totals->tenant->concurrency));
+        break;
     case WEIR_METRIC_TENANT_BODY_BYTES:
         labels[1] = (struct weir_metrics_label){"direction", "in"};
         weir_metrics_value(metrics, metric, labels, LOAD(figures->body_bytes));
@@ -225,7 +305,9 @@ void weir__tenant_metrics(struct weir_server *server, struct weir_metrics *metri
 {
     static const enum weir_metric METRICS[] = {
         WEIR_METRIC_TENANT_REQUESTS,   WEIR_METRIC_TENANT_REFUSALS, WEIR_METRIC_TENANT_BODY_BYTES,
-        WEIR_METRIC_TENANT_CPU,        WEIR_METRIC_TENANT_USED,     WEIR_METRIC_TENANT_PEAK};
+        WEIR_METRIC_TENANT_CPU,        WEIR_METRIC_TENANT_USED,     WEIR_METRIC_TENANT_PEAK,
+        WEIR_METRIC_TENANT_LIMIT,      WEIR_METRIC_TENANT_RUNNING,
+        WEIR_METRIC_TENANT_CONCURRENCY};
     for (size_t i = 0; i < sizeof METRICS / sizeof METRICS[0]; i++) {
         struct totals totals;
         weir_metrics_family(metrics, METRICS[i]);

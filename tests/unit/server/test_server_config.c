@@ -26,6 +26,9 @@ static const char FULL[] = "listen: '[::1]:8080'\n"
                            "  connections_max: 77\n"
                            "  idle_timeout: 2m\n"
                            "  spool: spool\n"
+                           "tenants:\n"
+                           "  - name: acme\n"
+                           "    limits: { memory: 5MiB, concurrency: 7 }\n"
                            "routes:\n"
                            "  - path: /a/b\n"
                            "    module: a.wasm\n"
@@ -103,6 +106,13 @@ START_TEST(reads_every_key)
     const struct weir_route_config *route = &config.routes[0];
     ck_assert_str_eq(route->path, "/a/b");
     ck_assert_str_eq(route->tenant, "acme");
+    ck_assert_uint_eq(config.tenant_count, 1);
+    ck_assert_ptr_eq(route->tenant_keys, &config.tenants[0]);
+    ck_assert_ptr_eq(weir_server_config_tenant(&config, "acme"), &config.tenants[0]);
+    ck_assert_ptr_null(weir_server_config_tenant(&config, "/"));
+    ck_assert_uint_eq(config.tenants[0].memory_bytes_max, UINT64_C(5) << 20);
+    ck_assert_uint_eq(config.tenants[0].concurrency, 7);
+    ck_assert_ptr_null(config.routes[1].tenant_keys);
     ck_assert_str_eq(route->module, "/etc/weir/../guests/a.wasm");
     ck_assert_uint_eq(route->tenant_bytes_max, UINT64_C(100) << 20);
     ck_assert_uint_eq(route->warm, 2);
