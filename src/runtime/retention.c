@@ -31,14 +31,17 @@ const char *weir_retention_advice(enum weir_retention_pattern pattern)
 struct review {
     const struct weir_census *before, *after;
     uint64_t age_ns, turns_min;
+    uint64_t *largest; /* of the present rule's counts so far */
 };
 
 /* One more thing of the pattern; true where it is the largest so far, so that the evidence is to
  * be of it. */
-static bool found(struct weir_retention_finding *finding, uint64_t count, uint64_t bytes)
+static bool found(const struct review *review, struct weir_retention_finding *finding,
+                  uint64_t count, uint64_t bytes)
 {
-    bool is_first = finding->state != WEIR_RETENTION_PRESENT;
-    bool is_largest = is_first || count > finding->count;
+    bool is_largest = finding->state != WEIR_RETENTION_PRESENT || count > *review->largest;
+    if (is_largest)
+        *review->largest = count;
     finding->state = WEIR_RETENTION_PRESENT;
     finding->count += count;
     finding->bytes += bytes;
@@ -101,7 +104,7 @@ static void judge_long_lived(const struct review *review, const struct weir_cens
         return;
     uint64_t bytes = after->used_bytes - before->used_bytes;
     struct weir_size_text size, age;
-    if (found(finding, kept, bytes))
+    if (found(review, finding, kept, bytes))
         SAY(finding, "store \"%s\", %s old: %u instances before, %u now, %llu made in between; +%s",
             after->name, age_text(&age, after->age_ns), before->instances, after->instances,
             (unsigned long long)made, size_text(&size, bytes));
@@ -115,7 +118,7 @@ static void judge_shared(const struct review *review, const struct weir_census_s
     uint64_t calls = after->calls - before->calls;
     if (after->instances < 2 || changes < review->turns_min)
         return;
-    if (found(finding, after->instances, after->used_bytes))
+    if (found(review, finding, after->instances, after->used_bytes))
         SAY(finding,
             "store \"%s\" has %u instances and was called %llu times, %llu of them by another "
             "thread than the time before",
@@ -161,7 +164,7 @@ static void judge_state(const struct review *review, const struct weir_census_st
     uint64_t bytes = after->linear_bytes - before->linear_bytes;
     uint64_t calls = after->calls - before->calls;
     bool is_first = finding->state != WEIR_RETENTION_PRESENT;
-    (void)found(finding, 1, bytes);
+    (void)found(review, finding, 1, bytes);
     if (!is_first)
         return;
     struct weir_size_text size;
@@ -212,9 +215,9 @@ static void engine_per_instance(const struct review *review, struct weir_retenti
     uint64_t engines = made_between(review, WEIR_CENSUS_ENGINE);
     uint64_t linkers = made_between(review, WEIR_CENSUS_LINKER);
     uint64_t most = engines > linkers ? engines : linkers;
-    if (most < review->turns_min || most < instances / 2)
+    if (instances == 0 || most < review->turns_min || most < instances / 2)
         return;
-    (void)found(finding, most, 0);
+    (void)found(review, finding, most, 0);
     SAY(finding, "%llu engines and %llu linkers were made for %llu instances",
         (unsigned long long)engines, (unsigned long long)linkers, (unsigned long long)instances);
 }
@@ -229,9 +232,10 @@ static void judge_kept_stores(const struct review *review, const struct weir_cen
     uint64_t made = made_between(review, WEIR_CENSUS_STORE);
     if (kept < review->turns_min || kept < made / 2 || after->fresh_count < kept)
         return;
-    uint64_t bytes = after->bytes - (before != NULL ? before->bytes : 0);
+    uint64_t had = before != NULL ? before->bytes : 0;
+    uint64_t bytes = after->bytes > had ? after->bytes - had : 0; /* a larger one may have gone */
     struct weir_size_text size, age;
-    if (found(finding, kept, bytes))
+    if (found(review, finding, kept, bytes))
         SAY(finding,
             "%llu stores \"%s\" before, %llu now, %llu stores made in between; the oldest is %s "
             "old; +%s",
@@ -269,7 +273,7 @@ static void compile_per_call(const struct review *review, struct weir_retention_
         uint64_t compiles = after->compiles - (before != NULL ? before->compiles : 0);
         if (loads < review->turns_min || loads < instances / 2)
             continue;
-        if (found(finding, loads, 0))
+        if (found(review, finding, loads, 0))
             SAY(finding,
                 "module \"%s\" was loaded %llu times, compiled for it %llu times, while %llu "
                 "instances were made",
@@ -292,7 +296,7 @@ static void undropped_handles(const struct review *review, struct weir_retention
             continue;
         uint64_t bytes = after->bytes - (before != NULL ? before->bytes : 0);
         struct weir_size_text age;
-        if (found(finding, after->count - had, bytes))
+        if (found(review, finding, after->count - had, bytes))
             SAY(finding,
                 "%llu more of \"%.40s\" (%llu now, the oldest %s, in %.50s), made by %.90s",
                 (unsigned long long)(after->count - had), after->name,
@@ -308,7 +312,7 @@ static void task_outlives(const struct review *review, struct weir_retention_fin
         if (group->type != WEIR_CENSUS_TASK || group->ended_count == 0)
             continue;
         struct weir_size_text age;
-        if (found(finding, group->ended_count, group->bytes))
+        if (found(review, finding, group->ended_count, group->bytes))
             SAY(finding, "%llu of task \"%.60s\" still run for %.60s, the oldest for %s",
                 (unsigned long long)group->ended_count, group->name, group->owner,
                 age_text(&age, group->oldest_ns));
@@ -323,7 +327,7 @@ static void task_blocks(const struct review *review, struct weir_retention_findi
             group->oldest_ns < review->age_ns)
             continue;
         struct weir_size_text age;
-        if (found(finding, group->count, group->bytes))
+        if (found(review, finding, group->count, group->bytes))
             SAY(finding, "%llu of task \"%.60s\" of %.60s, the oldest for %s: %.60s",
                 (unsigned long long)group->count, group->name, group->owner,
                 age_text(&age, group->oldest_ns), group->origin);
@@ -350,7 +354,7 @@ static void judge_held(const struct review *review, const struct held_rule *rule
         count = after->count;
     if (count == 0 && !rule->is_by_age && grown >= review->turns_min)
         count = grown;
-    if (count != 0 && found(finding, count, after->bytes))
+    if (count != 0 && found(review, finding, count, after->bytes))
         SAY(finding,
             "%llu %s \"%.50s\" (%s), %llu of them of instances that have ended, %llu more than "
             "before, the oldest %s, of %.50s",
@@ -464,7 +468,8 @@ static bool finds_cycle(struct search *search, uint32_t root)
     return false;
 }
 
-static void tell_cycle(const struct search *search, struct weir_retention_finding *finding)
+static void tell_cycle(const struct review *review, const struct search *search,
+                       struct weir_retention_finding *finding)
 {
     size_t used = 0;
     for (size_t i = search->begin; i < search->depth && used < sizeof finding->evidence; i++) {
@@ -473,7 +478,7 @@ static void tell_cycle(const struct search *search, struct weir_retention_findin
                      i == search->begin ? "" : " -> ", search->edges[search->path[i]].label);
         used += wrote > 0 ? (size_t)wrote : 0;
     }
-    (void)found(finding, search->depth - search->begin, 0);
+    (void)found(review, finding, search->depth - search->begin, 0);
 }
 
 static void reference_cycle(const struct review *review, struct weir_retention_finding *finding)
@@ -488,7 +493,7 @@ static void reference_cycle(const struct review *review, struct weir_retention_f
     struct search search = {.edges = census->edges, .count = count};
     for (uint32_t root = 0; root < count; root++)
         if (search.state[root] == UNSEEN && finds_cycle(&search, root)) {
-            tell_cycle(&search, finding);
+            tell_cycle(review, &search, finding);
             return;
         }
     if (census->edge_count > count) {
@@ -520,8 +525,12 @@ void weir_retention_read(const struct weir_census *before, const struct weir_cen
         [WEIR_RETENTION_SHARED_STORE] = shared_store,
         [WEIR_RETENTION_KEPT_STATE] = kept_state,
     };
-    struct review review = {
-        .before = before, .after = after, .age_ns = AGE_NS_DEFAULT, .turns_min = TURNS_MIN_DEFAULT};
+    uint64_t largest = 0;
+    struct review review = {.before = before,
+                            .after = after,
+                            .age_ns = AGE_NS_DEFAULT,
+                            .turns_min = TURNS_MIN_DEFAULT,
+                            .largest = &largest};
     if (config != NULL && config->age_ns != 0)
         review.age_ns = config->age_ns;
     if (config != NULL && config->turns_min != 0)
@@ -529,6 +538,7 @@ void weir_retention_read(const struct weir_census *before, const struct weir_cen
     for (int i = 0; i < WEIR_RETENTION_COUNT; i++) {
         ret_findings[i] =
             (struct weir_retention_finding){.pattern = (enum weir_retention_pattern)i};
+        largest = 0;
         RULES[i](&review, &ret_findings[i]);
     }
 }

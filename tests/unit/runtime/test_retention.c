@@ -398,7 +398,6 @@ START_TEST(what_nobody_registered_is_not_observable)
 }
 END_TEST
 
-/* A store that the census has no room for may do anything unseen. */
 /* A store for each plugin, kept in some list of the host when the plugin is done; a pool as large,
  * or a store that is closed, is no such thing. */
 START_TEST(stores_that_are_kept_are_named)
@@ -438,6 +437,80 @@ START_TEST(stores_that_are_kept_are_named)
 }
 END_TEST
 
+/* One that held much has gone meanwhile: together they may hold less than before. */
+START_TEST(kept_stores_may_hold_less)
+{
+    struct weir_retention_finding findings[WEIR_RETENTION_COUNT];
+    struct weir_store *stores[TURNS];
+    struct weir_store *large = named_store("plugin");
+    const struct weir_limits limits = {.min = 64};
+    struct weir_memory *memory = NULL;
+    ck_assert_int_eq(weir_memory_new(large, &limits, &memory, NULL), WEIR_OK);
+    struct weir_census *before = take(NULL);
+    weir_store_close(large, NULL);
+    for (int i = 0; i < TURNS; i++)
+        stores[i] = named_store("plugin");
+    struct weir_census *after = take(before);
+    weir_retention_read(before, after, NULL, findings);
+    const struct weir_retention_finding *finding = &findings[WEIR_RETENTION_LONG_LIVED_STORE];
+    ck_assert_int_eq(finding->state, WEIR_RETENTION_PRESENT);
+    ck_assert_uint_eq(finding->bytes, 0);
+    ck_assert_msg(strstr(finding->evidence, "; +0 B") != NULL, "%s", finding->evidence);
+    weir_census_free(after);
+    weir_census_free(before);
+    for (int i = 0; i < TURNS; i++)
+        weir_store_close(stores[i], NULL);
+}
+END_TEST
+
+/* The evidence is of the place that leaks most, whatever was seen before it. */
+START_TEST(the_largest_is_the_evidence)
+{
+    static const int COUNTS[] = {10, 8, 15};
+    static const struct weir_resource_type types[] = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
+    struct weir_retention_finding findings[WEIR_RETENTION_COUNT];
+    for (int turn = 0; turn < 3; turn++) { /* each of them is the largest once */
+        struct weir_store *store = named_store("plugin");
+        struct weir_handles *table = NULL;
+        ck_assert_int_eq(weir_store_handles(store, &table, NULL), WEIR_OK);
+        struct weir_census *before = take(NULL);
+        for (int i = 0; i < 3; i++) {
+            const struct weir_handle_new wanted = {.type = &types[i]};
+            struct weir_handle handle;
+            for (int made = 0; made < COUNTS[(i + turn) % 3]; made++)
+                ck_assert_int_eq(weir_handle_make(table, &wanted, &handle, NULL), WEIR_OK);
+        }
+        struct weir_census *after = take(before);
+        weir_retention_read(before, after, NULL, findings);
+        const struct weir_retention_finding *finding = &findings[WEIR_RETENTION_UNDROPPED_HANDLES];
+        ck_assert_uint_eq(finding->count, 33);
+        ck_assert_msg(strncmp(finding->evidence, "15 more of", 10) == 0, "%s", finding->evidence);
+        weir_census_free(after);
+        weir_census_free(before);
+        weir_store_close(store, NULL);
+    }
+}
+END_TEST
+
+/* A host that fills its linkers at its start, and has made no instance yet. */
+START_TEST(linkers_without_instances_are_no_finding)
+{
+    struct weir_retention_finding findings[WEIR_RETENTION_COUNT];
+    struct weir_linker *linkers[TURNS];
+    struct weir_census *before = take(NULL);
+    for (int i = 0; i < TURNS; i++)
+        ck_assert_int_eq(weir_linker_new(engine, &linkers[i], NULL), WEIR_OK);
+    struct weir_census *after = take(before);
+    weir_retention_read(before, after, NULL, findings);
+    ck_assert_int_eq(findings[WEIR_RETENTION_ENGINE_PER_INSTANCE].state, WEIR_RETENTION_ABSENT);
+    weir_census_free(after);
+    weir_census_free(before);
+    for (int i = 0; i < TURNS; i++)
+        weir_linker_free(linkers[i]);
+}
+END_TEST
+
+/* A store that the census has no room for may do anything unseen. */
 START_TEST(what_is_not_listed_is_not_observable)
 {
     struct weir_store *first = fixture_store(engine), *second = fixture_store(engine);
@@ -521,6 +594,9 @@ int main(void)
     tcase_add_loop_test(tests, its_twin_is_not_blamed, 0, CASES);
     tcase_add_test(tests, what_nobody_registered_is_not_observable);
     tcase_add_test(tests, stores_that_are_kept_are_named);
+    tcase_add_test(tests, kept_stores_may_hold_less);
+    tcase_add_test(tests, the_largest_is_the_evidence);
+    tcase_add_test(tests, linkers_without_instances_are_no_finding);
     tcase_add_test(tests, what_is_not_listed_is_not_observable);
     tcase_add_test(tests, compilations_are_counted);
     tcase_add_test(tests, a_cycle_is_found_among_many_edges);
