@@ -30,9 +30,9 @@ struct weir_receipt {
     struct weir_drain *drain; /* what weir_receipt_wait() waits for; may be NULL */
 };
 
-/* Waits until what was pending has come back, at most so long; nothing is pending then, and OK is
- * the answer. DEADLINE otherwise; STATE when there is nothing to wait for, because memory for it
- * was refused. One thread per receipt. */
+/* Waits until what was pending has come back, at most so long; OK is the answer then, what was
+ * pending counts as released, and what pinned it is gone from the list. DEADLINE otherwise; STATE
+ * when there is nothing to wait for, because memory for it was refused. One thread per receipt. */
 enum weir_status weir_receipt_wait(struct weir_receipt *receipt, uint64_t timeout_ns);
 
 void weir_receipt_done(struct weir_receipt *receipt);

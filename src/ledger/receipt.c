@@ -103,6 +103,27 @@ void weir_drain_end(struct weir_drain *drain)
     let_go(drain);
 }
 
+static void free_pins(struct weir_receipt_pin *pin)
+{
+    while (pin != NULL) {
+        struct weir_receipt_pin *next = pin->next;
+        free(pin);
+        pin = next;
+    }
+}
+
+/* What was pending has come back, and nothing pins it any more. */
+static void settle(struct weir_receipt *receipt)
+{
+    for (int kind = 0; kind < WEIR_KIND_COUNT; kind++) {
+        receipt->released[kind] += receipt->pending[kind];
+        receipt->pending[kind] = 0;
+    }
+    free_pins(receipt->pins);
+    receipt->pins = NULL;
+    receipt->drained = true;
+}
+
 enum weir_status weir_receipt_wait(struct weir_receipt *receipt, uint64_t timeout_ns)
 {
     struct weir_drain *drain = receipt->drain;
@@ -121,18 +142,8 @@ enum weir_status weir_receipt_wait(struct weir_receipt *receipt, uint64_t timeou
     (void)pthread_mutex_unlock(&drain->lock);
     if (!has_ended)
         return WEIR_DEADLINE;
-    memset(receipt->pending, 0, sizeof receipt->pending);
-    receipt->drained = true;
+    settle(receipt);
     return WEIR_OK;
-}
-
-static void free_pins(struct weir_receipt_pin *pin)
-{
-    while (pin != NULL) {
-        struct weir_receipt_pin *next = pin->next;
-        free(pin);
-        pin = next;
-    }
 }
 
 void weir_receipt_done(struct weir_receipt *receipt)

@@ -187,16 +187,29 @@ START_TEST(a_store_closes_at_once_and_drains)
     ck_assert_str_eq(receipt.pins->holder, "task \"work\" still runs; it was told to end");
     ck_assert_int_eq(weir_receipt_wait(&receipt, 1000000), WEIR_DEADLINE);
     ck_assert_int_eq(stubborn.ended, 0);
+    ck_assert_ptr_nonnull(receipt.pins);
+    uint64_t all = receipt.pending[WEIR_KIND_HOST_BUFFER] + receipt.released[WEIR_KIND_HOST_BUFFER];
     atomic_store(&gate, true);
     ck_assert_int_eq(weir_receipt_wait(&receipt, 30 * SECOND), WEIR_OK);
     ck_assert_int_eq(stubborn.ended, 1);
     ck_assert(receipt.drained);
     ck_assert_uint_eq(receipt.pending[WEIR_KIND_HOST_BUFFER], 0);
+    ck_assert_uint_eq(receipt.released[WEIR_KIND_HOST_BUFFER], all);
+    ck_assert_ptr_null(receipt.pins);
     weir_receipt_done(&receipt);
     weir_account_read(weir_account_host(), &after);
     ck_assert_uint_eq(after.used_bytes, before.used_bytes);
 }
 END_TEST
+
+static enum weir_status open_nothing(struct weir_caller *caller, void *data,
+                                     const union weir_value *args, union weir_value *results)
+{
+    (void)caller;
+    (void)data;
+    results[0] = args[0];
+    return WEIR_OK;
+}
 
 START_TEST(a_task_pins_its_instance)
 {
@@ -206,10 +219,10 @@ START_TEST(a_task_pins_its_instance)
     struct weir_linker *linker;
     struct weir_store *store = fixture_store(engine);
     ck_assert_int_eq(weir_linker_new(engine, &linker, NULL), WEIR_OK);
-    ck_assert_int_eq(weir_linker_define_func(linker, "host", "open",
-                                             &(struct weir_host_definition){&type, NULL, NULL},
-                                             NULL),
-                     WEIR_OK);
+    ck_assert_int_eq(
+        weir_linker_define_func(linker, "host", "open",
+                                &(struct weir_host_definition){&type, open_nothing, NULL}, NULL),
+        WEIR_OK);
     struct weir_module *module = fixture_module(engine, &config, release_wasm, sizeof release_wasm);
     struct weir_instance *instance = fixture_instance(store, linker, module);
     atomic_bool gate = false;
