@@ -36,7 +36,7 @@ static enum weir_status begin(struct call *call, const wasm_val_vec_t *args,
                               struct weir_error *error)
 {
     call->values = call->small;
-    size_t arg_count = args != NULL ? args->size : 0;
+    size_t arg_count = args != NULL && args->data != NULL ? args->size : 0;
     if (arg_count != call->type.param_count)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "%zu arguments are given, the function takes %zu", arg_count,
@@ -72,7 +72,7 @@ static void end(struct call *call)
 static enum weir_status get_results(struct call *call, wasm_val_vec_t *results,
                                     struct weir_error *error)
 {
-    size_t count = results != NULL ? results->size : 0;
+    size_t count = results != NULL && results->data != NULL ? results->size : 0;
     if (count > call->type.result_count)
         count = call->type.result_count;
     const union weir_value *values = call->values + call->type.param_count;

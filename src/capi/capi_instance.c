@@ -12,7 +12,7 @@ static enum weir_status take_imports(struct wasm_store_t *store, const wasm_exte
                                      struct list *list, struct weir_error *error)
 {
     list->items = list->small;
-    list->count = imports != NULL ? imports->size : 0;
+    list->count = imports != NULL && imports->data != NULL ? imports->size : 0;
     if (list->count > WEIR_CAPI_SMALL_IMPORTS) {
         list->items = weir_account_alloc(store->account, WEIR_KIND_HOST_BUFFER,
                                          list->count * sizeof *list->items, error);

@@ -161,15 +161,24 @@ static wasm_module_t *compile(struct wasm_engine_t *engine, const uint8_t *bytes
     return module;
 }
 
+/* No vector, or one without data, is an empty one. */
+static const wasm_byte_vec_t *or_empty(const wasm_byte_vec_t *vec)
+{
+    static const wasm_byte_vec_t empty = WASM_EMPTY_VEC;
+    return vec != NULL && vec->data != NULL ? vec : &empty;
+}
+
 wasm_module_t *wasm_module_new(wasm_store_t *store, const wasm_byte_vec_t *binary)
 {
     struct weir_error error = {0};
+    binary = or_empty(binary);
     return compile(store->engine, (const uint8_t *)binary->data, binary->size, &error);
 }
 
 bool wasm_module_validate(wasm_store_t *store, const wasm_byte_vec_t *binary)
 {
     struct weir_error error = {0};
+    binary = or_empty(binary);
     if (weir_module_validate(store->engine->engine, (const uint8_t *)binary->data, binary->size,
                              &error) == WEIR_OK)
         return true;
@@ -190,7 +199,7 @@ wasm_module_t *wasm_module_deserialize(wasm_store_t *store, const wasm_byte_vec_
     struct weir_error error = {0};
     const uint8_t *bytes = NULL;
     size_t size = 0;
-    if (read_form(binary, &bytes, &size, &error) == WEIR_OK)
+    if (read_form(or_empty(binary), &bytes, &size, &error) == WEIR_OK)
         return compile(store->engine, bytes, size, &error);
     weir__capi_failed(&error);
     return NULL;

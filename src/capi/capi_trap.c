@@ -53,7 +53,7 @@ wasm_trap_t *weir__capi_trap(struct wasm_store_t *store, const char *message)
 
 wasm_trap_t *wasm_trap_new(wasm_store_t *store, const wasm_message_t *message)
 {
-    size_t size = message != NULL ? message->size : 0;
+    size_t size = message != NULL && message->data != NULL ? message->size : 0;
     if (size > 0 && message->data[size - 1] == '\0')
         size--;
     wasm_trap_t *trap = new_trap(store, size > 0 ? message->data : "", size);

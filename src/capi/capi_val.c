@@ -71,6 +71,9 @@ enum weir_status weir__capi_to_guest(struct wasm_store_t *store, enum weir_type 
                                      struct weir_error *error)
 {
     wasm_valkind_t wanted = weir__capi_kind_of(type);
+    if (value == NULL)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "NULL is given, %s is wanted", name_of(wanted));
     if (value->kind != wanted)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "%s is given, %s is wanted", name_of(value->kind), name_of(wanted));

@@ -31,7 +31,7 @@ void wasm_byte_vec_new(wasm_byte_vec_t *out, size_t size, const wasm_byte_t data
 
 void wasm_byte_vec_copy(wasm_byte_vec_t *out, const wasm_byte_vec_t *from)
 {
-    wasm_byte_vec_new(out, from->size, from->data);
+    wasm_byte_vec_new(out, from != NULL ? from->size : 0, from != NULL ? from->data : NULL);
 }
 
 void wasm_byte_vec_delete(wasm_byte_vec_t *vec)
@@ -76,7 +76,7 @@ void wasm_val_vec_new(wasm_val_vec_t *out, size_t size, const wasm_val_t data[])
 
 void wasm_val_vec_copy(wasm_val_vec_t *out, const wasm_val_vec_t *from)
 {
-    wasm_val_vec_new_uninitialized(out, from->size);
+    wasm_val_vec_new_uninitialized(out, from != NULL ? from->size : 0);
     for (size_t i = 0; i < out->size; i++)
         wasm_val_copy(&out->data[i], &from->data[i]);
 }
@@ -114,7 +114,7 @@ void wasm_val_vec_delete(wasm_val_vec_t *vec)
     }                                                                                              \
     void wasm_##name##_vec_copy(wasm_##name##_vec_t *out, const wasm_##name##_vec_t *from)         \
     {                                                                                              \
-        wasm_##name##_vec_new_uninitialized(out, from->size);                                      \
+        wasm_##name##_vec_new_uninitialized(out, from != NULL ? from->size : 0);                   \
         for (size_t i = 0; i < out->size; i++) {                                                   \
             out->data[i] = wasm_##name##_copy(from->data[i]);                                      \
             if (out->data[i] == NULL && from->data[i] != NULL) {                                   \

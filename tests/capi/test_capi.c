@@ -46,6 +46,66 @@ static wasm_instance_t *new_plain(void)
     return instance;
 }
 
+/* --- NULL where something is wanted --------------------------------------------------------- */
+
+START_TEST(takes_null_for_empty)
+{
+    wasm_byte_vec_t bytes;
+    wasm_byte_vec_copy(&bytes, NULL);
+    ck_assert_uint_eq(bytes.size, 0);
+    wasm_val_vec_t vals;
+    wasm_val_vec_copy(&vals, NULL);
+    ck_assert_uint_eq(vals.size, 0);
+    wasm_extern_vec_t externs;
+    wasm_extern_vec_copy(&externs, NULL);
+    ck_assert_uint_eq(externs.size, 0);
+    const wasm_byte_vec_t hollow = {8, NULL};
+    const wasm_byte_vec_t *const nothing[] = {NULL, &hollow};
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_ptr_null(wasm_module_new(store, nothing[i]));
+        ck_assert_int_eq(weir_wasm_error()->status, WEIR_MALFORMED);
+        ck_assert(!wasm_module_validate(store, nothing[i]));
+        ck_assert_ptr_null(wasm_module_deserialize(store, nothing[i]));
+        wasm_trap_t *trap = wasm_trap_new(store, nothing[i]);
+        wasm_message_t message;
+        wasm_trap_message(trap, &message);
+        ck_assert_uint_eq(message.size, 1);
+        wasm_name_delete(&message);
+        wasm_trap_delete(trap);
+    }
+}
+END_TEST
+
+START_TEST(refuses_null_for_values)
+{
+    wasm_instance_t *instance = new_plain();
+    wasm_extern_vec_t exports;
+    wasm_instance_exports(instance, &exports);
+    wasm_val_vec_t hollow = {2, NULL};
+    for (size_t i = 0; i < exports.size; i++) {
+        wasm_func_t *func = wasm_extern_as_func(exports.data[i]);
+        if (func == NULL || wasm_func_param_arity(func) != 2)
+            continue;
+        wasm_trap_t *trap = wasm_func_call(func, &hollow, &hollow);
+        ck_assert_ptr_nonnull(trap);
+        wasm_trap_delete(trap);
+    }
+    wasm_globaltype_t *type = wasm_globaltype_new(wasm_valtype_new_i32(), WASM_VAR);
+    ck_assert_ptr_null(wasm_global_new(store, type, NULL));
+    ck_assert_int_eq(weir_wasm_error()->status, WEIR_INVALID_ARGUMENT);
+    const wasm_val_t seven = WASM_I32_VAL(7);
+    wasm_global_t *global = wasm_global_new(store, type, &seven);
+    wasm_globaltype_delete(type);
+    wasm_global_set(global, NULL);
+    wasm_val_t now;
+    wasm_global_get(global, &now);
+    ck_assert_int_eq(now.of.i32, 7);
+    wasm_global_delete(global);
+    wasm_extern_vec_delete(&exports);
+    wasm_instance_delete(instance);
+}
+END_TEST
+
 /* --- tag types ----------------------------------------------------------------------------- */
 
 static wasm_tagtype_t *new_tagtype(void)
@@ -607,6 +667,8 @@ int main(void)
     Suite *suite = suite_create("capi");
     TCase *tests = tcase_create("capi");
     tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, takes_null_for_empty);
+    tcase_add_test(tests, refuses_null_for_values);
     tcase_add_test(tests, tagtypes);
     tcase_add_test(tests, tagtype_vectors);
     tcase_add_test(tests, says_why);
