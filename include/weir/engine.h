@@ -32,7 +32,7 @@ enum weir_status weir_bounds_parse(const char *name, enum weir_bounds *ret_bound
 
 /* Zero-initialise; zero and NULL mean the default named behind each field. */
 struct weir_engine_config {
-    uint32_t features;                        /* WEIR_FEATURES_DEFAULT */
+    uint32_t features;                        /* WEIR_FEATURES_DEFAULT; unknown bits are refused */
     enum weir_bounds bounds;                  /* guard */
     bool has_fuel;                            /* compile fuel in */
     const struct weir_fuel_costs *fuel_costs; /* copied; only with has_fuel: the plain table */

@@ -11,7 +11,9 @@ extern "C" {
 /* Links, allocates, initialises and runs the start function. LINK lists every missing or
  * mismatching import in error->details. TRAP (with *trap) when a segment is out of bounds or start
  * traps; the instance stays then, as the specification says, if others already hold something of it
- * (see weir_instance_release), and is released otherwise. */
+ * (see weir_instance_release) or the call came from a guest of the store, and is released
+ * otherwise. One that stayed goes by itself when an instance is made in the store after they have
+ * let go. */
 enum weir_status weir_instance_new(struct weir_store *store, const struct weir_linker *linker,
                                    struct weir_module *module, struct weir_instance **ret_instance,
                                    struct weir_trap *trap, struct weir_error *error);
@@ -43,13 +45,13 @@ enum weir_status weir_instance_export_at(struct weir_instance *instance, size_t 
  * it: the receipt's pins then name all of it, the message the first. What pins: an import of
  * another instance, a function reference in a table or global, a definition in a linker, a handle
  * that is lent, a task for it, weir_instance_pin(). Nothing is released then. Afterwards no pointer
- * to the instance, or got from it, is valid. */
+ * to the instance, or got from it, is valid. NULL is allowed. */
 enum weir_status weir_instance_release(struct weir_instance *instance, struct weir_receipt *receipt,
                                        struct weir_error *error);
 
 /* For those who keep a pointer: until it is unpinned the instance cannot be released, and `holder`
  * (copied, cut to WEIR_PIN_HOLDER_SIZE - 1 bytes) is named as the reason. Closing the store ends
- * pins without asking. */
+ * pins without asking: they are gone then, as is each by its unpin. NULL may be unpinned. */
 #define WEIR_PIN_HOLDER_SIZE 64
 struct weir_instance_pin;
 enum weir_status weir_instance_pin(struct weir_instance *instance, const char *holder,
@@ -58,7 +60,7 @@ void weir_instance_unpin(struct weir_instance_pin *pin);
 
 struct weir_module *weir_instance_module(struct weir_instance *instance);
 struct weir_store *weir_instance_store(struct weir_instance *instance);
-/* Every global of the index space, private ones too (state capture). */
+/* Every global of the index space, private ones too (state capture). NULL beyond the count. */
 size_t weir_instance_global_count(const struct weir_instance *instance);
 struct weir_global *weir_instance_global(struct weir_instance *instance, size_t index);
 size_t weir_instance_memory_count(const struct weir_instance *instance);

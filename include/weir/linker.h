@@ -17,17 +17,18 @@ enum weir_status weir_linker_new(struct weir_engine *engine, struct weir_linker 
 void weir_linker_free(struct weir_linker *linker);
 
 /* A later definition of the same name replaces the earlier one when `weir_linker_allow_shadowing`
- * was called, and is refused (EXISTS) otherwise. Names are copied. */
+ * was called, and is refused (EXISTS) otherwise. Names are copied. INVALID_ARGUMENT without a name,
+ * a type or a function. */
 enum weir_status weir_linker_define_func(struct weir_linker *linker, const char *module,
                                          const char *name,
                                          const struct weir_host_definition *definition,
                                          struct weir_error *error);
 /* A definition that lives in a store: the linker is then only good for that store, and only while
- * it lives. One thread, the store's. */
+ * it lives. One thread, the store's. INVALID_ARGUMENT for an item that is not of this store. */
 enum weir_status weir_linker_define(struct weir_linker *linker, struct weir_store *store,
                                     const char *module, const char *name,
                                     const struct weir_extern *item, struct weir_error *error);
-/* All exports of an instance under `module`. */
+/* All exports of an instance under `module`; none of them when one is EXISTS. */
 enum weir_status weir_linker_define_instance(struct weir_linker *linker, const char *module,
                                              struct weir_instance *instance,
                                              struct weir_error *error);

@@ -63,6 +63,7 @@ void weir_module_unref(struct weir_module *module);
 enum weir_status weir_module_describe(const struct weir_module *module, struct weir_error *error);
 struct weir_engine *weir_module_engine(const struct weir_module *module);
 const char *weir_module_name(const struct weir_module *module);
+/* Beyond the count: empty names. */
 size_t weir_module_import_count(const struct weir_module *module);
 void weir_module_import(const struct weir_module *module, size_t index,
                         struct weir_import_info *ret);

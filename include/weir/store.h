@@ -43,14 +43,16 @@ struct weir_store_config {
     uint32_t handles_max;          /* of all its tables (weir/handle.h): 16,384 */
     uint64_t keep_resident_bytes;  /* privatised memory that a reset keeps: 1 MiB */
     void *data;                    /* the embedder's */
-    void (*data_free)(void *data); /* called when the store is closed; may be NULL */
+    void (*data_free)(void *data); /* called when the store is closed, not when it could not be
+                                    * made; may be NULL */
     weir_growth_hook *growth_hook; /* none */
     void *growth_context;
 };
 
 enum weir_status weir_store_new(struct weir_engine *engine, const struct weir_store_config *config,
                                 struct weir_store **ret_store, struct weir_error *error);
-/* Never blocks. Not from inside a call into the store. `receipt` may be NULL. */
+/* Never blocks. Not from inside a call into the store; with a parked one it may. `receipt` may be
+ * NULL, as may the store. */
 void weir_store_close(struct weir_store *store, struct weir_receipt *receipt);
 
 void *weir_store_data(const struct weir_store *store);
@@ -93,7 +95,8 @@ enum weir_park {
     WEIR_PARK_HOST   /* a host function waits */
 };
 enum weir_park weir_store_parked(const struct weir_store *store);
-/* Gives a parked call up: its frames are dropped, the store is usable again. */
+/* Gives a parked call up: its frames are dropped, the store is usable again. Nothing happens when
+ * none is parked. */
 void weir_store_unpark(struct weir_store *store);
 
 #ifdef __cplusplus

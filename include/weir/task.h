@@ -26,12 +26,12 @@ struct weir_executor;
 /* Zero-initialise; zero means the default named behind each field. */
 struct weir_executor_config {
     struct weir_account *account; /* of its threads and records: the host */
-    uint32_t threads;             /* 2 */
-    uint32_t queue_max;           /* tasks that wait: 64 */
-    uint64_t stack_bytes;         /* of a thread: 256 KiB */
+    uint32_t threads;             /* 2; at most 256 */
+    uint32_t queue_max;           /* tasks that wait: 64; at most 65,536 */
+    uint64_t stack_bytes;         /* of a thread: 256 KiB; from 64 KiB to 1 GiB */
 };
 
-/* LIMIT, NO_MEMORY. */
+/* INVALID_ARGUMENT out of these ranges, LIMIT, NO_MEMORY. */
 enum weir_status weir_executor_new(const struct weir_executor_config *config,
                                    struct weir_executor **ret_executor, struct weir_error *error);
 /* Waits for the tasks that run; those that wait are cancelled. No store may start a task with it
@@ -63,7 +63,8 @@ struct weir_store_task_definition {
 };
 
 /* BUSY when the executor's queue is full, LIMIT when the store may not have so many (tasks_max) or
- * the charge is refused; `done` is not called then. */
+ * the charge is refused, INVALID_ARGUMENT without executor, label, run or done; `done` is not
+ * called then. */
 enum weir_status weir_store_task_start(struct weir_store *store, struct weir_executor *executor,
                                        const struct weir_store_task_definition *definition,
                                        struct weir_error *error);

@@ -20,7 +20,7 @@ const char *weir_bounds_name(enum weir_bounds bounds)
 enum weir_status weir_bounds_parse(const char *name, enum weir_bounds *ret_bounds,
                                    struct weir_error *error)
 {
-    for (size_t i = 0; i < NAME_COUNT; i++) {
+    for (size_t i = 0; name != NULL && i < NAME_COUNT; i++) {
         if (strcmp(name, names[i]) == 0) {
             *ret_bounds = (enum weir_bounds)i;
             return WEIR_OK;

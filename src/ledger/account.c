@@ -140,6 +140,9 @@ enum weir_status weir_account_new(struct weir_account *parent, enum weir_account
                                   const char *name, uint64_t limit_bytes,
                                   struct weir_account **ret_account, struct weir_error *error)
 {
+    if (parent == NULL || name == NULL)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET, "an account needs a %s",
+                              parent == NULL ? "parent" : "name");
     if (!may_stand_under(role, parent))
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "account \"%s\" cannot stand under \"%s\": stores and tenants stand "

@@ -4,6 +4,12 @@
 #include "runtime/compile_job.h"
 #include "runtime/module_internal.h"
 
+#define WEIR_FEATURE(bit, id, name, on) | (1u << (bit))
+static const uint32_t FEATURES_ALL = 0u
+#include <weir/features.def>
+    ;
+#undef WEIR_FEATURE
+
 static enum weir_status check_config(const struct weir_engine_config *config,
                                      struct weir_error *error)
 {
@@ -13,6 +19,10 @@ static enum weir_status check_config(const struct weir_engine_config *config,
                               "a guest stack of %llu bytes; between %llu and %llu",
                               (unsigned long long)stack, (unsigned long long)WEIR_STACK_BYTES_MIN,
                               (unsigned long long)WEIR_STACK_BYTES_MAX);
+    if ((config->features & ~FEATURES_ALL) != 0)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "0x%x are no features; weir/features.def lists them",
+                              config->features & ~FEATURES_ALL);
     if (weir_bounds_name(config->bounds) == NULL)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "bounds are guard, explicit or no-signals, not %d",

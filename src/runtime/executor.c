@@ -70,10 +70,27 @@ static enum weir_status start_thread(struct weir_executor *executor, struct weir
     return WEIR_OK;
 }
 
-static uint32_t bounded(uint32_t value, uint32_t fallback, uint32_t max)
+static uint64_t or_default(uint64_t value, uint64_t fallback)
 {
-    uint32_t wanted = value != 0 ? value : fallback;
-    return wanted < max ? wanted : max;
+    return value != 0 ? value : fallback;
+}
+
+static enum weir_status check_config(const struct weir_executor_config *config,
+                                     struct weir_error *error)
+{
+    uint64_t stack = config->stack_bytes;
+    if (config->threads > WEIR_EXECUTOR_THREADS_MAX || config->queue_max > WEIR_EXECUTOR_QUEUE_MAX)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "an executor of %u threads and %u tasks that wait; at most %u and %u",
+                              config->threads, config->queue_max, WEIR_EXECUTOR_THREADS_MAX,
+                              WEIR_EXECUTOR_QUEUE_MAX);
+    if (stack != 0 && (stack < WEIR_EXECUTOR_STACK_MIN || stack > WEIR_EXECUTOR_STACK_MAX))
+        return weir_error_set(
+            error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+            "a stack of %llu bytes for an executor's thread; between %llu and %llu",
+            (unsigned long long)stack, (unsigned long long)WEIR_EXECUTOR_STACK_MIN,
+            (unsigned long long)WEIR_EXECUTOR_STACK_MAX);
+    return WEIR_OK;
 }
 
 enum weir_status weir_executor_new(const struct weir_executor_config *config,
@@ -82,6 +99,9 @@ enum weir_status weir_executor_new(const struct weir_executor_config *config,
     static const struct weir_executor_config defaults;
     if (config == NULL)
         config = &defaults;
+    enum weir_status status = check_config(config, error);
+    if (status != WEIR_OK)
+        return status;
     struct weir_account *account = config->account != NULL ? config->account : weir_account_host();
     struct weir_executor *executor =
         weir_account_alloc(account, WEIR_KIND_METADATA, sizeof *executor, error);
@@ -90,13 +110,9 @@ enum weir_status weir_executor_new(const struct weir_executor_config *config,
     executor->account = account;
     (void)pthread_mutex_init(&executor->lock, NULL);
     (void)pthread_cond_init(&executor->wake, NULL);
-    executor->queue_max =
-        bounded(config->queue_max, WEIR_EXECUTOR_QUEUE_DEFAULT, WEIR_EXECUTOR_QUEUE_MAX);
-    executor->stack_bytes =
-        config->stack_bytes != 0 ? config->stack_bytes : WEIR_EXECUTOR_STACK_DEFAULT;
-    uint32_t threads =
-        bounded(config->threads, WEIR_EXECUTOR_THREADS_DEFAULT, WEIR_EXECUTOR_THREADS_MAX);
-    enum weir_status status = WEIR_OK;
+    executor->queue_max = (uint32_t)or_default(config->queue_max, WEIR_EXECUTOR_QUEUE_DEFAULT);
+    executor->stack_bytes = or_default(config->stack_bytes, WEIR_EXECUTOR_STACK_DEFAULT);
+    uint32_t threads = (uint32_t)or_default(config->threads, WEIR_EXECUTOR_THREADS_DEFAULT);
     while (status == WEIR_OK && executor->thread_count < threads)
         status = start_thread(executor, error);
     if (status != WEIR_OK) {

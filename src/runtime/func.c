@@ -66,6 +66,23 @@ static enum weir_status refuse_state(const struct weir_store *store, struct weir
                               : "the store has no parked call");
 }
 
+/* Rare, so the message is made here. */
+static __attribute__((noinline)) enum weir_status refuse_func(const struct weir_funcref *func,
+                                                              struct weir_error *error)
+{
+    return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET, "%s",
+                          func == NULL ? "a null reference cannot be called"
+                                       : "the function belongs to another store");
+}
+
+static __attribute__((noinline)) enum weir_status refuse_values(const struct weir__type *type,
+                                                                struct weir_error *error)
+{
+    return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                          "room for %u arguments and %u results is needed, NULL is given",
+                          type->param_count, type->result_count);
+}
+
 /* Whatever must be there before the boundary is crossed, the first time or after a rest. */
 static __attribute__((noinline)) enum weir_status prepare(struct weir_store *store,
                                                           struct weir_error *error)
@@ -173,9 +190,12 @@ enum weir_status weir_func_call(struct weir_store *store, struct weir_funcref *f
 {
     if (UNLIKELY(store->park != WEIR_PARK_NONE))
         return refuse_state(store, error);
-    if (UNLIKELY(func->vmctx->state != store->state))
-        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                              "the function belongs to another store");
+    if (UNLIKELY(func == NULL || func->vmctx->state != store->state))
+        return refuse_func(func, error);
+    const struct weir__type *type = weir__type_at(func->type_id);
+    if (UNLIKELY((args == NULL && type->param_count != 0) ||
+                 (results == NULL && type->result_count != 0)))
+        return refuse_values(type, error);
     if (UNLIKELY(store->stack == NULL || !weir__thread_is_prepared(store->thread_needs))) {
         enum weir_status status = prepare(store, error);
         if (status != WEIR_OK)
@@ -183,7 +203,6 @@ enum weir_status weir_func_call(struct weir_store *store, struct weir_funcref *f
     }
     if (UNLIKELY(!weir__host_stack_has_room() || store->depth >= WEIR_HOST_DEPTH_MAX))
         return trap_before_entry(store, trap, error);
-    const struct weir__type *type = weir__type_at(func->type_id);
     struct weir__entry entry;
     entry.code = func->code;
     entry.ints[0] = (uint64_t)func->vmctx;
@@ -221,9 +240,9 @@ enum weir_park weir_store_parked(const struct weir_store *store)
 
 void weir_store_unpark(struct weir_store *store)
 {
-    WEIR_ASSERT(store->active == NULL);
-    if (store->park != WEIR_PARK_NONE)
-        store->is_torn = true;
+    if (store->park == WEIR_PARK_NONE)
+        return;
+    store->is_torn = true;
     store->park = WEIR_PARK_NONE;
     store->parked_frame = NULL;
     store->parked_binding = NULL;

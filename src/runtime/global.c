@@ -4,10 +4,27 @@
 
 #include "runtime/store_internal.h"
 
+bool weir__is_value_type(enum weir_type type)
+{
+    return (type >= WEIR_TYPE_V128 && type <= WEIR_TYPE_I32) || type == WEIR_TYPE_FUNCREF ||
+           type == WEIR_TYPE_EXTERNREF;
+}
+
+enum weir_status weir__refuse_ref(struct weir_error *error)
+{
+    return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                          "the function referred to belongs to another store");
+}
+
 enum weir_status weir_global_new(struct weir_store *store, enum weir_type type, bool is_mutable,
                                  union weir_value value, struct weir_global **ret_global,
                                  struct weir_error *error)
 {
+    if (!weir__is_value_type(type))
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "0x%x is no type of a global", (unsigned)type);
+    if (!weir__ref_fits(store, type, value.funcref))
+        return weir__refuse_ref(error);
     struct weir__host_global *host = weir__store_alloc(store, sizeof *host, error);
     if (host == NULL)
         return weir__refused(error);
@@ -36,6 +53,8 @@ enum weir_status weir_global_set(struct weir_global *global, union weir_value va
 {
     if (!global->is_mutable)
         return WEIR_STATE;
+    if (!weir__ref_fits(global->store, global->type, value.funcref))
+        return WEIR_INVALID_ARGUMENT;
     *global->value = value;
     return WEIR_OK;
 }

@@ -48,6 +48,7 @@ struct weir_handles {
 
 /* "handle 7 of store \"x\"" or "… of instance 2 of store \"x\"". */
 #define WEIR__HANDLE_WHERE_SIZE 128
+enum weir_status weir__handle_refuse_untyped(struct weir_error *error);
 void weir__handle_where(const struct weir_handles *handles, uint32_t index,
                         char text[WEIR__HANDLE_WHERE_SIZE]);
 /* The live entry, with its type checked; NULL with the error set. */

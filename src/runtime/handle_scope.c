@@ -39,12 +39,19 @@ static enum weir_status reserve(struct weir_scope *scope, struct weir_error *err
     return WEIR_OK;
 }
 
+static enum weir_status refuse_scope(struct weir_error *error)
+{
+    return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                          "the scope was begun for another store");
+}
+
 enum weir_status weir_handle_lend(struct weir_handles *handles, uint32_t index,
                                   const struct weir_resource_type *type, struct weir_scope *scope,
                                   uint64_t *ret_rep, struct weir_error *error)
 {
-    WEIR_ASSERT(scope->store == handles->store);
     uint64_t rep;
+    if (scope->store != handles->store)
+        return refuse_scope(error);
     enum weir_status status = weir_handle_find(handles, index, type, &rep, error);
     if (status == WEIR_OK)
         status = reserve(scope, error);
@@ -62,7 +69,14 @@ enum weir_status weir_handle_borrow(struct weir_handles *handles,
                                     const struct weir_handle_new *wanted, struct weir_scope *scope,
                                     struct weir_handle *ret_handle, struct weir_error *error)
 {
-    WEIR_ASSERT(scope->store == handles->store && wanted->parent.index == 0);
+    if (scope->store != handles->store)
+        return refuse_scope(error);
+    if (wanted->type == NULL)
+        return weir__handle_refuse_untyped(error);
+    if (wanted->parent.index != 0)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "a borrowed \"%s\" cannot have a parent: it ends with its scope",
+                              wanted->type->name);
     struct weir__handle_entry *entry = weir__handle_add(handles, wanted, ret_handle, error);
     if (entry == NULL)
         return handles->is_ending ? WEIR_STATE : weir__refused(error);

@@ -63,7 +63,8 @@ struct weir__handle_entry *weir__handle_entry(const struct weir_handles *handles
         index != 0 && index < handles->size ? &handles->entries[index] : NULL;
     if (entry == NULL || entry->use == NULL) {
         weir__handle_where(handles, index, where);
-        (void)weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET, "%s does not exist", where);
+        (void)weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET, "%s%s", where,
+                             index != 0 ? " does not exist" : ": no handle has the index 0");
         return NULL;
     }
     if (type == NULL || entry->use->type == type)
@@ -262,12 +263,20 @@ struct weir__handle_entry *weir__handle_add(struct weir_handles *handles,
     return entry;
 }
 
+enum weir_status weir__handle_refuse_untyped(struct weir_error *error)
+{
+    return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                          "a handle without a resource type");
+}
+
 enum weir_status weir_handle_make(struct weir_handles *handles,
                                   const struct weir_handle_new *wanted,
                                   struct weir_handle *ret_handle, struct weir_error *error)
 {
     uint32_t parent = wanted->parent.index;
     uint64_t rep;
+    if (wanted->type == NULL)
+        return weir__handle_refuse_untyped(error);
     if (parent != 0) {
         enum weir_status status = weir_handle_check(handles, wanted->parent, NULL, &rep, error);
         if (status != WEIR_OK)

@@ -71,6 +71,13 @@ int weir__host_failed(struct weir_store *store, enum weir_status status)
     return weir__trap_raise(store, code);
 }
 
+/* It called weir_caller_trap() and went on all the same: the next trap is not about that. */
+static __attribute__((noinline)) void forget_said(struct weir_store *store)
+{
+    weir_error_done(&store->cause);
+    store->said_code = WEIR_TRAP_NONE;
+}
+
 static __attribute__((noinline)) int not_ok(struct weir__binding *binding,
                                             struct weir__host_frame *frame, enum weir_status status)
 {
@@ -113,6 +120,8 @@ static int dispatch_into(struct weir__binding *binding, struct weir__host_frame 
     enum weir_status status = binding->func(&caller, binding->data, args, results);
     if (UNLIKELY(status != WEIR_OK))
         return not_ok(binding, frame, status);
+    if (UNLIKELY(binding->store->said_code != WEIR_TRAP_NONE))
+        forget_said(binding->store);
     weir__host_results(binding->store, type, results, frame);
     return WEIR__BACK_OK;
 }
@@ -149,6 +158,8 @@ int weir__host_dispatch(struct weir__binding *binding, struct weir__host_frame *
     enum weir_status status = binding->func(&caller, binding->data, frame->ints, &result);
     if (UNLIKELY(status != WEIR_OK))
         return not_ok(binding, frame, status);
+    if (UNLIKELY(binding->store->said_code != WEIR_TRAP_NONE))
+        forget_said(binding->store);
     if (type->result_count != 0)
         frame->ints[0].i64 = type->results[0] == WEIR_TYPE_I32 ? (uint32_t)result.i32 : result.i64;
     return WEIR__BACK_OK;

@@ -4,12 +4,39 @@
 
 #include "runtime/store_internal.h"
 
+static bool are_types(const enum weir_type *types, size_t count)
+{
+    if (types == NULL)
+        return count == 0;
+    for (size_t i = 0; i < count && i < WEIR_ABI_SLOTS; i++)
+        if (!weir__is_value_type(types[i]))
+            return false;
+    return true;
+}
+
+enum weir_status weir__host_definition_check(const struct weir_host_definition *definition,
+                                             struct weir_error *error)
+{
+    const struct weir_func_type *type = definition->type;
+    if (definition->func == NULL || type == NULL)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "a host function is defined without %s",
+                              type == NULL ? "a type" : "a function");
+    if (!are_types(type->params, type->param_count) ||
+        !are_types(type->results, type->result_count))
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "the type of a host function has something that is no value type");
+    return WEIR_OK;
+}
+
 enum weir_status weir_func_new(struct weir_store *store,
                                const struct weir_host_definition *definition,
                                struct weir_funcref **ret_func, struct weir_error *error)
 {
     const struct weir__type *type = NULL;
-    enum weir_status status = weir__type_acquire(definition->type, &type, error);
+    enum weir_status status = weir__host_definition_check(definition, error);
+    if (status == WEIR_OK)
+        status = weir__type_acquire(definition->type, &type, error);
     if (status != WEIR_OK)
         return status;
     struct weir__host_func *func = weir__store_alloc(store, sizeof *func, error);

@@ -330,7 +330,7 @@ enum weir_status weir_instance_new_saved(struct weir_store *store, const struct 
         return status;
     status = load(instance, reader, error);
     if (status != WEIR_OK) {
-        (void)weir_instance_release(instance, NULL, NULL);
+        weir__instance_abandon(instance);
         return status;
     }
     *ret_instance = instance;
@@ -402,7 +402,7 @@ enum weir_status weir_instance_new_successor(struct weir_store *store,
         return status;
     status = succeed(instance, successor->predecessor, trap, error);
     if (status != WEIR_OK) {
-        (void)weir_instance_release(instance, NULL, NULL);
+        weir__instance_abandon(instance);
         return status;
     }
     *ret_instance = instance;

@@ -364,14 +364,15 @@ static enum weir_status initialise(struct weir_instance *instance, struct weir_t
     return weir__instance_remember(instance, error);
 }
 
-static enum weir_status check_store(const struct weir_store *store,
-                                    const struct weir_module *module, struct weir_error *error)
+static enum weir_status check_store(struct weir_store *store, const struct weir_module *module,
+                                    struct weir_error *error)
 {
     if (module->engine != store->engine)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "the module belongs to another engine than the store");
     if (store->park != WEIR_PARK_NONE)
         return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET, "the store has a parked call");
+    weir__store_release_abandoned(store);
     if (store->instance_count >= store->instances_max)
         return weir_error_set(error, WEIR_LIMIT, WEIR_NO_OFFSET,
                               "the store has %u instances, which is its limit",
@@ -418,8 +419,7 @@ static enum weir_status start(struct weir_instance *instance, struct weir_instan
 {
     enum weir_status status = initialise(instance, trap, error);
     if (status != WEIR_OK) {
-        /* It stays where others already hold something of it. */
-        (void)weir_instance_release(instance, NULL, NULL);
+        weir__instance_abandon(instance);
         return status;
     }
     instance->is_whole = true;
@@ -465,8 +465,7 @@ size_t weir_instance_global_count(const struct weir_instance *instance)
 
 struct weir_global *weir_instance_global(struct weir_instance *instance, size_t index)
 {
-    WEIR_ASSERT(index < weir_instance_global_count(instance));
-    return &instance->globals[index];
+    return index < weir_instance_global_count(instance) ? &instance->globals[index] : NULL;
 }
 
 size_t weir_instance_memory_count(const struct weir_instance *instance)
@@ -476,6 +475,5 @@ size_t weir_instance_memory_count(const struct weir_instance *instance)
 
 struct weir_memory *weir_instance_memory(struct weir_instance *instance, size_t index)
 {
-    WEIR_ASSERT(index < weir_instance_memory_count(instance));
-    return instance->memories[index];
+    return index < weir_instance_memory_count(instance) ? instance->memories[index] : NULL;
 }

@@ -115,9 +115,10 @@ static bool link_global(struct linking *linking, const struct weir__definition *
     return true;
 }
 
-/* Items given by position carry no store of their own that was checked before. */
-static bool is_of_store(const struct weir_extern *item, const struct weir_store *store)
+bool weir__extern_is_of(const struct weir_extern *item, const struct weir_store *store)
 {
+    if (item->func == NULL) /* nor any other member of the union */
+        return false;
     switch (item->kind) {
     case WEIR_EXTERN_FUNC:
         return item->func->vmctx->state == store->state;
@@ -172,8 +173,8 @@ static void link_by_position(struct linking *linking, const struct weir_extern *
 {
     struct weir_store *store = linking->instance->store;
     struct weir__definition definition = {.store = store, .item = *item};
-    if (!is_of_store(item, store))
-        complain(linking, import, "import of another store");
+    if (!weir__extern_is_of(item, store))
+        complain(linking, import, item->func == NULL ? "null import" : "import of another store");
     else if (!link_one(linking, import, &definition))
         complain(linking, import, "incompatible import type");
 }

@@ -179,6 +179,23 @@ struct names {
     size_t name_size;
 };
 
+static enum weir_status take_names(const char *module, const char *name, struct names *ret_names,
+                                   struct weir_error *error)
+{
+    if (module == NULL || name == NULL)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "a definition without a name");
+    *ret_names = (struct names){module, strlen(module), name, strlen(name)};
+    return WEIR_OK;
+}
+
+static enum weir_status refuse_taken(const struct names *names, struct weir_error *error)
+{
+    return weir_error_set(error, WEIR_EXISTS, WEIR_NO_OFFSET,
+                          "\"%.*s\" \"%.*s\" is defined already", (int)names->module_size,
+                          names->module, (int)names->name_size, names->name);
+}
+
 /* Takes over `content` but for the names. */
 static enum weir_status define(struct weir_linker *linker, const struct names *names,
                                const struct weir__definition *content, struct weir_error *error)
@@ -200,9 +217,7 @@ static enum weir_status define(struct weir_linker *linker, const struct names *n
     struct weir__definition *before = *at;
     if (before != NULL && !linker->allows_shadowing) {
         weir_account_free(account, WEIR_KIND_METADATA, definition, bytes);
-        return weir_error_set(error, WEIR_EXISTS, WEIR_NO_OFFSET,
-                              "\"%.*s\" \"%.*s\" is defined already", (int)names->module_size,
-                              names->module, (int)names->name_size, names->name);
+        return refuse_taken(names, error);
     }
     definition->next = before != NULL ? before->next : NULL;
     *at = definition;
@@ -220,10 +235,14 @@ enum weir_status weir_linker_define_func(struct weir_linker *linker, const char 
                                          const struct weir_host_definition *definition,
                                          struct weir_error *error)
 {
-    struct names names = {module, strlen(module), name, strlen(name)};
+    struct names names;
     struct weir__definition content = {
         .item = {.kind = WEIR_EXTERN_FUNC}, .func = definition->func, .data = definition->data};
-    enum weir_status status = weir__type_acquire(definition->type, &content.type, error);
+    enum weir_status status = take_names(module, name, &names, error);
+    if (status == WEIR_OK)
+        status = weir__host_definition_check(definition, error);
+    if (status == WEIR_OK)
+        status = weir__type_acquire(definition->type, &content.type, error);
     if (status != WEIR_OK)
         return status;
     status = define(linker, &names, &content, error);
@@ -236,9 +255,24 @@ enum weir_status weir_linker_define(struct weir_linker *linker, struct weir_stor
                                     const char *module, const char *name,
                                     const struct weir_extern *item, struct weir_error *error)
 {
-    struct names names = {module, strlen(module), name, strlen(name)};
+    struct names names;
     struct weir__definition content = {.store = store, .item = *item};
+    enum weir_status status = take_names(module, name, &names, error);
+    if (status != WEIR_OK)
+        return status;
+    if (store == NULL || !weir__extern_is_of(item, store))
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "\"%s\" \"%s\" is to be something that is not in the store", module,
+                              name);
     return define(linker, &names, &content, error);
+}
+
+static struct names export_names(const char *module, const struct weir_instance *instance,
+                                 uint32_t index)
+{
+    const struct weir_artifact *artifact = &instance->module->artifact;
+    const struct weir_artifact_string *name = &artifact->exports[index].name;
+    return (struct names){module, strlen(module), artifact->strings + name->start, name->size};
 }
 
 enum weir_status weir_linker_define_instance(struct weir_linker *linker, const char *module,
@@ -246,15 +280,20 @@ enum weir_status weir_linker_define_instance(struct weir_linker *linker, const c
                                              struct weir_error *error)
 {
     const struct weir_artifact *artifact = &instance->module->artifact;
-    for (uint32_t i = 0; i < artifact->head->exports.count; i++) {
+    uint32_t count = artifact->head->exports.count;
+    struct names names;
+    enum weir_status status = take_names(module, "", &names, error);
+    for (uint32_t i = 0; status == WEIR_OK && !linker->allows_shadowing && i < count; i++) {
+        names = export_names(module, instance, i);
+        if (weir__linker_find(linker, module, names.module_size, names.name, names.name_size))
+            return refuse_taken(&names, error);
+    }
+    for (uint32_t i = 0; status == WEIR_OK && i < count; i++) {
         const struct weir_artifact_export *export = &artifact->exports[i];
-        struct names names = {module, strlen(module), artifact->strings + export->name.start,
-                              export->name.size};
         struct weir__definition content = {.store = instance->store};
         weir__instance_extern(instance, export->kind, export->index, &content.item);
-        enum weir_status status = define(linker, &names, &content, error);
-        if (status != WEIR_OK)
-            return status;
+        names = export_names(module, instance, i);
+        status = define(linker, &names, &content, error);
     }
-    return WEIR_OK;
+    return status;
 }

@@ -107,6 +107,31 @@ static enum weir_status reserve(struct weir_memory *memory, bool has_image,
     return status;
 }
 
+/* `memory` is new and not in the store yet; on failure nothing is left of it. */
+static enum weir_status take_space(struct weir_memory *memory, uint64_t min_bytes,
+                                   const struct weir_module *image_module, struct weir_error *error)
+{
+    const struct weir_artifact_head *head =
+        image_module != NULL ? image_module->artifact.head : NULL;
+    bool has_image = head != NULL && head->image.count != 0;
+    enum weir_status status = reserve(memory, has_image, error);
+    if (status != WEIR_OK)
+        return status;
+    memory->vm.base = memory->mapping.base;
+    status = weir__memory_resize(memory, min_bytes, error);
+    if (status == WEIR_OK && has_image) {
+        memory->image_module = image_module;
+        memory->image_begin = head->image_memory_offset;
+        memory->image_end = memory->image_begin + head->image.count;
+        status = map_image(memory, error);
+    }
+    if (status != WEIR_OK)
+        weir__memory_free(memory);
+    return status;
+}
+
+/* The record comes last: one that is refused leaves nothing in the store's arena, which may be
+ * asked for another as often as somebody likes. */
 enum weir_status weir__memory_new(struct weir_store *store, const struct weir_limits *limits,
                                   const struct weir_module *image_module,
                                   struct weir_memory **ret_memory, struct weir_error *error)
@@ -116,32 +141,23 @@ enum weir_status weir__memory_new(struct weir_store *store, const struct weir_li
     enum weir_status status = decide_limit(store, limits, &min, &limit, error);
     if (status != WEIR_OK)
         return status;
-    struct weir_memory *memory = weir__store_alloc(store, sizeof *memory, error);
-    if (memory == NULL)
-        return weir__refused(error);
-    memory->store = store;
-    memory->reset_bytes = min;
-    memory->limit_bytes = limit;
-    memory->max_pages = limits->max;
-    memory->has_max = limits->has_max;
-    memory->is_64 = limits->is_64;
-    memory->is_guard = store->engine->bounds == WEIR_BOUNDS_GUARD && !limits->is_64;
-    bool has_image = image_module != NULL && image_module->artifact.head->image.count != 0;
-    status = reserve(memory, has_image, error);
+    struct weir_memory made = {.store = store,
+                               .reset_bytes = min,
+                               .limit_bytes = limit,
+                               .max_pages = limits->max,
+                               .has_max = limits->has_max,
+                               .is_64 = limits->is_64,
+                               .is_guard =
+                                   store->engine->bounds == WEIR_BOUNDS_GUARD && !limits->is_64};
+    status = take_space(&made, min, image_module, error);
     if (status != WEIR_OK)
         return status;
-    memory->vm.base = memory->mapping.base;
-    status = weir__memory_resize(memory, min, error);
-    if (status == WEIR_OK && has_image) {
-        memory->image_module = image_module;
-        memory->image_begin = image_module->artifact.head->image_memory_offset;
-        memory->image_end = memory->image_begin + image_module->artifact.head->image.count;
-        status = map_image(memory, error);
+    struct weir_memory *memory = weir__store_alloc(store, sizeof *memory, error);
+    if (memory == NULL) {
+        weir__memory_free(&made);
+        return weir__refused(error);
     }
-    if (status != WEIR_OK) {
-        weir__memory_free(memory);
-        return status;
-    }
+    *memory = made;
     memory->made_ns = weir_clock_ns();
     weir__census_begin(&store->mark);
     memory->next = store->memories;

@@ -249,8 +249,8 @@ size_t weir_module_import_count(const struct weir_module *module)
 void weir_module_import(const struct weir_module *module, size_t index,
                         struct weir_import_info *ret)
 {
-    WEIR_ASSERT(index < module->artifact.head->imports.count);
-    const struct weir__module_info *info = info_of(module);
+    bool is_there = index < module->artifact.head->imports.count;
+    const struct weir__module_info *info = is_there ? info_of(module) : NULL;
     *ret =
         info != NULL ? info->imports[index] : (struct weir_import_info){.module = "", .name = ""};
 }
@@ -263,7 +263,7 @@ size_t weir_module_export_count(const struct weir_module *module)
 void weir_module_export(const struct weir_module *module, size_t index,
                         struct weir_export_info *ret)
 {
-    WEIR_ASSERT(index < module->artifact.head->exports.count);
-    const struct weir__module_info *info = info_of(module);
+    bool is_there = index < module->artifact.head->exports.count;
+    const struct weir__module_info *info = is_there ? info_of(module) : NULL;
     *ret = info != NULL ? info->exports[index] : (struct weir_export_info){.name = ""};
 }

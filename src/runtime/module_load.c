@@ -289,8 +289,13 @@ enum weir_status weir_module_new(struct weir_engine *engine, const uint8_t *byte
                                  const struct weir_module_config *config,
                                  struct weir_module **ret_module, struct weir_error *error)
 {
-    const struct weir_module_source source = {
-        .dir = engine->dir, .bytes = bytes, .size = size, .config = config};
+    if (bytes == NULL && size != 0)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "%zu bytes of a module are at NULL", size);
+    const struct weir_module_source source = {.dir = engine->dir,
+                                              .bytes = bytes != NULL ? bytes : (const uint8_t *)"",
+                                              .size = size,
+                                              .config = config};
     struct weir_module_origin origin;
     return weir_module_obtain(engine, &source, ret_module, &origin, error);
 }

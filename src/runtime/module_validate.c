@@ -15,6 +15,9 @@ static enum weir_status validate(const struct weir_engine *engine, struct weir_w
 enum weir_status weir_module_validate(struct weir_engine *engine, const uint8_t *bytes, size_t size,
                                       struct weir_error *error)
 {
+    if (bytes == NULL && size != 0)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "%zu bytes of a module are at NULL", size);
     if (size > engine->module_bytes_max)
         return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
                               "the module has %zu bytes; the limit is %llu", size,

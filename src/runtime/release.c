@@ -292,6 +292,7 @@ static void release(struct weir_instance *instance, struct weir_receipt *receipt
     struct weir_module *module = instance->module;
     weir__event_instance(instance, WEIR_EVENT_INSTANCE_RELEASED);
     weir__held_end(instance);
+    store->abandoned_count -= instance->is_abandoned;
     unlink_instance(instance);
     weir__handles_free(instance->handles, receipt);
     weir__instance_free_parts(instance);
@@ -302,6 +303,8 @@ static void release(struct weir_instance *instance, struct weir_receipt *receipt
 enum weir_status weir_instance_release(struct weir_instance *instance, struct weir_receipt *receipt,
                                        struct weir_error *error)
 {
+    if (instance == NULL)
+        return WEIR_OK;
     struct weir_store *store = instance->store;
     if (!weir_store_is_idle(store))
         return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
@@ -323,4 +326,31 @@ enum weir_status weir_instance_release(struct weir_instance *instance, struct we
     if (receipt != NULL)
         receipt->drained = true;
     return WEIR_OK;
+}
+
+/* --- what could not be made ----------------------------------------------------------------- */
+
+void weir__instance_abandon(struct weir_instance *instance)
+{
+    if (weir_instance_release(instance, NULL, NULL) == WEIR_OK)
+        return;
+    instance->is_abandoned = true;
+    instance->store->abandoned_count++;
+}
+
+/* A look costs by what the store holds, so the next one waits until there are twice as many, or
+ * until their places are wanted. */
+void weir__store_release_abandoned(struct weir_store *store)
+{
+    bool is_full = store->instance_count >= store->instances_max;
+    if (store->abandoned_count == 0 || (store->abandoned_count < store->abandoned_at && !is_full) ||
+        !weir_store_is_idle(store))
+        return;
+    struct weir_instance *next = NULL;
+    for (struct weir_instance *at = store->instances; at != NULL; at = next) {
+        next = at->next;
+        if (at->is_abandoned && check_free(at, NULL, NULL) == WEIR_OK)
+            release(at, NULL);
+    }
+    store->abandoned_at = store->abandoned_count * 2;
 }

@@ -56,6 +56,8 @@
 #define WEIR_EXECUTOR_QUEUE_DEFAULT 64u
 #define WEIR_EXECUTOR_QUEUE_MAX 65536u
 #define WEIR_EXECUTOR_STACK_DEFAULT (UINT64_C(256) << 10)
+#define WEIR_EXECUTOR_STACK_MIN (UINT64_C(64) << 10) /* above what pthreads refuses */
+#define WEIR_EXECUTOR_STACK_MAX (UINT64_C(1) << 30)  /* more is a typing error */
 
 /* Guest stacks that the process keeps for the next store; what lies deeper than the kept part is
  * given back to the kernel. */

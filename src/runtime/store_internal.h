@@ -142,6 +142,7 @@ struct weir_instance {
     uint64_t region_bytes;      /* from this record on, arrays included */
     bool is_whole;              /* instantiation ended well; reset is possible */
     bool is_committed;          /* its state is a version (image.h) */
+    bool is_abandoned;          /* it could not be made, and others hold something of it */
 };
 
 /* What a store has had put into it besides: the front of each list, which only grow there. */
@@ -167,6 +168,7 @@ struct weir_store {
     uint32_t depth;
     uint32_t instance_count;
     uint32_t instances_made;
+    uint32_t abandoned_count, abandoned_at; /* of its instances; so many are worth a look */
     /* Of the outermost call. */
     const struct weir__type *call_type;
     struct weir__host_frame *parked_frame;
@@ -278,6 +280,21 @@ uint64_t weir__table_grow(struct weir_table *table, void *value, uint64_t count,
 void weir__instance_extern(struct weir_instance *instance, uint32_t kind, uint32_t index,
                            struct weir_extern *ret_extern);
 
+/* The item is there and lives in this store. */
+bool weir__extern_is_of(const struct weir_extern *item, const struct weir_store *store);
+/* A host function can be made of it: INVALID_ARGUMENT otherwise. */
+enum weir_status weir__host_definition_check(const struct weir_host_definition *definition,
+                                             struct weir_error *error) WEIR_MUST_USE;
+/* Whether guests of the store may get the reference: functions of other stores would lead out. */
+static inline bool weir__ref_fits(const struct weir_store *store, enum weir_type type,
+                                  const void *ref)
+{
+    return type != WEIR_TYPE_FUNCREF || ref == NULL ||
+           ((const struct weir_funcref *)ref)->vmctx->state == store->state;
+}
+bool weir__is_value_type(enum weir_type type);
+enum weir_status weir__refuse_ref(struct weir_error *error);
+
 /* Everything of an instantiation before the first moment in which others may see it, and running
  * the start function. */
 struct weir__import_source;
@@ -304,6 +321,10 @@ enum weir_trap_code weir__instance_fill_memories(struct weir_instance *instance)
 void weir__instance_drop_segments(struct weir_instance *instance);
 /* Ends the embedder's pins (release.c). */
 void weir__instance_unpin_all(struct weir_instance *instance);
+/* Ends an instance that nobody got: at once, or where others hold something of it, when an instance
+ * is made after they have let go (release.c). */
+void weir__instance_abandon(struct weir_instance *instance);
+void weir__store_release_abandoned(struct weir_store *store);
 /* The memories and tables that this instance defines, and their records. */
 void weir__instance_free_parts(struct weir_instance *instance);
 /* host_func.c: drops what host functions hold outside the store. */

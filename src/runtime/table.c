@@ -83,22 +83,22 @@ enum weir_status weir__table_new(struct weir_store *store, enum weir_type elemen
         return refuse_size(limits->min, limit, error);
     if (limits->has_max && limits->max < limit)
         limit = limits->max;
-    struct weir_table *table = weir__store_alloc(store, sizeof *table, error);
-    if (table == NULL)
-        return weir__refused(error);
-    table->store = store;
-    table->element = element;
-    table->min = limits->min;
-    table->limit = limit;
-    table->max = limits->max;
-    table->has_max = limits->has_max;
-    table->is_64 = limits->is_64;
-    enum weir_status status = place_elements(table, error);
-    if (status != WEIR_OK) {
-        weir__table_free(table);
-        return status;
+    struct weir_table made = {.store = store,
+                              .element = element,
+                              .min = limits->min,
+                              .limit = limit,
+                              .max = limits->max,
+                              .has_max = limits->has_max,
+                              .is_64 = limits->is_64,
+                              .vm = {.size = limits->min}};
+    enum weir_status status = place_elements(&made, error);
+    struct weir_table *table =
+        status == WEIR_OK ? weir__store_alloc(store, sizeof *table, error) : NULL;
+    if (table == NULL) {
+        weir__table_free(&made);
+        return status != WEIR_OK ? status : weir__refused(error);
     }
-    table->vm.size = limits->min;
+    *table = made;
     table->made_ns = weir_clock_ns();
     weir__census_begin(&store->mark);
     table->next = store->tables;
@@ -175,6 +175,10 @@ enum weir_type weir_table_type(const struct weir_table *table, struct weir_limit
 uint64_t weir_table_grow(struct weir_table *table, uint64_t count, void *ref,
                          struct weir_error *error)
 {
+    if (!weir__ref_fits(table->store, table->element, ref)) {
+        (void)weir__refuse_ref(error);
+        return UINT64_MAX;
+    }
     return weir__table_grow(table, ref, count, error);
 }
 
@@ -193,7 +197,7 @@ enum weir_status weir_table_get(const struct weir_table *table, uint64_t index, 
 
 enum weir_status weir_table_set(struct weir_table *table, uint64_t index, void *ref)
 {
-    if (index >= table->vm.size)
+    if (index >= table->vm.size || !weir__ref_fits(table->store, table->element, ref))
         return WEIR_INVALID_ARGUMENT;
     table->vm.elements[index] = ref;
     table->vm.is_dirty = 1;

@@ -103,6 +103,10 @@ enum weir_status weir_store_task_start(struct weir_store *store, struct weir_exe
                                        struct weir_error *error)
 {
     struct weir_store_task *task = NULL;
+    if (executor == NULL || definition->label == NULL || definition->run == NULL ||
+        definition->done == NULL)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "a task needs an executor, a label, run and done");
     enum weir_status status = make_group(store, error);
     if (status != WEIR_OK)
         return status;

@@ -148,4 +148,5 @@ void weir__trap_fill(struct weir_store *store, const struct weir__activation *ac
     }
     weir_error_done(&store->cause);
     store->said_code = WEIR_TRAP_NONE;
+    store->exit_code = 0;
 }

@@ -512,6 +512,7 @@ START_TEST(tables_give_back)
     struct weir_store *store = fixture_store(engine);
     struct weir_instance *instance = fixture_instance(store, NULL, other);
     struct weir_table *table = table_of(instance);
+    struct weir_funcref *func = fixture_func(instance, "grow");
     struct weir_account_reading reading;
     weir_account_read(weir_store_account(store), &reading);
     uint64_t before = reading.kinds[WEIR_KIND_TABLE];
@@ -520,8 +521,8 @@ START_TEST(tables_give_back)
         ck_assert_uint_eq(weir_table_grow(table, 100000, NULL, NULL), 4);
         ck_assert_int_eq(weir_table_get(table, 100003, &ref), WEIR_OK);
         ck_assert_ptr_null(ref);
-        ck_assert_int_eq(weir_table_set(table, 100003, instance), WEIR_OK);
-        ck_assert_int_eq(weir_table_set(table, 5, instance), WEIR_OK);
+        ck_assert_int_eq(weir_table_set(table, 100003, func), WEIR_OK);
+        ck_assert_int_eq(weir_table_set(table, 5, func), WEIR_OK);
         weir_account_read(weir_store_account(store), &reading);
         ck_assert_uint_ge(reading.kinds[WEIR_KIND_TABLE], 100000 * sizeof(void *));
         ck_assert_int_eq(weir_instance_reset(instance, NULL), WEIR_OK);
