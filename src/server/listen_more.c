@@ -211,6 +211,16 @@ enum weir_status weir__more_start(struct weir_server *server, struct weir_error 
     return WEIR_OK;
 }
 
+/* What has come, as far as a socket's buffers reach: who never ends sending holds nobody up. */
+static void drop_input(int fd)
+{
+    char bytes[4096];
+    size_t left = 4 * WEIR_SERVER_SOCKET_BUFFER_BYTES;
+    long count = 0;
+    while (left > 0 && (count = recv(fd, bytes, sizeof bytes, 0)) > 0)
+        left -= (size_t)count < left ? (size_t)count : left;
+}
+
 /* Those of an adopted socket wait for the next process. What a client has sent is read, so that
  * closing does not reset what it is told. */
 void weir__more_refuse(struct weir_server *server)
@@ -219,19 +229,18 @@ void weir__more_refuse(struct weir_server *server)
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
         "Content-Length: 55\r\nRetry-After: 5\r\nConnection: close\r\n\r\n"
         "{\"error\":\"draining\",\"reason\":\"the server is stopping\"}\n";
-    char bytes[4096];
     if (server->more.is_first_adopted)
         return;
     for (unsigned i = 0; i < BACKLOG; i++) {
         int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0 && (errno == ECONNABORTED || errno == EINTR))
+            continue; /* that one has left */
         if (fd < 0)
             return;
-        while (recv(fd, bytes, sizeof bytes, 0) > 0)
-            continue;
+        drop_input(fd);
         (void)send(fd, ANSWER, sizeof ANSWER - 1, MSG_NOSIGNAL);
         (void)shutdown(fd, SHUT_WR);
-        while (recv(fd, bytes, sizeof bytes, 0) > 0)
-            continue;
+        drop_input(fd);
         (void)close(fd);
     }
 }
