@@ -2,6 +2,8 @@
 #ifndef WEIR_CONTRACT_CHAIN_INTERNAL_H
 #define WEIR_CONTRACT_CHAIN_INTERNAL_H
 
+#include <jansson.h>
+
 #include "base/bytes.h"
 #include "worlds/contract/contract_chain.h"
 #include "worlds/contract/contract_limits.h"
@@ -39,6 +41,9 @@ struct chain_call {
 enum weir_status weir__chain_run(struct weir_contract_chain *chain, const struct chain_call *call,
                                  struct weir_contract_result *ret_result, struct weir_error *error)
     WEIR_MUST_USE;
+/* JSON without spaces, appended; NULL is what jansson makes without memory: NO_MEMORY. */
+enum weir_status weir__chain_dump(struct weir_contract_buffer *buffer, const json_t *value,
+                                  struct weir_error *error) WEIR_MUST_USE;
 /* The environment of a contract as JSON, appended. */
 enum weir_status weir__chain_env(const struct weir_contract_message *message, const char *address,
                                  struct weir_contract_buffer *env, struct weir_error *error)
@@ -49,7 +54,7 @@ enum weir_status weir__chain_info(struct weir_contract_chain *chain,
                                   struct weir_contract_buffer *info, struct weir_error *error)
     WEIR_MUST_USE;
 
-/* The querier of one contract. */
+/* The querier of one contract. The answer's account pays for the parsed request, too. */
 struct chain_asker {
     struct weir_contract_chain *chain;
     const char *address;

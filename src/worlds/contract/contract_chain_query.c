@@ -2,9 +2,7 @@
  * state. What this chain does not know it says so, as a system error that contracts understand. */
 #include "worlds/contract/contract_chain_internal.h"
 
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct asking {
@@ -34,15 +32,10 @@ static enum weir_status answer_bytes(struct asking *asking, struct weir_contract
 static enum weir_status answer_json(struct asking *asking, const char *before, json_t *value,
                                     const char *behind)
 {
-    char *text = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    json_decref(value);
-    if (text == NULL)
-        return weir_error_set(asking->error, WEIR_NO_MEMORY, WEIR_NO_OFFSET,
-                              "no memory to answer a query");
     enum weir_status status = say(asking, before);
     if (status == WEIR_OK)
-        status = say(asking, text);
-    free(text);
+        status = weir__chain_dump(asking->answer, value, asking->error);
+    json_decref(value);
     return status == WEIR_OK ? say(asking, behind) : status;
 }
 
@@ -78,14 +71,12 @@ static enum weir_status query_balance(struct asking *asking, json_t *request)
         return unsupported(asking, "bank balance without address and denom");
     json_t *amount = json_pack("{s:{s:s,s:s}}", "amount", "denom", denom, "amount",
                                amount_of(asking, address, denom));
-    char *text = amount != NULL ? json_dumps(amount, JSON_COMPACT) : NULL;
+    struct weir_contract_buffer text = {.account = asking->answer->account};
+    enum weir_status status = weir__chain_dump(&text, amount, asking->error);
     json_decref(amount);
-    if (text == NULL)
-        return weir_error_set(asking->error, WEIR_NO_MEMORY, WEIR_NO_OFFSET,
-                              "no memory to answer a query");
-    enum weir_status status =
-        answer_bytes(asking, (struct weir_contract_bytes){(const uint8_t *)text, strlen(text)});
-    free(text);
+    if (status == WEIR_OK)
+        status = answer_bytes(asking, weir_contract_view(&text));
+    weir_contract_buffer_done(&text);
     return status;
 }
 
@@ -248,11 +239,17 @@ enum weir_status weir__chain_query(void *context, struct weir_contract_bytes req
                             .answer = answer,
                             .error = error};
     json_error_t where;
+    uint64_t room = (uint64_t)request.size * CONTRACT_JSON_BYTES_PER_BYTE;
+    enum weir_status status =
+        weir_account_charge(answer->account, WEIR_KIND_HOST_BUFFER, room, error);
+    if (status != WEIR_OK)
+        return status;
     json_t *parsed =
         json_loadb((const char *)request.data, request.size, JSON_REJECT_DUPLICATES, &where);
-    enum weir_status status =
+    status =
         parsed != NULL ? dispatch(&asking, parsed) : invalid_request(&asking, where.text, request);
     json_decref(parsed);
+    weir_account_discharge(answer->account, WEIR_KIND_HOST_BUFFER, room);
     *ret_gas = asking.gas;
     return status;
 }

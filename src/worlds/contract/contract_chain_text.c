@@ -2,8 +2,6 @@
  * for byte, because the contract pays for each. */
 #include "worlds/contract/contract_chain_internal.h"
 
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Upstream's mock_env(). */
@@ -16,6 +14,31 @@ static enum weir_status append_text(struct weir_contract_buffer *buffer, const c
                                     struct weir_error *error)
 {
     return weir_contract_append(buffer, text, strlen(text), error);
+}
+
+struct dump {
+    struct weir_contract_buffer *buffer;
+    enum weir_status status;
+    struct weir_error *error;
+};
+
+static int dump_part(const char *text, size_t size, void *context)
+{
+    struct dump *dump = context;
+    dump->status = weir_contract_append(dump->buffer, text, size, dump->error);
+    return dump->status == WEIR_OK ? 0 : -1;
+}
+
+enum weir_status weir__chain_dump(struct weir_contract_buffer *buffer, const json_t *value,
+                                  struct weir_error *error)
+{
+    struct dump dump = {buffer, WEIR_OK, error};
+    if (value != NULL &&
+        json_dump_callback(value, dump_part, &dump, JSON_COMPACT | JSON_ENCODE_ANY) == 0)
+        return WEIR_OK;
+    return dump.status != WEIR_OK
+               ? dump.status
+               : weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for JSON");
 }
 
 enum env_kind {
@@ -137,12 +160,8 @@ enum weir_status weir__chain_env(const struct weir_contract_message *message, co
     json_t *object = json_loads(TEST_ENV, 0, NULL);
     enum weir_status status =
         object != NULL ? merge(object, message, address, error) : no_memory(error);
-    char *text = status == WEIR_OK ? json_dumps(object, JSON_COMPACT) : NULL;
-    if (text != NULL)
-        status = append_text(env, text, error);
-    else if (status == WEIR_OK)
-        status = no_memory(error);
-    free(text);
+    if (status == WEIR_OK)
+        status = weir__chain_dump(env, object, error);
     json_decref(object);
     return status;
 }

@@ -45,6 +45,9 @@
  * opened. Each costs a lookup for which nobody pays: 32,768 iterators before 100,000 writes would
  * make it hours; this many take a second. */
 #define CONTRACT_PASSED_MAX (256 * CONTRACT_KI)
+/* What jansson holds at most for each byte of a request while it is answered: `{}` in an array,
+ * three bytes with its comma, takes 236 (test_contract_query measures it). */
+#define CONTRACT_JSON_BYTES_PER_BYTE 112u
 /* Queries of contracts to contracts, one inside another (wasmd: DefaultMaxQueryStackSize). */
 #define CONTRACT_QUERY_DEPTH_MAX 10u
 /* Of a contract (wasmd's MaxLabelSize). */
