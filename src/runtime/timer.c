@@ -11,7 +11,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
 static struct weir__timer *armed;
-static uint64_t wakes_at = UINT64_MAX; /* what the thread is asleep until */
+static uint64_t wakes_at = UINT64_MAX; /* asleep until then: never later than what is armed */
 static bool is_running;
 
 uint64_t weir__clock_ns(void)
@@ -46,7 +46,11 @@ static void *run(void *argument)
     (void)argument;
     (void)pthread_mutex_lock(&lock);
     for (;;) {
-        wakes_at = fire(weir__clock_ns());
+        /* Woken for an earlier instant it sleeps until that, though its call may be over by now:
+         * many short calls in a row wake it once for all, not each of them. */
+        uint64_t now = weir__clock_ns();
+        if (wakes_at <= now)
+            wakes_at = fire(now);
         if (wakes_at == UINT64_MAX) {
             (void)pthread_cond_wait(&changed, &lock);
             continue;
