@@ -10,8 +10,8 @@
 
 #define READER_BLOCK 32768u /* what MHD takes at once; malloc'ed by it for each stream */
 
-static enum MHD_Result queue(struct weir__connection *connection, unsigned status,
-                             struct MHD_Response *response, uint64_t size)
+enum MHD_Result weir__answer_queue(struct weir__connection *connection, unsigned status,
+                                   struct MHD_Response *response, uint64_t size)
 {
     (void)MHD_add_response_header(response, WEIR__REQUEST_ID_FIELD, connection->id);
     enum MHD_Result result = MHD_queue_response(connection->mhd, status, response);
@@ -26,12 +26,6 @@ static enum MHD_Result queue(struct weir__connection *connection, unsigned statu
     return result;
 }
 
-enum MHD_Result weir__answer_queue(struct weir__connection *connection, unsigned status,
-                                   struct MHD_Response *response)
-{
-    return queue(connection, status, response, 0);
-}
-
 enum MHD_Result weir__answer_text(struct weir__connection *connection, unsigned status,
                                   const char *type, char *text, size_t size,
                                   enum MHD_ResponseMemoryMode mode)
@@ -40,7 +34,7 @@ enum MHD_Result weir__answer_text(struct weir__connection *connection, unsigned 
     if (response == NULL)
         return MHD_NO;
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    return queue(connection, status, response, size);
+    return weir__answer_queue(connection, status, response, size);
 }
 
 enum MHD_Result weir__answer_report(struct weir__connection *connection,
@@ -55,7 +49,8 @@ enum MHD_Result weir__answer_report(struct weir__connection *connection,
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, report->type);
     if (report->etag[0] != 0)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, report->etag);
-    return queue(connection, report->status != 0 ? report->status : 200, response, report->size);
+    return weir__answer_queue(connection, report->status != 0 ? report->status : 200, response,
+                              report->size);
 }
 
 /* --- refusals ------------------------------------------------------------------------------ */
@@ -133,7 +128,7 @@ static enum MHD_Result answer_pressure(struct weir__connection *connection)
     (void)snprintf(seconds, sizeof seconds, "%u", connection->pressure.retry_s);
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
-    return queue(connection, weir__refusal_http(WEIR__REFUSAL_MEMORY), response, size);
+    return weir__answer_queue(connection, weir__refusal_http(WEIR__REFUSAL_MEMORY), response, size);
 }
 
 enum MHD_Result weir__answer_failure(struct weir__connection *connection)
@@ -166,7 +161,7 @@ enum MHD_Result weir__answer_failure(struct weir__connection *connection)
                                       "Bearer realm=\"weir\"");
     if (failure->refusal == WEIR__REFUSAL_DRAINING || failure->refusal == WEIR__REFUSAL_REQUEST)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-    return queue(connection, weir__refusal_http(failure->refusal), response, size);
+    return weir__answer_queue(connection, weir__refusal_http(failure->refusal), response, size);
 }
 
 void weir__answer_raw(struct weir__connection *connection, enum weir__refusal refusal,
@@ -244,7 +239,7 @@ enum MHD_Result weir__answer_guest(struct weir__request *request)
     add_fields(response, &request->head);
     if (size > WEIR_SERVER_LATE_CLEAN_BYTES)
         weir__guest_close(request);
-    return queue(connection, request->head.status, response, size);
+    return weir__answer_queue(connection, request->head.status, response, size);
 }
 
 /* MHD's reader: what the guest has written, running it for more. */
@@ -294,5 +289,5 @@ enum MHD_Result weir__answer_stream(struct weir__request *request)
         return fail_guest(request, WEIR__REFUSAL_MEMORY, "no memory for the answer");
     request->is_streaming = true;
     add_fields(response, &request->head);
-    return queue(connection, request->head.status, response, 0);
+    return weir__answer_queue(connection, request->head.status, response, 0);
 }

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,6 +228,20 @@ static ssize_t read_answer(void *context, uint64_t position, char *to, size_t si
     return 0;
 }
 
+uint64_t weir__length_of(const struct weir_filter_pair *length)
+{
+    uint64_t size = 0;
+    if (length == NULL || length->value_size == 0 || length->value_size > 18)
+        return UINT64_MAX;
+    for (uint32_t i = 0; i < length->value_size; i++) {
+        uint8_t digit = weir_filter_pair_value(length)[i];
+        if (digit < '0' || digit > '9')
+            return UINT64_MAX;
+        size = size * 10 + (uint64_t)(digit - '0');
+    }
+    return size;
+}
+
 static uint64_t answer_size(const struct weir__filtered *filtered)
 {
     const struct weir_filter_pair *length =
@@ -234,14 +249,8 @@ static uint64_t answer_size(const struct weir__filtered *filtered)
     bool is_head = strcmp(filtered->connection->method, "HEAD") == 0;
     if (filtered->out_end && !is_head)
         return filtered->out.size;
-    uint64_t size = 0;
-    for (uint32_t i = 0; length != NULL && i < length->value_size && i < 18; i++) {
-        uint8_t digit = weir_filter_pair_value(length)[i];
-        if (digit < '0' || digit > '9')
-            return MHD_SIZE_UNKNOWN;
-        size = size * 10 + (uint64_t)(digit - '0');
-    }
-    return length != NULL ? size : MHD_SIZE_UNKNOWN;
+    static_assert(MHD_SIZE_UNKNOWN == UINT64_MAX, "a length that is not known");
+    return weir__length_of(length);
 }
 
 static void add_fields(const struct weir__filtered *filtered, struct MHD_Response *response)
@@ -249,16 +258,13 @@ static void add_fields(const struct weir__filtered *filtered, struct MHD_Respons
     static const char *const OURS[] = {"content-length",    "connection", "keep-alive",
                                        "transfer-encoding", "date",       WEIR__REQUEST_ID_FIELD};
     for (const struct weir_filter_pair *p = filtered->answer.first; p != NULL; p = p->next) {
-        char name[256], value[8192];
-        bool is_ours = p->bytes[0] == ':' || p->name_size >= sizeof name ||
-                       p->value_size >= sizeof value;
-        (void)snprintf(name, sizeof name, "%.*s", (int)p->name_size, (const char *)p->bytes);
-        (void)snprintf(value, sizeof value, "%.*s", (int)p->value_size,
-                       (const char *)weir_filter_pair_value(p));
+        const char *name = (const char *)p->bytes;
+        bool is_ours = name[0] == ':';
         for (size_t i = 0; i < sizeof OURS / sizeof OURS[0]; i++)
             is_ours = is_ours || strcasecmp(name, OURS[i]) == 0;
         if (!is_ours)
-            (void)MHD_add_response_header(response, name, value);
+            (void)MHD_add_response_header(response, name,
+                                          (const char *)weir_filter_pair_value(p));
     }
 }
 
@@ -273,6 +279,15 @@ static unsigned answer_status(const struct weir__filtered *filtered)
     return code >= 200 && code <= 599 ? (unsigned)code : 502;
 }
 
+/* All of it is there, in one piece or none: it goes out with the head. */
+static struct MHD_Response *whole_answer(struct weir_filter_buffer *out)
+{
+    const struct weir_filter_chunk *chunk = out->first;
+    return MHD_create_response_from_buffer(
+        out->size, chunk != NULL ? (void *)(uintptr_t)(chunk->bytes + chunk->begin) : NULL,
+        MHD_RESPMEM_MUST_COPY);
+}
+
 enum MHD_Result weir__filtered_end(struct weir__connection *connection)
 {
     struct weir__filtered *filtered = connection->filtered;
@@ -285,14 +300,19 @@ enum MHD_Result weir__filtered_end(struct weir__connection *connection)
         hand_over(filtered);
         return MHD_YES;
     }
-    struct MHD_Response *response = MHD_create_response_from_callback(
-        answer_size(filtered), READER_BLOCK, read_answer, filtered, NULL);
+    bool is_whole = filtered->out_end && filtered->out.first == filtered->out.last &&
+                    strcmp(connection->method, "HEAD") != 0;
+    uint64_t size = is_whole ? filtered->out.size : 0;
+    struct MHD_Response *response =
+        is_whole ? whole_answer(&filtered->out)
+                 : MHD_create_response_from_callback(answer_size(filtered), READER_BLOCK,
+                                                     read_answer, filtered, NULL);
     if (response == NULL) {
         weir__fail(&filtered->failure, WEIR__REFUSAL_MEMORY, "no memory for the answer");
         return weir__answer_failure(connection);
     }
     add_fields(filtered, response);
-    return weir__answer_queue(connection, answer_status(filtered), response);
+    return weir__answer_queue(connection, answer_status(filtered), response, size);
 }
 
 /* --- the end --------------------------------------------------------------------------------- */

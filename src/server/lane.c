@@ -1,15 +1,20 @@
 /* Filter threads: take what the event loops hand over, give VMs and transfers their turns, sleep in
- * libcurl's poll. */
+ * epoll, where libcurl's sockets are, too: a turn costs what is ready, not what is under way. */
 #include "server/lane_internal.h"
 
 #include "base/check.h"
 #include "base/clock.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 /* How long a lane sleeps when only time could pass: requests' limits are looked at so often. */
 #define LANE_SLEEP_MS 100
+#define LANE_EVENTS 64 /* taken at once; more are taken the next time */
 
 static void lock(struct weir__lane *lane)
 {
@@ -25,7 +30,8 @@ static void unlock(struct weir__lane *lane)
 
 void weir__lane_wake(struct weir__lane *lane)
 {
-    (void)curl_multi_wakeup(lane->multi);
+    const uint64_t one = 1;
+    (void)!write(lane->wake_fd, &one, sizeof one); /* full: it is awake */
 }
 
 void weir__lane_post(struct weir__filtered *filtered)
@@ -35,13 +41,15 @@ void weir__lane_post(struct weir__filtered *filtered)
     WEIR_DASSERT(!filtered->is_posted);
     filtered->is_posted = true;
     filtered->next = NULL;
-    if (lane->inbox_last != NULL)
+    bool is_woken = lane->inbox_last != NULL; /* by whoever came before */
+    if (is_woken)
         lane->inbox_last->next = filtered;
     else
         lane->inbox = filtered;
     lane->inbox_last = filtered;
     unlock(lane);
-    weir__lane_wake(lane);
+    if (!is_woken)
+        weir__lane_wake(lane);
 }
 
 static void take_inbox(struct weir__lane *lane)
@@ -110,12 +118,28 @@ static bool advance_all(struct weir__lane *lane, bool looks_at_all)
 static int sleep_ms(const struct weir__lane *lane, bool is_pressed)
 {
     uint64_t now = weir_clock_ns(), due = weir__lane_vms_due_ns(lane);
+    due = lane->curl_due_ns < due ? lane->curl_due_ns : due;
     if (is_pressed || due <= now)
         return 0;
     uint64_t ms = (due - now + 999999) / 1000000;
     if (lane->active == NULL && due == UINT64_MAX)
         return 10000;
     return ms < LANE_SLEEP_MS ? (int)ms : LANE_SLEEP_MS;
+}
+
+static void wait_for_events(struct weir__lane *lane, int timeout_ms)
+{
+    struct epoll_event events[LANE_EVENTS];
+    int count = epoll_wait(lane->epoll_fd, events, LANE_EVENTS, timeout_ms);
+    for (int i = 0; i < count; i++) {
+        uint64_t wakes;
+        if (events[i].data.fd == lane->wake_fd)
+            (void)!read(lane->wake_fd, &wakes, sizeof wakes);
+        else if (events[i].data.fd == lane->inner_fd)
+            weir__lane_accept(lane);
+        else
+            weir__lane_curl_ready(lane, events[i].data.fd, events[i].events);
+    }
 }
 
 static bool is_stopping(struct weir__lane *lane)
@@ -139,10 +163,7 @@ static void *run(void *context)
         weir__lane_curl_run(lane);
         weir__lane_run_vms(lane);
         bool is_pressed = advance_all(lane, looks_at_all);
-        struct curl_waitfd inner = {.fd = lane->inner_fd, .events = CURL_WAIT_POLLIN};
-        (void)curl_multi_poll(lane->multi, &inner, 1, sleep_ms(lane, is_pressed), NULL);
-        if (inner.revents != 0)
-            weir__lane_accept(lane);
+        wait_for_events(lane, sleep_ms(lane, is_pressed));
     }
     while (lane->chains != NULL)
         weir__lane_close_chain(lane, lane->chains);
@@ -168,21 +189,48 @@ void weir__lanes_let_go(struct weir__chain *chain)
 
 /* --- start and stop -------------------------------------------------------------------------- */
 
+static bool listens_to(struct weir__lane *lane, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    return epoll_ctl(lane->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static enum weir_status open_events(struct weir__lane *lane, struct weir_error *error)
+{
+    lane->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    lane->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (lane->epoll_fd < 0 || lane->wake_fd < 0 || !listens_to(lane, lane->wake_fd))
+        return weir_error_set_errno(error, WEIR_IO, errno, "cannot open a filter thread's events");
+    enum weir_status status = weir__lane_curl_open(lane, error);
+    if (status == WEIR_OK && !listens_to(lane, lane->inner_fd))
+        return weir_error_set_errno(error, WEIR_IO, errno, "cannot watch a filter thread's socket");
+    return status;
+}
+
+static void close_events(struct weir__lane *lane)
+{
+    weir__lane_curl_close(lane);
+    const int fds[] = {lane->epoll_fd, lane->wake_fd};
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+}
+
 static enum weir_status start_lane(struct weir_server *server, struct weir__lane *lane,
                                    const pthread_attr_t *attributes, struct weir_error *error)
 {
     lane->server = server;
     lane->index = server->lane_count;
-    lane->inner_fd = -1;
-    enum weir_status status = weir__lane_curl_open(lane, error);
+    lane->inner_fd = lane->inner_path_fd = lane->epoll_fd = lane->wake_fd = -1;
+    enum weir_status status = open_events(lane, error);
     if (status != WEIR_OK) {
-        weir__lane_curl_close(lane);
+        close_events(lane);
         return status;
     }
     (void)pthread_mutex_init(&lane->lock, NULL);
     int failed = pthread_create(&lane->thread, attributes, run, lane);
     if (failed != 0) {
-        weir__lane_curl_close(lane);
+        close_events(lane);
         return weir_error_set_errno(error, WEIR_NO_MEMORY, failed, "cannot start a filter thread");
     }
     server->lane_count++;
@@ -223,7 +271,7 @@ void weir__lanes_stop(struct weir_server *server)
         weir__lane_wake(lane);
         (void)pthread_join(lane->thread, NULL);
         take_inbox(lane); /* chains that came last */
-        weir__lane_curl_close(lane);
+        close_events(lane);
         (void)pthread_mutex_destroy(&lane->lock);
     }
     server->lane_count = 0;

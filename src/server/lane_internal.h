@@ -135,8 +135,12 @@ struct weir__lane {
     pthread_t thread;
     bool is_running;
     CURLM *multi;
-    int inner_fd; /* listens for the lane's connections to guests */
-    char inner_name[16];
+    int epoll_fd;           /* what the lane sleeps in: wake_fd, inner_fd, libcurl's sockets */
+    int wake_fd;            /* an eventfd */
+    uint64_t curl_due_ns;   /* when libcurl wants to look at its times; UINT64_MAX: not */
+    int inner_fd;           /* listens for the lane's connections to guests */
+    int inner_path_fd;      /* its file, which has no name any more */
+    char inner_path[32];    /* of inner_path_fd, for connect() */
     pthread_mutex_t lock; /* inbox, closing, is_stopping */
     struct weir__filtered *inbox, *inbox_last;
     struct weir__chain *closing;
@@ -216,7 +220,10 @@ enum weir_status weir__transfer_call(void *context, struct weir_filter_call *cal
 void weir__transfer_cancel(void *context, struct weir_filter_call *call);
 enum weir_status weir__lane_curl_open(struct weir__lane *lane, struct weir_error *error)
     WEIR_MUST_USE;
+/* What libcurl's timers and transfers have come to. */
 void weir__lane_curl_run(struct weir__lane *lane);
+/* One of its sockets is ready. */
+void weir__lane_curl_ready(struct weir__lane *lane, int fd, uint32_t epoll_events);
 void weir__lane_accept(struct weir__lane *lane);
 void weir__lane_curl_close(struct weir__lane *lane);
 
@@ -231,5 +238,7 @@ void weir__lane_wake(struct weir__lane *lane);
 /* Every lane closes its VMs of the chain, the last one frees it; at once where no lane runs. */
 void weir__lanes_let_go(struct weir__chain *chain);
 void weir__filtered_free(struct weir__filtered *filtered);
+/* A content-length that filters may have written; UINT64_MAX: none that says how long it is. */
+uint64_t weir__length_of(const struct weir_filter_pair *length);
 
 #endif

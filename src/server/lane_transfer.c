@@ -7,16 +7,18 @@
 #include "server/lane_internal.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <stddef.h>
 #include <unistd.h>
 
 /* The name is not looked up: the lane's socket is where it leads to. */
@@ -38,26 +40,42 @@ static bool is_hop_by_hop(const struct weir_filter_pair *pair)
 
 /* --- inner connections ----------------------------------------------------------------------- */
 
-/* A socket whose name the kernel chose; who connects to it is looked at. */
-static enum weir_status open_inner(struct weir__lane *lane, struct weir_error *error)
+/* Listens at a name that is taken away at once and reached by the descriptor of its file from then
+ * on. libcurl never reuses connections to an abstract name, as their peer has no address. */
+static bool bind_inner(struct weir__lane *lane, int folder)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    socklen_t size = sizeof address.sun_family;
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/.weir-%d-%u",
+                   folder, (int)getpid(), lane->index);
+    (void)unlink(address.sun_path); /* of a process that was killed */
     lane->inner_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (lane->inner_fd < 0 ||
-        bind(lane->inner_fd, (const struct sockaddr *)(const void *)&address, size) != 0 ||
-        listen(lane->inner_fd, WEIR_SERVER_INNER_CONNECTIONS) != 0)
-        return weir_error_set_errno(error, WEIR_IO, errno, "cannot open a filter thread's socket");
-    size = sizeof address;
-    if (getsockname(lane->inner_fd, (struct sockaddr *)(void *)&address, &size) != 0)
-        return weir_error_set_errno(error, WEIR_IO, errno, "cannot name a filter thread's socket");
-    size_t length = size - offsetof(struct sockaddr_un, sun_path) - 1;
-    (void)snprintf(lane->inner_name, sizeof lane->inner_name, "%.*s", (int)length,
-                   address.sun_path + 1);
-    return WEIR_OK;
+    if (lane->inner_fd < 0 || bind(lane->inner_fd, (const struct sockaddr *)(const void *)&address,
+                                   sizeof address) != 0)
+        return false;
+    lane->inner_path_fd = open(address.sun_path, O_PATH | O_CLOEXEC);
+    int error = errno;
+    (void)unlink(address.sun_path);
+    errno = error;
+    (void)snprintf(lane->inner_path, sizeof lane->inner_path, "/proc/self/fd/%d",
+                   lane->inner_path_fd);
+    return lane->inner_path_fd >= 0 && listen(lane->inner_fd, WEIR_SERVER_INNER_CONNECTIONS) == 0;
 }
 
-/* Other processes may connect, too: they are not served. */
+static enum weir_status open_inner(struct weir__lane *lane, struct weir_error *error)
+{
+    const char *path = lane->server->config->spool_dir;
+    int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    bool is_good = folder >= 0 && bind_inner(lane, folder);
+    if (!is_good)
+        (void)weir_error_set_errno(error, WEIR_IO, errno,
+                                   "cannot open a filter thread's socket in %s (server.spool)",
+                                   path);
+    if (folder >= 0)
+        (void)close(folder);
+    return is_good ? WEIR_OK : WEIR_IO;
+}
+
+/* Other processes of the same user may connect, too: they are not served. */
 static bool is_own(int fd)
 {
     struct ucred peer = {0};
@@ -217,8 +235,9 @@ static bool add_line(struct weir__transfer *transfer, const char *line)
 static bool add_pair(struct weir__transfer *transfer, struct weir_filter_text name,
                      const struct weir_filter_pair *pair)
 {
+    char few[512];
     size_t size = name.size + pair->value_size + 3;
-    char *line = malloc(size);
+    char *line = size > sizeof few ? malloc(size) : few;
     if (line == NULL)
         return false;
     /* "name;" is libcurl's form of an empty one. */
@@ -226,7 +245,8 @@ static bool add_pair(struct weir__transfer *transfer, struct weir_filter_text na
     (void)snprintf(line, size, format, (int)name.size, (const char *)name.bytes,
                    (int)pair->value_size, (const char *)weir_filter_pair_value(pair));
     bool is_added = add_line(transfer, line);
-    free(line);
+    if (line != few)
+        free(line);
     return is_added;
 }
 
@@ -247,7 +267,7 @@ static bool add_headers(struct weir__transfer *transfer, const struct weir_filte
         if (is_host)
             name = weir_filter_text("host");
         else if (p->bytes[0] == ':' || is_hop_by_hop(p) || is_named(p, "content-length") ||
-                 is_named(p, "host"))
+                 is_named(p, "host") || is_named(p, WEIR__CLIENT_FIELD))
             continue;
         is_good = add_pair(transfer, name, p);
     }
@@ -261,11 +281,10 @@ static bool add_headers(struct weir__transfer *transfer, const struct weir_filte
 
 /* --- beginning ------------------------------------------------------------------------------- */
 
-static char *copy_value(const struct weir_filter_map *map, const char *name)
+static const char *value_of(const struct weir_filter_map *map, const char *name)
 {
     const struct weir_filter_pair *pair = weir_filter_map_find(map, weir_filter_text(name));
-    return pair != NULL ? strndup((const char *)weir_filter_pair_value(pair), pair->value_size)
-                        : NULL;
+    return pair != NULL ? (const char *)weir_filter_pair_value(pair) : NULL;
 }
 
 static bool set_url(struct weir__transfer *transfer, const char *origin, const char *path)
@@ -304,7 +323,7 @@ static void set_common(struct weir__transfer *transfer, const struct weir_upstre
     (void)curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
     (void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
     if (upstream == NULL) {
-        (void)curl_easy_setopt(easy, CURLOPT_ABSTRACT_UNIX_SOCKET, transfer->lane->inner_name);
+        (void)curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, transfer->lane->inner_path);
         (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, 1L);
         return;
     }
@@ -363,10 +382,7 @@ static uint64_t known_size(const struct weir__filtered *filtered)
         weir_filter_map_find(map, weir_filter_text("content-length"));
     if (filtered->up_end)
         return filtered->up.size;
-    uint64_t size = 0;
-    for (uint32_t i = 0; length != NULL && i < length->value_size && i < 18; i++)
-        size = size * 10 + (uint64_t)(weir_filter_pair_value(length)[i] - '0');
-    return length != NULL ? size : UINT64_MAX;
+    return weir__length_of(length);
 }
 
 static bool begin(struct weir__filtered *filtered, const char *path, const char *method)
@@ -397,7 +413,7 @@ void weir__transfer_start(struct weir__filtered *filtered)
 {
     const struct weir_filter_map *map = &filtered->exchange.maps[WEIR_FILTER_REQUEST_HEADERS];
     bool is_inner = filtered->chain->config->upstream == NULL;
-    char *path = copy_value(map, ":path"), *method = copy_value(map, ":method");
+    const char *path = value_of(map, ":path"), *method = value_of(map, ":method");
     if (path == NULL || method == NULL || !weir_cgi_is_token(method, strlen(method)))
         weir__filtered_fail(filtered, NULL, WEIR__REFUSAL_UPSTREAM,
                             "filters left no :path or :method that could be sent");
@@ -407,8 +423,6 @@ void weir__transfer_start(struct weir__filtered *filtered)
     else if (!begin(filtered, path, method))
         weir__filtered_fail(filtered, NULL, WEIR__REFUSAL_UPSTREAM,
                             "the request could not be sent on: %.100s", path);
-    free(path);
-    free(method);
 }
 
 void weir__transfer_pump(struct weir__filtered *filtered)
@@ -465,8 +479,8 @@ static const struct weir_upstream_keys *find_upstream(const struct weir__chain *
 static bool begin_call(struct weir__transfer *transfer, const struct weir_upstream_keys *upstream)
 {
     struct weir_filter_call *call = transfer->call;
-    char *path = copy_value(&call->headers, ":path");
-    char *method = copy_value(&call->headers, ":method");
+    const char *path = value_of(&call->headers, ":path");
+    const char *method = value_of(&call->headers, ":method");
     uint64_t timeout_ns = call->timeout_ns != 0 && call->timeout_ns < upstream->timeout_ns
                               ? call->timeout_ns
                               : upstream->timeout_ns;
@@ -481,8 +495,6 @@ static bool begin_call(struct weir__transfer *transfer, const struct weir_upstre
                                (long)((timeout_ns + MILLION - 1) / MILLION));
         is_good = set_url(transfer, upstream->url, path) && add_transfer(transfer);
     }
-    free(path);
-    free(method);
     return is_good;
 }
 
@@ -571,10 +583,49 @@ void weir__transfer_judge(struct weir__filtered *filtered)
     }
 }
 
+void weir__lane_curl_ready(struct weir__lane *lane, int fd, uint32_t epoll_events)
+{
+    int running = 0, what = 0;
+    what |= (epoll_events & EPOLLIN) != 0 ? CURL_CSELECT_IN : 0;
+    what |= (epoll_events & EPOLLOUT) != 0 ? CURL_CSELECT_OUT : 0;
+    what |= (epoll_events & (EPOLLERR | EPOLLHUP)) != 0 ? CURL_CSELECT_ERR : 0;
+    (void)curl_multi_socket_action(lane->multi, fd, what, &running);
+}
+
+/* libcurl's sockets, in and out of the lane's epoll. */
+static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *of_socket)
+{
+    struct weir__lane *lane = context;
+    (void)easy;
+    (void)of_socket;
+    if (what == CURL_POLL_REMOVE) {
+        (void)epoll_ctl(lane->epoll_fd, EPOLL_CTL_DEL, fd, NULL); /* closed: it is out already */
+        return 0;
+    }
+    struct epoll_event event = {.data.fd = fd};
+    event.events |= (what & CURL_POLL_IN) != 0 ? EPOLLIN : 0;
+    event.events |= (what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0;
+    if (epoll_ctl(lane->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0)
+        return 0;
+    return epoll_ctl(lane->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+static int set_timer(CURLM *multi, long timeout_ms, void *context)
+{
+    struct weir__lane *lane = context;
+    (void)multi;
+    lane->curl_due_ns =
+        timeout_ms < 0 ? UINT64_MAX : weir_clock_ns() + (uint64_t)timeout_ms * MILLION;
+    return 0;
+}
+
 void weir__lane_curl_run(struct weir__lane *lane)
 {
     int running = 0, left = 0;
-    (void)curl_multi_perform(lane->multi, &running);
+    if (lane->curl_due_ns <= weir_clock_ns()) {
+        lane->curl_due_ns = UINT64_MAX; /* it sets a new time */
+        (void)curl_multi_socket_action(lane->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    }
     CURLMsg *message;
     while ((message = curl_multi_info_read(lane->multi, &left)) != NULL) {
         if (message->msg != CURLMSG_DONE)
@@ -602,6 +653,11 @@ enum weir_status weir__lane_curl_open(struct weir__lane *lane, struct weir_error
     lane->multi = curl_multi_init();
     if (lane->multi == NULL)
         return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for libcurl");
+    lane->curl_due_ns = UINT64_MAX;
+    (void)curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+    (void)curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
+    (void)curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+    (void)curl_multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
     (void)curl_multi_setopt(lane->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections);
     (void)curl_multi_setopt(lane->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
                             most > WEIR_SERVER_INNER_CONNECTIONS
@@ -615,8 +671,10 @@ void weir__lane_curl_close(struct weir__lane *lane)
 {
     WEIR_ASSERT(lane->transfers == NULL);
     (void)curl_multi_cleanup(lane->multi);
-    if (lane->inner_fd >= 0)
-        (void)close(lane->inner_fd);
-    lane->inner_fd = -1;
+    const int fds[] = {lane->inner_fd, lane->inner_path_fd};
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    lane->inner_fd = lane->inner_path_fd = -1;
     lane->multi = NULL;
 }

@@ -512,9 +512,9 @@ void weir__guest_close(struct weir__request *request);
 /* answer.c: responses. */
 enum MHD_Result weir__answer_failure(struct weir__connection *connection);
 enum MHD_Result weir__answer_guest(struct weir__request *request);
-/* Takes the response over. */
+/* Takes the response over. `size` of what is no stream. */
 enum MHD_Result weir__answer_queue(struct weir__connection *connection, unsigned status,
-                                   struct MHD_Response *response);
+                                   struct MHD_Response *response, uint64_t size);
 enum MHD_Result weir__answer_stream(struct weir__request *request);
 enum MHD_Result weir__answer_text(struct weir__connection *connection, unsigned status,
                                   const char *type, char *text, size_t size,

@@ -50,6 +50,13 @@ static int do_add(uint32_t context)
     return PW_CONTINUE;
 }
 
+static int do_spoof(uint32_t context) /* a field that the host sends to its guests itself */
+{
+    (void)context;
+    pw_add_header(PW_REQUEST_HEADERS, "x-weir-client", "6.6.6.6");
+    return PW_CONTINUE;
+}
+
 static int do_pause(uint32_t context)
 {
     (void)context;
@@ -175,7 +182,8 @@ static int do_metric(uint32_t context)
     (void)proxy_define_metric(1, "depth", 5, &gauge);
     (void)proxy_increment_metric(counter, 3);
     (void)proxy_record_metric(gauge, 7);
-    tell("x-bad", (uint32_t)proxy_record_metric(counter, 1));
+    tell("x-recorded", (uint32_t)proxy_record_metric(counter, 1));
+    tell("x-bad", (uint32_t)proxy_define_metric(1, "requests", 8, &gauge));
     (void)proxy_get_metric(counter, &value);
     tell("x-counter", (uint32_t)value);
     (void)proxy_get_metric(gauge, &value);
@@ -264,6 +272,7 @@ static const struct {
     {"shared", do_shared}, {"fill", do_fill},         {"queue", do_queue},   {"metric", do_metric},
     {"property", do_property}, {"hostile", do_hostile}, {"linger", do_linger}, {"close", do_close},
     {"call-drop", do_call_drop}, {"call-late", do_call_late}, {"call-go", do_call_go},
+    {"spoof", do_spoof},
 };
 
 /* --- callbacks ------------------------------------------------------------------------------- */

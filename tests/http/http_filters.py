@@ -148,6 +148,17 @@ def test_headers_in_front_of_a_guest(server):
           .count("REMOTE_ADDR=127.0.0.1"), 1)
 
 
+def test_a_client_that_a_filter_makes_up(server):
+    text = do(server, "/guest", "spoof")[2].decode()
+    assert "REMOTE_ADDR=127.0.0.1" in text and "6.6.6.6" not in text, text
+
+
+def test_a_large_field(server):
+    for size in (100, 9000):
+        headers = server.request("GET", "/upper", None, {"x-big": "b" * size})[1]
+        equal(headers.get("Echo-x-big", headers.get("echo-x-big")), "b" * size, size)
+
+
 def test_bodies_through_a_guest(server):
     for size in (0, 1, 70000, 3000000):
         body = os.urandom(size)
@@ -291,7 +302,7 @@ def test_recycling(server):
 
 def test_metrics_of_plugins(server):
     do(server, "/upper", "metric")
-    equal(server.metric(r'weir_plugin_metric\{.*plugin="first".*name="requests"'), 3)
+    equal(server.metric(r'weir_plugin_metric\{.*plugin="first".*name="requests"'), 4)
     equal(server.metric(r'weir_plugin_metric\{.*plugin="first".*name="depth"'), 7)
 
 

@@ -13,7 +13,7 @@
 
 static size_t pair_bytes(const struct weir_filter_pair *pair)
 {
-    return sizeof *pair + pair->name_size + pair->value_size;
+    return sizeof *pair + pair->name_size + pair->value_size + 2;
 }
 
 static uint64_t written_bytes(size_t name_size, size_t value_size)
@@ -56,7 +56,7 @@ static struct weir_filter_pair *new_pair(struct weir_account *account, struct we
                                          struct weir_filter_text value, struct weir_error *error)
 {
     struct weir_filter_pair *pair = weir_account_alloc(
-        account, WEIR_KIND_HEADER_MAP, sizeof *pair + name.size + value.size, error);
+        account, WEIR_KIND_HEADER_MAP, sizeof *pair + name.size + value.size + 2, error);
     if (pair == NULL)
         return NULL;
     pair->account = account;
@@ -66,7 +66,7 @@ static struct weir_filter_pair *new_pair(struct weir_account *account, struct we
     for (size_t i = 0; i < name.size; i++)
         pair->bytes[i] = from[i] >= 'A' && from[i] <= 'Z' ? from[i] | 0x20 : from[i];
     if (value.size > 0)
-        memcpy(pair->bytes + name.size, value.bytes, value.size);
+        memcpy(pair->bytes + name.size + 1, value.bytes, value.size);
     return pair;
 }
 
@@ -200,12 +200,9 @@ void weir_filter_map_write(const struct weir_filter_map *map, uint8_t *to)
         weir_store_u32(sizes, pair->name_size);
         weir_store_u32(sizes + 4, pair->value_size);
         sizes += 8;
-        memcpy(at, pair->bytes, pair->name_size);
-        at += pair->name_size;
-        *at++ = 0;
-        memcpy(at, weir_filter_pair_value(pair), pair->value_size);
-        at += pair->value_size;
-        *at++ = 0;
+        size_t size = (size_t)pair->name_size + pair->value_size + 2;
+        memcpy(at, pair->bytes, size);
+        at += size;
     }
     WEIR_DASSERT((uint64_t)(at - to) == map->bytes);
 }

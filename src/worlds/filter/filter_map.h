@@ -13,7 +13,7 @@ struct weir_filter_pair {
     struct weir_filter_pair *next;
     struct weir_account *account;
     uint32_t name_size, value_size;
-    uint8_t bytes[]; /* name, value */
+    uint8_t bytes[]; /* name, 0, value, 0: as it is written, and both are strings */
 };
 
 struct weir_filter_map {
@@ -24,7 +24,7 @@ struct weir_filter_map {
 
 static inline const uint8_t *weir_filter_pair_value(const struct weir_filter_pair *pair)
 {
-    return pair->bytes + pair->name_size;
+    return pair->bytes + pair->name_size + 1;
 }
 
 struct weir_filter_text {
