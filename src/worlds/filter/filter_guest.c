@@ -22,11 +22,11 @@ int weir__filter_get(struct weir__filter_host_call *call, unsigned index, uint64
     slice->account = vm->account;
     slice->bytes = slice->few;
     slice->size = 0;
+    if (weir_memory_at(vm->memory, address, size) == NULL)
+        return FILTER_INVALID_MEMORY_ACCESS;
     if (size > size_max)
         return weir__filter_refuse(call, FILTER_BAD_ARGUMENT, "%u bytes; %llu are the most", size,
                                    (unsigned long long)size_max);
-    if (weir_memory_at(vm->memory, address, size) == NULL)
-        return FILTER_INVALID_MEMORY_ACCESS;
     if (size > sizeof slice->few) {
         struct weir_error error = {0};
         uint8_t *bytes = weir_account_alloc(vm->account, WEIR_KIND_HOST_BUFFER, size, &error);
@@ -36,6 +36,14 @@ int weir__filter_get(struct weir__filter_host_call *call, unsigned index, uint64
     }
     slice->size = size;
     return weir_memory_read(vm->memory, address, slice->bytes, size) == WEIR_OK
+               ? FILTER_OK
+               : FILTER_INVALID_MEMORY_ACCESS;
+}
+
+int weir__filter_look(struct weir__filter_host_call *call, unsigned index)
+{
+    return weir_memory_at(call->vm->memory, weir__filter_u32(call, index),
+                          weir__filter_u32(call, index + 1)) != NULL
                ? FILTER_OK
                : FILTER_INVALID_MEMORY_ACCESS;
 }
@@ -106,12 +114,20 @@ int weir__filter_allocate(struct weir__filter_host_call *call, uint64_t size, ui
     return FILTER_OK;
 }
 
+int weir__filter_can_give(struct weir__filter_host_call *call, unsigned index)
+{
+    for (unsigned i = index; i < index + 2; i++)
+        if (weir_memory_at(call->vm->memory, weir__filter_u32(call, i), 4) == NULL)
+            return FILTER_INVALID_MEMORY_ACCESS;
+    return FILTER_OK;
+}
+
 int weir__filter_give(struct weir__filter_host_call *call, unsigned index,
                       struct weir_filter_text text)
 {
     uint32_t address = 0;
-    int status = FILTER_OK;
-    if (text.size > 0)
+    int status = weir__filter_can_give(call, index);
+    if (status == FILTER_OK && text.size > 0)
         status = weir__filter_allocate(call, text.size, &address);
     if (status == FILTER_OK && text.size > 0 &&
         weir_memory_write(call->vm->memory, address, text.bytes, text.size) != WEIR_OK)

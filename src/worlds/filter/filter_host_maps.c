@@ -26,21 +26,35 @@ static bool is_writable(uint32_t id)
     return id < WEIR_FILTER_STREAM_MAPS;
 }
 
-/* A body, or NULL with *ret_text set (empty: there is none). */
-static struct weir_filter_buffer *find_buffer(const struct weir_filter_vm *vm, uint32_t id,
-                                              struct weir_filter_text *ret_text)
+/* What a buffer's number stands for now: a body, or (NULL) a text. */
+struct found {
+    struct weir_filter_buffer *buffer;
+    struct weir_filter_text text;
+};
+
+/* BAD_ARGUMENT: there is no such number. NOT_FOUND: it is not there now. */
+static int find_buffer(const struct weir_filter_vm *vm, uint32_t id, struct found *ret_found)
 {
     struct weir_filter_stream *stream = weir__filter_stream_now(vm);
-    *ret_text = (struct weir_filter_text){0};
-    if (id <= WEIR_FILTER_RESPONSE)
-        return stream != NULL ? &stream->buffers[id] : NULL;
-    if (id == FILTER_BUFFER_CALL)
-        return vm->answers != NULL ? &vm->answers->answer_body : NULL;
-    if (id == FILTER_BUFFER_VM_CONFIG)
-        *ret_text = vm->plugin->config.vm_configuration;
-    if (id == FILTER_BUFFER_PLUGIN_CONFIG)
-        *ret_text = vm->plugin->config.configuration;
-    return NULL;
+    *ret_found = (struct found){0};
+    if (id > FILTER_BUFFER_MAX)
+        return FILTER_BAD_ARGUMENT;
+    if (id <= WEIR_FILTER_RESPONSE && stream != NULL && stream->has_body[id])
+        ret_found->buffer = &stream->buffers[id];
+    else if (id == FILTER_BUFFER_CALL && vm->answers != NULL)
+        ret_found->buffer = &vm->answers->answer_body;
+    else if (id == FILTER_BUFFER_VM_CONFIG)
+        ret_found->text = vm->plugin->config.vm_configuration;
+    else if (id == FILTER_BUFFER_PLUGIN_CONFIG)
+        ret_found->text = vm->plugin->config.configuration;
+    else
+        return FILTER_NOT_FOUND;
+    return FILTER_OK;
+}
+
+static uint64_t size_of(const struct found *found)
+{
+    return found->buffer != NULL ? found->buffer->size : found->text.size;
 }
 
 /* --- maps ------------------------------------------------------------------------------------ */
@@ -170,7 +184,9 @@ static int give_body(struct weir__filter_host_call *call, const struct weir_filt
                      uint32_t start, uint32_t size)
 {
     uint32_t address = 0;
-    int answer = size > 0 ? weir__filter_allocate(call, size, &address) : FILTER_OK;
+    int answer = weir__filter_can_give(call, 3);
+    if (answer == FILTER_OK && size > 0)
+        answer = weir__filter_allocate(call, size, &address);
     for (uint32_t done = 0; answer == FILTER_OK && done < size;) {
         uint32_t from = 0;
         const struct weir_filter_chunk *chunk =
@@ -197,50 +213,50 @@ static int give_body(struct weir__filter_host_call *call, const struct weir_filt
 
 int weir__filter_proxy_get_buffer_bytes(struct weir__filter_host_call *call)
 {
-    struct weir_filter_text text;
-    const struct weir_filter_buffer *buffer =
-        find_buffer(call->vm, weir__filter_u32(call, 0), &text);
+    struct found found;
     uint64_t start = weir__filter_u32(call, 1), size = weir__filter_u32(call, 2);
-    uint64_t have = buffer != NULL ? buffer->size : text.size;
-    if (buffer == NULL && text.size == 0)
-        return FILTER_NOT_FOUND;
+    int answer = find_buffer(call->vm, weir__filter_u32(call, 0), &found);
+    if (answer != FILTER_OK)
+        return answer;
+    uint64_t have = size_of(&found);
     if (start > have)
         start = have;
     if (size > have - start)
         size = have - start;
     if (size > INT32_MAX)
         return FILTER_BAD_ARGUMENT;
-    if (buffer != NULL)
-        return give_body(call, buffer, (uint32_t)start, (uint32_t)size);
-    return weir__filter_give(call, 3,
-                             (struct weir_filter_text){(const uint8_t *)text.bytes + start, size});
+    if (found.buffer != NULL)
+        return give_body(call, found.buffer, (uint32_t)start, (uint32_t)size);
+    const uint8_t *bytes = found.text.bytes;
+    return weir__filter_give(
+        call, 3, (struct weir_filter_text){size > 0 ? bytes + start : NULL, (size_t)size});
 }
 
 int weir__filter_proxy_get_buffer_status(struct weir__filter_host_call *call)
 {
-    struct weir_filter_text text;
-    const struct weir_filter_buffer *buffer =
-        find_buffer(call->vm, weir__filter_u32(call, 0), &text);
-    if (buffer == NULL && text.size == 0)
-        return FILTER_NOT_FOUND;
-    uint64_t size = buffer != NULL ? buffer->size : text.size;
-    int answer = weir__filter_put_u32(call, 1, size > UINT32_MAX ? UINT32_MAX : (uint32_t)size);
+    struct found found;
+    int answer = find_buffer(call->vm, weir__filter_u32(call, 0), &found);
+    uint64_t size = size_of(&found);
+    if (answer == FILTER_OK)
+        answer = weir__filter_put_u32(call, 1, size > UINT32_MAX ? UINT32_MAX : (uint32_t)size);
     return answer == FILTER_OK ? weir__filter_put_u32(call, 2, 0) : answer;
 }
 
 int weir__filter_proxy_set_buffer_bytes(struct weir__filter_host_call *call)
 {
-    struct weir_filter_text text;
+    struct found found;
     uint32_t id = weir__filter_u32(call, 0);
     uint64_t start = weir__filter_u32(call, 1), size = weir__filter_u32(call, 2);
     uint64_t bytes_max = call->vm->plugin->config.buffer_bytes_max;
-    struct weir_filter_buffer *buffer = find_buffer(call->vm, id, &text);
     FILTER_SLICE(bytes);
     int answer = weir__filter_get(call, 3, bytes_max, &bytes);
+    if (answer == FILTER_OK)
+        answer = find_buffer(call->vm, id, &found);
     if (answer != FILTER_OK)
         return answer;
-    if (buffer == NULL || id > WEIR_FILTER_RESPONSE)
-        return text.size > 0 || buffer != NULL ? FILTER_BAD_ARGUMENT : FILTER_NOT_FOUND;
+    if (id > WEIR_FILTER_RESPONSE) /* to be read only */
+        return FILTER_BAD_ARGUMENT;
+    struct weir_filter_buffer *buffer = found.buffer;
     uint64_t cut = start < buffer->size ? buffer->size - start : 0;
     cut = size < cut ? size : cut;
     if (buffer->size - cut + bytes.size > bytes_max)

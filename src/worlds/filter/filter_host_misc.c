@@ -123,7 +123,9 @@ int weir__filter_proxy_send_local_response(struct weir__filter_host_call *call)
     uint32_t status = weir__filter_u32(call, 0);
     FILTER_SLICE(body);
     FILTER_SLICE(pairs);
-    int answer = weir__filter_get(call, 3, vm->plugin->config.buffer_bytes_max, &body);
+    int answer = weir__filter_look(call, 1); /* the details, which nobody is told */
+    if (answer == FILTER_OK)
+        answer = weir__filter_get(call, 3, vm->plugin->config.buffer_bytes_max, &body);
     if (answer == FILTER_OK)
         answer = weir__filter_get(call, 5, WEIR_FILTER_MAP_BYTES_MAX, &pairs);
     if (answer != FILTER_OK)
@@ -175,6 +177,8 @@ int weir__filter_proxy_call_foreign_function(struct weir__filter_host_call *call
 {
     FILTER_SLICE(name);
     int answer = weir__filter_get(call, 0, WEIR_FILTER_NAME_BYTES_MAX, &name);
+    if (answer == FILTER_OK)
+        answer = weir__filter_look(call, 2);
     return answer == FILTER_OK ? FILTER_NOT_FOUND : answer;
 }
 

@@ -103,6 +103,9 @@ int weir__filter_proxy_dequeue_shared_queue(struct weir__filter_host_call *call)
 {
     FILTER_SLICE(message);
     message.account = call->vm->account;
+    int answer = weir__filter_can_give(call, 1);
+    if (answer != FILTER_OK)
+        return answer;
     enum weir_status status =
         weir__filter_queue_get(call->vm->plugin, weir__filter_u32(call, 0), &message);
     if (status != WEIR_OK)

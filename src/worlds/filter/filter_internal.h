@@ -47,6 +47,7 @@ enum {
     FILTER_BUFFER_CALL = 4,
     FILTER_BUFFER_VM_CONFIG = 6,
     FILTER_BUFFER_PLUGIN_CONFIG = 7,
+    FILTER_BUFFER_MAX = 8,
     FILTER_MAP_CALL_HEADERS = 6,
     FILTER_MAP_CALL_TRAILERS = 7
 };
@@ -84,7 +85,7 @@ struct weir_filter_stream {
     uint32_t id;
     bool is_created, is_finishing, is_done_said, is_closed;
     bool is_paused[2];
-    bool is_end[2]; /* of the event before */
+    bool has_body[2]; /* it may read and change it: told of, and not passed on since */
     struct weir_filter_buffer buffers[2];
     struct weir_filter_local local;
     bool has_local, is_local_taken;
@@ -191,6 +192,11 @@ int weir__filter_put_u64(struct weir__filter_host_call *call, unsigned index, ui
 /* Memory of the guest's for the host to write to, by the guest's own allocator. */
 int weir__filter_allocate(struct weir__filter_host_call *call, uint64_t size,
                           uint32_t *ret_address);
+/* OK when a guest's (address, size) is in its memory, for what is looked at no further. */
+int weir__filter_look(struct weir__filter_host_call *call, unsigned index);
+/* Where arguments `index` and the next point there is room for an address and a size: asked before
+ * anything is taken or allocated for the guest. */
+int weir__filter_can_give(struct weir__filter_host_call *call, unsigned index);
 /* Copies a text out: address and size go to where arguments `index` and the next point. */
 int weir__filter_give(struct weir__filter_host_call *call, unsigned index,
                       struct weir_filter_text text);

@@ -387,7 +387,11 @@ enum weir_status weir__filter_metric_define(struct weir_filter_plugin *plugin, u
     lock(registry);
     struct entry *entry = find(registry, &key);
     enum weir_status status = WEIR_OK;
-    if (entry == NULL) {
+    if (entry != NULL && entry->metric != (enum weir_filter_metric_type)type) {
+        status = weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                                "the metric %.*s is of another type already",
+                                name.size < 100 ? (int)name.size : 100, (const char *)name.bytes);
+    } else if (entry == NULL) {
         entry = add(plugin, &key, error);
         if (entry != NULL)
             entry->metric = (enum weir_filter_metric_type)type;
@@ -415,8 +419,7 @@ static int use_metric(struct entry *entry, enum weir__filter_metric_use use, int
         entry->number += (uint64_t)amount;
         return FILTER_OK;
     }
-    if (entry->metric == WEIR_FILTER_COUNTER)
-        return FILTER_BAD_ARGUMENT;
+    /* A counter takes what is recorded as an increment, as Envoy's do. */
     entry->number = entry->metric == WEIR_FILTER_GAUGE ? (uint64_t)amount
                                                        : entry->number + (uint64_t)amount;
     entry->samples++;

@@ -161,7 +161,7 @@ enum weir_status weir_filter_stream_event(struct weir_filter_stream *stream,
                                           : stream->exchange->maps[events[event].map].count;
     const int32_t args[5] = {(int32_t)stream->id, size > INT32_MAX ? INT32_MAX : (int32_t)size,
                              is_end};
-    stream->is_end[direction] = is_end;
+    stream->has_body[direction] = stream->has_body[direction] || events[event].is_body;
     stream->is_paused[direction] = false;
     vm->runs = stream;
     create_step(stream);
@@ -174,8 +174,11 @@ void weir__filter_stream_returned(struct weir_filter_vm *vm, enum weir__filter_c
 {
     struct weir_filter_stream *stream = vm->runs;
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
-        if (events[i].callback == callback)
+        if (events[i].callback == callback) {
             stream->is_paused[events[i].direction] = result != 0;
+            stream->has_body[events[i].direction] =
+                stream->has_body[events[i].direction] && result != 0;
+        }
     if (callback == FILTER_ON_DONE && result == 0 && !stream->is_done_said)
         vm->step = vm->step_count; /* the rest comes when it says so */
     if (callback == FILTER_ON_DELETE)

@@ -278,7 +278,7 @@ static void visit_metric(void *context, const struct weir_filter_metric_reading 
     unsigned *seen = context;
     ck_assert_str_eq(reading->plugin, "probe");
     if (strcmp(reading->name, "requests") == 0)
-        *seen |= (unsigned)(reading->value == 3 && reading->type == WEIR_FILTER_COUNTER);
+        *seen |= (unsigned)(reading->value == 4 && reading->type == WEIR_FILTER_COUNTER);
     else
         *seen |= (unsigned)(reading->value == 7) << 1;
 }
@@ -288,8 +288,9 @@ START_TEST(counts)
     unsigned seen = 0;
     open_with("none");
     begin("metric");
+    HEADER("x-recorded", "0");
     HEADER("x-bad", "2");
-    HEADER("x-counter", "3");
+    HEADER("x-counter", "4");
     HEADER("x-gauge", "7");
     HEADER("x-forged", "1");
     weir_filter_registry_metrics(c.registry, visit_metric, &seen);
