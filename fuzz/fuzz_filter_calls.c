@@ -1,6 +1,6 @@
 /* What a hostile plugin may ask of the host: any functions of the ABI with any arguments over any
- * memory, in every callback of an exchange, with an allocator that refuses, lies, traps, overlaps or
- * calls back. Whatever it does ends in answers or in its own end, and nothing stays charged.
+ * memory, in every callback of an exchange, with an allocator that refuses, lies, traps, overlaps
+ * or calls back. Whatever it does ends in answers or in its own end, and nothing stays charged.
  *
  * An input is: allocator, what callbacks answer, number of calls; per call the function and a byte
  * for each argument; what is left lies in the plugin's memory, and is a body and a call's answer.

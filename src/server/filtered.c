@@ -91,9 +91,9 @@ static enum weir_status fill(struct weir__connection *connection, struct weir__f
     filtered->exchange.source_address = filtered->client;
     filtered->exchange.destination_address = connection->server->host;
     filtered->exchange.destination_port = connection->server->port;
-    filtered->exchange.route_name = filtered->chain->config->path;
+    filtered->exchange.route_name = filtered->route->config->path;
     filtered->exchange.upstream_name =
-        filtered->chain->config->upstream != NULL ? filtered->chain->config->upstream->name : NULL;
+        filtered->route->config->upstream != NULL ? filtered->route->config->upstream->name : NULL;
     filtered->exchange.connection_id = (uint64_t)connection->fd;
     filtered->exchange.begin_ns = realtime_ns();
     return adding.status;
@@ -170,7 +170,7 @@ enum MHD_Result weir__filtered_body(struct weir__connection *connection, const c
                                     size_t *size)
 {
     struct weir__filtered *filtered = connection->filtered;
-    const struct weir_route_config *config = filtered->chain->config;
+    const struct weir_route_config *config = filtered->route->config;
     if (connection->received > config->body_bytes_max &&
         filtered->failure.refusal == WEIR__REFUSAL_NONE) {
         filtered->failure.limit = config->body_bytes_max;

@@ -173,6 +173,8 @@ void weir__chain_free(struct weir__chain *chain)
     }
     size_t bytes = chain_bytes(chain->config->filter_count); /* it may be half made */
     weir_account_free(server->account, WEIR_KIND_SERVER, chain->lanes, lanes_bytes(server));
+    weir__generation_unref(chain->present);
+    (void)pthread_mutex_destroy(&chain->lock);
     weir__generation_unref(chain->generation); /* the configuration goes with it */
     weir_account_free(server->account, WEIR_KIND_SERVER, chain, bytes);
 }
@@ -224,8 +226,9 @@ enum weir_status weir__chain_new(struct weir_server *server, struct weir__genera
         return WEIR_LIMIT;
     atomic_init(&chain->refs, 1);
     chain->server = server;
-    chain->generation = generation;
-    (void)atomic_fetch_add_explicit(&generation->refs, 1, memory_order_relaxed);
+    chain->generation = chain->present = generation;
+    (void)atomic_fetch_add_explicit(&generation->refs, 2, memory_order_relaxed);
+    (void)pthread_mutex_init(&chain->lock, NULL);
     chain->config = config;
     chain->lanes =
         weir_account_alloc(server->account, WEIR_KIND_SERVER, lanes_bytes(server), error);
@@ -274,19 +277,37 @@ static bool is_same_plugin(const struct weir__plugin *plugin, const struct weir_
            now.st_mtim.tv_nsec == plugin->file.st_mtim.tv_nsec;
 }
 
-bool weir__chain_is_same(const struct weir__chain *chain, const struct weir_route_config *config,
-                         const struct weir_server_config *all)
+bool weir__chain_is_same(const struct weir__chain *chain, const struct weir_route_config *config)
 {
-    if (chain == NULL)
-        return !weir_route_is_filtered(config);
-    const struct weir_server_config *before = &chain->generation->config;
-    bool is_same = chain->plugin_count == config->filter_count &&
-                   before->upstream_count == all->upstream_count;
+    if (chain == NULL || !weir_route_is_filtered(config))
+        return (chain != NULL) == weir_route_is_filtered(config);
+    bool is_same = chain->plugin_count == config->filter_count;
     for (size_t i = 0; is_same && i < config->filter_count; i++)
         is_same = is_same_plugin(&chain->plugins[i], &config->filters[i]);
-    for (size_t i = 0; is_same && i < all->upstream_count; i++)
-        is_same = weir__upstream_is_same(&before->upstreams[i], &all->upstreams[i]);
     return is_same;
+}
+
+struct weir__chain *weir__chain_keep(struct weir__chain *chain,
+                                     const struct weir_route_config *config,
+                                     const struct weir__publication *publication)
+{
+    if (chain == NULL || !weir__chain_is_same(chain, config))
+        return NULL;
+    for (size_t i = 0; i < chain->plugin_count; i++)
+        if (chain->plugins[i].plugin == NULL || is_published(&chain->plugins[i], publication))
+            return NULL; /* it is tried again, or there is another now */
+    (void)atomic_fetch_add_explicit(&chain->refs, 1, memory_order_relaxed);
+    return chain;
+}
+
+void weir__chain_adopt(struct weir__chain *chain, struct weir__generation *generation)
+{
+    (void)atomic_fetch_add_explicit(&generation->refs, 1, memory_order_relaxed);
+    (void)pthread_mutex_lock(&chain->lock);
+    struct weir__generation *before = chain->present;
+    chain->present = generation;
+    (void)pthread_mutex_unlock(&chain->lock);
+    weir__generation_unref(before);
 }
 
 void weir__chain_unref(struct weir__chain *chain)

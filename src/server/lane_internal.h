@@ -43,13 +43,17 @@ struct weir__chain_lane {
     bool is_listed; /* it has VMs here */
 };
 
+/* It outlives its route where one with the same plugins follows: what is not a plugin's is looked
+ * up in the request's route. */
 struct weir__chain {
-    _Atomic uint32_t refs;       /* its route's and its requests' */
+    _Atomic uint32_t refs;       /* its routes' and its requests' */
     _Atomic uint32_t open_lanes; /* that have not let its VMs go yet */
     struct weir_server *server;
-    struct weir__generation *generation;
-    const struct weir_route_config *config;
-    _Atomic uint32_t active; /* requests */
+    struct weir__generation *generation;    /* whose keys its plugins have */
+    const struct weir_route_config *config; /* of the route that it was made for */
+    pthread_mutex_t lock;
+    struct weir__generation *present; /* whose upstreams its plugins call; under the lock */
+    _Atomic uint32_t active;          /* requests */
     struct weir__chain_lane *lanes;
     size_t plugin_count;
     struct weir__plugin plugins[];
@@ -160,9 +164,14 @@ enum weir_status weir__chain_new(struct weir_server *server, struct weir__genera
                                  struct weir__chain **ret_chain,
                                  struct weir_error *error) WEIR_MUST_USE;
 void weir__chain_unref(struct weir__chain *chain);
-/* The same plugins, from the same files, and the same upstreams to call. */
-bool weir__chain_is_same(const struct weir__chain *chain, const struct weir_route_config *config,
-                         const struct weir_server_config *all);
+/* The same plugins, from the same files. */
+bool weir__chain_is_same(const struct weir__chain *chain, const struct weir_route_config *config);
+/* Another reference to a chain that does as well as a new one would; NULL: it does not. */
+struct weir__chain *weir__chain_keep(struct weir__chain *chain,
+                                     const struct weir_route_config *config,
+                                     const struct weir__publication *publication);
+/* Its plugins call the upstreams of this configuration from now on. */
+void weir__chain_adopt(struct weir__chain *chain, struct weir__generation *generation);
 bool weir__upstream_is_same(const struct weir_upstream_keys *a,
                             const struct weir_upstream_keys *b);
 /* Its VMs are gone. */

@@ -388,7 +388,7 @@ static bool pump_response(struct weir__filtered *filtered)
 /* A request in which nothing goes on: whoever it waits for is named. */
 static void check_time(struct weir__filtered *filtered)
 {
-    uint64_t limit_ns = filtered->chain->config->time_ns;
+    uint64_t limit_ns = filtered->route->config->time_ns;
     if (filtered->is_parked || weir_clock_ns() - filtered->progress_ns < limit_ns)
         return;
     for (size_t i = 0; i < filtered->stage_count; i++)

@@ -367,7 +367,7 @@ static bool stays_on_route(const struct weir__filtered *filtered, const char *pa
     bool stays = false;
     if (copy != NULL && weir_cgi_target_parse(copy, &target, NULL) == WEIR_OK) {
         struct weir__route *route = weir__route_find(filtered->lane->server, target.path);
-        stays = route != NULL && strcmp(route->config->path, filtered->chain->config->path) == 0;
+        stays = route != NULL && strcmp(route->config->path, filtered->route->config->path) == 0;
         weir__route_unref(route);
     }
     free(copy);
@@ -388,11 +388,11 @@ static uint64_t known_size(const struct weir__filtered *filtered)
 static bool begin(struct weir__filtered *filtered, const char *path, const char *method)
 {
     struct weir__transfer *transfer = &filtered->transfer;
-    const struct weir_upstream_keys *upstream = filtered->chain->config->upstream;
+    const struct weir_upstream_keys *upstream = filtered->route->config->upstream;
     const struct weir_filter_map *map = &filtered->exchange.maps[WEIR_FILTER_REQUEST_HEADERS];
     transfer->lane = filtered->lane;
     transfer->filtered = filtered;
-    transfer->body_bytes_max = filtered->chain->config->output_bytes_max;
+    transfer->body_bytes_max = filtered->route->config->output_bytes_max;
     transfer->easy = curl_easy_init();
     char line[sizeof filtered->client + 32];
     bool is_good = transfer->easy != NULL && add_headers(transfer, map);
@@ -412,7 +412,7 @@ static bool begin(struct weir__filtered *filtered, const char *path, const char 
 void weir__transfer_start(struct weir__filtered *filtered)
 {
     const struct weir_filter_map *map = &filtered->exchange.maps[WEIR_FILTER_REQUEST_HEADERS];
-    bool is_inner = filtered->chain->config->upstream == NULL;
+    bool is_inner = filtered->route->config->upstream == NULL;
     const char *path = value_of(map, ":path"), *method = value_of(map, ":method");
     if (path == NULL || method == NULL || !weir_cgi_is_token(method, strlen(method)))
         weir__filtered_fail(filtered, NULL, WEIR__REFUSAL_UPSTREAM,
@@ -466,10 +466,11 @@ void weir__transfer_stop(struct weir__transfer *transfer)
 
 /* --- calls of filters ------------------------------------------------------------------------ */
 
+/* Under the chain's lock. */
 static const struct weir_upstream_keys *find_upstream(const struct weir__chain *chain,
                                                       const char *name)
 {
-    const struct weir_server_config *config = &chain->generation->config;
+    const struct weir_server_config *config = &chain->present->config;
     for (size_t i = 0; i < config->upstream_count; i++)
         if (strcmp(config->upstreams[i].name, name) == 0)
             return &config->upstreams[i];
@@ -505,10 +506,9 @@ static void free_call_transfer(struct weir__transfer *transfer)
     weir_account_free(account, WEIR_KIND_SERVER, transfer, sizeof *transfer);
 }
 
-enum weir_status weir__transfer_call(void *context, struct weir_filter_call *call,
-                                     struct weir_error *error)
+static enum weir_status start_call(struct weir__chain *chain, struct weir_filter_call *call,
+                                   struct weir_error *error)
 {
-    struct weir__chain *chain = context;
     struct weir__lane *lane = weir_filter_vm_data(call->vm);
     const struct weir_upstream_keys *upstream = find_upstream(chain, call->upstream);
     if (upstream == NULL)
@@ -530,6 +530,16 @@ enum weir_status weir__transfer_call(void *context, struct weir_filter_call *cal
     free_call_transfer(transfer);
     return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                           "the call to %s could not be begun", upstream->name);
+}
+
+enum weir_status weir__transfer_call(void *context, struct weir_filter_call *call,
+                                     struct weir_error *error)
+{
+    struct weir__chain *chain = context;
+    (void)pthread_mutex_lock(&chain->lock); /* a reload may change its upstreams */
+    enum weir_status status = start_call(chain, call, error);
+    (void)pthread_mutex_unlock(&chain->lock);
+    return status;
 }
 
 void weir__transfer_cancel(void *context, struct weir_filter_call *call)
@@ -569,8 +579,8 @@ void weir__transfer_judge(struct weir__filtered *filtered)
     transfer->is_judged = true;
     if (transfer->result == CURLE_OK && filtered->has_response_head)
         return;
-    const char *name = filtered->chain->config->upstream != NULL
-                           ? filtered->chain->config->upstream->name
+    const char *name = filtered->route->config->upstream != NULL
+                           ? filtered->route->config->upstream->name
                            : "the guest behind the filters";
     bool is_long = transfer->body_bytes > transfer->body_bytes_max;
     if (is_long) {

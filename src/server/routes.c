@@ -221,10 +221,11 @@ static enum weir_status fill_route(const struct opening *opening, struct weir__r
     if (status == WEIR_OK)
         status = weir_account_new(weir__tenant_account(route->tenant), WEIR_ACCOUNT_TENANT,
                                   config->path, config->tenant_bytes_max, &route->account, error);
-    if (status == WEIR_OK && weir_route_is_filtered(config)) {
+    if (status == WEIR_OK && old != NULL)
+        route->chain = weir__chain_keep(old->chain, config, opening->publication);
+    if (status == WEIR_OK && route->chain == NULL && weir_route_is_filtered(config))
         status = weir__chain_new(server, opening->generation, config, opening->publication,
                                  &route->chain, error);
-    }
     if (status != WEIR_OK || !weir_route_has_guest(config))
         return status;
     status = weir__engine_open(server, config->fuel != 0, error);
@@ -310,7 +311,7 @@ static bool same_upstream(const struct weir_upstream_keys *a, const struct weir_
 
 /* Names of the keys that differ, separated by commas; returns how many. */
 static size_t list_changes(const struct weir_route_config *a, const struct weir_route_config *b,
-                           bool is_same_file, char *text, size_t size)
+                           bool is_same_file, bool is_same_chain, char *text, size_t size)
 {
     const struct {
         const char *key;
@@ -321,6 +322,7 @@ static size_t list_changes(const struct weir_route_config *a, const struct weir_
         {"tenant", a->tenant == NULL || b->tenant == NULL ? a->tenant == b->tenant
                                                           : strcmp(a->tenant, b->tenant) == 0},
         {"upstream", same_upstream(a->upstream, b->upstream)},
+        {"filters", is_same_chain},
         {"memory_max", a->tenant_bytes_max == b->tenant_bytes_max},
         {"warm", a->warm == b->warm},
         {"mode", a->mode == b->mode},
@@ -357,16 +359,14 @@ static size_t list_changes(const struct weir_route_config *a, const struct weir_
     return count;
 }
 
-static bool is_same(const struct weir__route *route, const struct weir_route_config *config,
-                    const struct weir_server_config *all)
+static bool is_same(const struct weir__route *route, const struct weir_route_config *config)
 {
     struct stat st;
     char text[WEIR__CHANGES_SIZE];
-    if (!weir__chain_is_same(route->chain, config, all))
-        return false;
+    bool is_same_chain = weir__chain_is_same(route->chain, config);
     bool is_same_file = !weir_route_has_guest(config) ||
                         (stat(config->module, &st) == 0 && same_file(route, &st));
-    return list_changes(route->config, config, is_same_file, text, sizeof text) == 0;
+    return list_changes(route->config, config, is_same_file, is_same_chain, text, sizeof text) == 0;
 }
 
 static struct weir__route *find_path(const struct weir__route_table *table, const char *path)
@@ -415,7 +415,7 @@ static enum weir_status make_table(const struct opening *opening,
         enum weir_status status = WEIR_OK;
         bool is_new = opening->publication != NULL &&
                       weir__route_uses(route, opening->publication->path);
-        if (old != NULL && !is_new && is_same(old, route, config))
+        if (old != NULL && !is_new && is_same(old, route))
             table->routes[i] = weir__route_ref(old);
         else
             status = open_route(opening, i, old, &table->routes[i], error);
@@ -469,7 +469,8 @@ static void log_changes(struct weir_server *server, const struct weir__route_tab
         if (before == NULL)
             log_route(server, route, "added", "");
         else if (before != route && list_changes(before->config, route->config,
-                                                 same_file(before, &route->file), keys,
+                                                 same_file(before, &route->file),
+                                                 before->chain == route->chain, keys,
                                                  sizeof keys) > 0)
             log_route(server, route, "changed", keys);
     }
@@ -478,10 +479,14 @@ static void log_changes(struct weir_server *server, const struct weir__route_tab
             log_route(server, old->routes[i], "removed", "");
 }
 
-void weir__route_table_set(struct weir_server *server, struct weir__route_table *table)
+void weir__route_table_set(struct weir_server *server, struct weir__generation *generation,
+                           struct weir__route_table *table)
 {
     if (server->table != NULL)
         log_changes(server, server->table, table);
+    for (size_t i = 0; i < table->count; i++)
+        if (table->routes[i]->chain != NULL)
+            weir__chain_adopt(table->routes[i]->chain, generation);
     (void)pthread_rwlock_wrlock(&server->table_lock);
     struct weir__route_table *old = server->table;
     server->table = table;
@@ -563,7 +568,7 @@ static enum weir_status publish_locked(struct weir_server *server,
     for (size_t i = 0; i < table->count; i++) /* renaming changed its times */
         if (is_published(&opening, table->routes[i]->config))
             (void)stat(publication->path, &table->routes[i]->file);
-    weir__route_table_set(server, table);
+    weir__route_table_set(server, server->present, table);
     return status;
 }
 

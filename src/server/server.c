@@ -123,7 +123,7 @@ enum weir_status weir_server_new(const struct weir_server_config *config,
         weir_server_free(server);
         return status;
     }
-    weir__route_table_set(server, table);
+    weir__route_table_set(server, server->first, table);
     *ret_server = server;
     return WEIR_OK;
 }
@@ -288,7 +288,7 @@ enum weir_status weir_server_reload(struct weir_server *server,
         set_live(server, config);
         set_control(server, generation);
         weir__tenants_set(server, config);
-        weir__route_table_set(server, table);
+        weir__route_table_set(server, generation, table);
         if (server->present != server->first)
             weir__generation_unref(server->present);
         server->present = generation;

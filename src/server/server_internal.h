@@ -438,8 +438,10 @@ enum weir_status weir__route_table_new(struct weir_server *server,
                                        struct weir__route_table **ret_table,
                                        struct weir_error *error) WEIR_MUST_USE;
 void weir__route_table_free(struct weir_server *server, struct weir__route_table *table);
-/* Takes the table over; the old one's routes end with their last request. */
-void weir__route_table_set(struct weir_server *server, struct weir__route_table *table);
+/* Takes the table over, which is of that configuration; the old one's routes end with their last
+ * request. */
+void weir__route_table_set(struct weir_server *server, struct weir__generation *generation,
+                           struct weir__route_table *table);
 /* `path` is its guest's or a filter's. */
 bool weir__route_uses(const struct weir_route_config *config, const char *path);
 /* A module instead of another: routes that use `path` are made with `file`, then publish() puts

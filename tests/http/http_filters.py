@@ -72,6 +72,7 @@ class Upstream(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # head and body are written apart
     seen = []
+    ports = []
 
     def read_body(self):
         if self.headers.get("transfer-encoding") != "chunked":
@@ -87,6 +88,7 @@ class Upstream(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         body = self.read_body()
         Upstream.seen.append((self.command, self.path))
+        Upstream.ports.append(self.server.server_address[1])
         if self.path.endswith("/slow"):
             time.sleep(1.5)
         self.send_response(201 if self.path.endswith("/made") else 200)
@@ -318,6 +320,30 @@ def test_reload_keeps_and_changes_chains(server):
         assert time.monotonic() < end, "the new configuration is not there"
         time.sleep(0.05)
     equal(do(server, "/open", "add")[0], 200)
+
+
+def test_reload_keeps_plugins_that_did_not_change(server):
+    """Another limit of a route, another upstream: the plugins stay as they are, and call the new
+    upstream."""
+    path = os.path.join(server.folder.name, "weir.yaml")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    before = next(f for f in filters(server) if f["name"] == "caller")
+    assert before["streams"] > 0, before
+    other = upstream()
+    changed = text.replace(f":{PORT}\"", f":{other}\"").replace("concurrency: 64", "concurrency: 8")
+    assert changed.count(str(other)) == 1 and changed != text
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(changed)
+    server.process.send_signal(1)
+    end = time.monotonic() + 60
+    while server.read_log().count("route /calls: changed: upstream, limits.concurrency") == 0:
+        assert time.monotonic() < end, server.read_log()[-2000:]
+        time.sleep(0.05)
+    equal(do(server, "/calls", "call")[1].get("echo-x-call"), "200")
+    equal(Upstream.ports[-2:], [other, other], "the call and the request")
+    after = next(f for f in filters(server) if f["name"] == "caller")
+    equal((after["streams"], after["calls"]), (before["streams"] + 1, before["calls"] + 1))
 
 
 def test_stops_while_filters_wait(_):

@@ -340,10 +340,18 @@ def switch_filters(server, first, second):
     old.close()
     while accounts(server.memory()["accounts"], "f") != 1:
         pass
-    status, _, answer = server.put("f.wasm", guest("hello.wasm"))
-    equal((status, answer["error"], answer["reason"].startswith("filter f of /filtered: ")),
-          (422, "bad_module", True), answer)
-    equal("x-replaced" in server.request("POST", "/filtered", b"abc")[1], True, "as before")
+    for bad in (guest("hello.wasm"), second[:-1], b""):
+        status, _, answer = server.put("f.wasm", bad)
+        equal((status, answer["error"], answer["reason"].startswith("filter f of /filtered: ")),
+              (422, "bad_module", True), answer)
+        equal("x-replaced" in server.request("POST", "/filtered", b"abc")[1], True, "as before")
+    streams = view_of(server)["streams"]
+    for module, body in (("echo.wasm", b"\n\nabc"), ("hello.wasm", b"hello, world\n")):
+        equal(server.put("a.wasm", guest(module))[0], 200)
+        status, headers, answer = server.request("POST", "/filtered", b"abc")
+        equal((status, answer.endswith(body), "x-replaced" in headers), (200, True, True), answer)
+    equal(accounts(server.memory()["accounts"], "f"), 1, "the plugin stays when its guest changes")
+    equal(view_of(server)["streams"], streams + 2, "and its VM")
     equal(server.request("DELETE", "/v1/modules/f.wasm", None, BEARER)[0], 409)
     print(len(answers), "answers over 6 uploads of a filter")
 
