@@ -23,7 +23,7 @@ REPLACEMENTS = [
     (r"(http://127\.0\.0\.1):\d+", r"\1:PORT"),
     (r" +\d+\.\d MiB  ", "  N.N MiB  "),
     (r"used [\d.]+ [KM]iB", "used N"),
-    (r"host buffer [\d.]+ B", "host buffer N B"),
+    (r"handle [\d.]+ (Ki)?B", "handle N"),
     (r"at most [\d.]+ [KM]iB\n", "at most N\n"),
     (r"(accessible|reserved|private|file-backed|peak) [\d.]+", r"\1 N"),
     (r"\d+\.\d %", "N.N %"),
