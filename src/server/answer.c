@@ -220,26 +220,48 @@ static bool read_head(struct weir__request *request)
     return false;
 }
 
+/* Never called: libmicrohttpd sends no body for HEAD and 304. */
+static ssize_t read_nothing(void *context, uint64_t position, char *to, size_t size)
+{
+    (void)context;
+    (void)position;
+    (void)to;
+    (void)size;
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+/* RFC 3875, 4.3.3: to HEAD a guest says how long its body would be, and sends none. */
+static bool has_no_body(const struct weir__request *request)
+{
+    return strcmp(request->connection->method, "HEAD") == 0 ||
+           request->head.status == MHD_HTTP_NOT_MODIFIED;
+}
+
 enum MHD_Result weir__answer_guest(struct weir__request *request)
 {
     struct weir__connection *connection = request->connection;
     if (request->failure.refusal != WEIR__REFUSAL_NONE || !read_head(request))
         return weir__answer_failure(connection);
     size_t size = request->out_end - request->out_begin;
-    if (request->head.has_length && request->head.length != size) {
+    bool is_length_said = request->head.has_length && has_no_body(request);
+    if (request->head.has_length && request->head.length != size && !is_length_said) {
         request->failure.limit = request->head.length;
         request->failure.used = size;
         return fail_guest(request, WEIR__REFUSAL_LENGTH,
                           "the guest's body is not as long as its Content-Length says");
     }
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        size, request->out + request->out_begin, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response =
+        is_length_said
+            ? MHD_create_response_from_callback(request->head.length, 1, read_nothing, NULL, NULL)
+            : MHD_create_response_from_buffer(size, request->out + request->out_begin,
+                                              MHD_RESPMEM_PERSISTENT);
     if (response == NULL)
         return MHD_NO;
     add_fields(response, &request->head);
     if (size > WEIR_SERVER_LATE_CLEAN_BYTES)
         weir__guest_close(request);
-    return weir__answer_queue(connection, request->head.status, response, size);
+    return weir__answer_queue(connection, request->head.status, response,
+                              is_length_said ? 0 : size);
 }
 
 /* MHD's reader: what the guest has written, running it for more. */

@@ -80,11 +80,13 @@ static const char *read_length(const char *value, struct weir_cgi_head *head)
     return NULL;
 }
 
-/* Fields that belong to the connection between client and server, which the guest does not see. */
+/* Fields that belong to the connection between client and server, which the guest does not see,
+ * and the request's name, which the log has. */
 static bool is_ours(const char *name)
 {
     static const char *const NAMES[] = {"connection", "keep-alive", "transfer-encoding", "te",
-                                        "trailer",    "upgrade",    "proxy-connection",  "date"};
+                                        "trailer",    "upgrade",    "proxy-connection",  "date",
+                                        "x-request-id"};
     for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++)
         if (strcasecmp(name, NAMES[i]) == 0)
             return true;

@@ -249,7 +249,10 @@ static void begin_route(struct weir__connection *connection, const char *length,
     }
     struct weir__route *route = weir__route_find(server, connection->target.path);
     if (route == NULL) {
-        weir__fail(&connection->failure, WEIR__REFUSAL_NO_ROUTE, "no route begins this path");
+        const char *nearest = weir__page_nearest(connection->target.path);
+        weir__fail(&connection->failure, WEIR__REFUSAL_NO_ROUTE, "no route begins this path%s%s%s",
+                   nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "",
+                   nearest != NULL ? "?" : "");
     } else if (atomic_load_explicit(&server->phase, memory_order_relaxed) == WEIR__DRAINING &&
                !connection->is_inner) {
         weir__fail(&connection->failure, WEIR__REFUSAL_DRAINING, "the server is stopping");

@@ -3,6 +3,7 @@
 #include "server/server_census.h"
 
 #include "base/clock.h"
+#include "base/nearest.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -26,22 +27,23 @@ static enum MHD_Result answer_readyz(struct weir__connection *connection)
 
 /* --- the table ----------------------------------------------------------------------------- */
 
+static const struct weir__page PAGES[] = {
+    {"/v1/memory", .make = weir__report_memory},
+    {"/v1/cache", .make = weir__report_cache},
+    {"/v1/filters", .make = weir__report_filters},
+    {"/v1/census", .make = weir__report_census},
+    {"/metrics", .make = weir__report_metrics},
+    {"/v1/tenants", .make = weir__report_tenants},
+    {"/v1/modules", .make = weir__modules_list},
+    {WEIR__MODULES_PATH, .make = weir__modules_show, .changes = "PUT, DELETE",
+     .begin = weir__modules_begin, .change = weir__modules_change},
+    {"/v1/pressure", .answer = weir__page_pressure},
+    {"/healthz", .answer = answer_healthz},
+    {"/readyz", .answer = answer_readyz},
+};
+
 const struct weir__page *weir__page_find(const char *path)
 {
-    static const struct weir__page PAGES[] = {
-        {"/v1/memory", .make = weir__report_memory},
-        {"/v1/cache", .make = weir__report_cache},
-        {"/v1/filters", .make = weir__report_filters},
-        {"/v1/census", .make = weir__report_census},
-        {"/metrics", .make = weir__report_metrics},
-        {"/v1/tenants", .make = weir__report_tenants},
-        {"/v1/modules", .make = weir__modules_list},
-        {WEIR__MODULES_PATH, .make = weir__modules_show, .changes = "PUT, DELETE",
-         .begin = weir__modules_begin, .change = weir__modules_change},
-        {"/v1/pressure", .answer = weir__page_pressure},
-        {"/healthz", .answer = answer_healthz},
-        {"/readyz", .answer = answer_readyz},
-    };
     for (size_t i = 0; i < sizeof PAGES / sizeof PAGES[0]; i++) {
         size_t size = strlen(PAGES[i].path);
         bool is_tree = PAGES[i].path[size - 1] == '/';
@@ -49,6 +51,14 @@ const struct weir__page *weir__page_find(const char *path)
             return &PAGES[i];
     }
     return NULL;
+}
+
+const char *weir__page_nearest(const char *path)
+{
+    const char *names[sizeof PAGES / sizeof PAGES[0]];
+    for (size_t i = 0; i < sizeof PAGES / sizeof PAGES[0]; i++)
+        names[i] = PAGES[i].path;
+    return weir_nearest_name(path, names, sizeof PAGES / sizeof PAGES[0]);
 }
 
 const char *weir__page_methods(const struct weir__connection *connection, char *text, size_t size)

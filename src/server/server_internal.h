@@ -626,6 +626,8 @@ struct weir__page {
 };
 /* NULL when the path is none of them. */
 const struct weir__page *weir__page_find(const char *path);
+/* For a mistyped path; NULL when none is near. */
+const char *weir__page_nearest(const char *path);
 /* A request for a page: sets the failure when it is refused. */
 void weir__page_begin(struct weir__connection *connection, const struct weir__page *page,
                       uint64_t body_bytes);

@@ -199,6 +199,7 @@ static const struct {
     {"Location: /there\n\n", 302, 1, ""},
     {"Status: 301 Moved\nLocation: /there\n\n", 301, 1, ""},
     {"Content-Length: 4\nX: y\n\nbody", 200, 1, "body"},
+    {"X-Request-ID: a\nTransfer-Encoding: chunked\nDate: z\nX: y\n\nbody", 200, 1, "body"},
     {"X:\n\n", 200, 1, ""},
     {"X: \t a b \t\n\n", 200, 1, ""},
     {"Connection: close\nTransfer-Encoding: chunked\nDate: x\nUpgrade: h2c\nX: y\n\n", 200, 1, ""},
