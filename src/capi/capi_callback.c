@@ -173,7 +173,12 @@ static wasm_func_t *make_or_finalize(struct wasm_store_t *store, const wasm_func
                                      const struct weir__capi_host_func *content)
 {
     struct weir_error error = {0};
-    struct wasm_ref_t *ref = make(store, type, content, &error);
+    struct wasm_ref_t *ref = NULL;
+    if (type == NULL || (content->callback == NULL && content->callback_with_env == NULL))
+        (void)weir_error_set(&error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                             "a function without a %s", type == NULL ? "type" : "callback");
+    else
+        ref = make(store, type, content, &error);
     if (ref == NULL) {
         weir__capi_failed(&error);
         if (content->finalize != NULL)

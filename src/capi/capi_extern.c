@@ -10,11 +10,19 @@ static struct wasm_ref_t *finish(struct wasm_store_t *store, enum weir_status st
     return ref;
 }
 
+static void *refuse_untyped(const char *what)
+{
+    (void)weir__capi_refuse(WEIR_INVALID_ARGUMENT, "a %s without a type", what);
+    return NULL;
+}
+
 /* --- globals ------------------------------------------------------------------------------- */
 
 wasm_global_t *wasm_global_new(wasm_store_t *store, const wasm_globaltype_t *type,
                                const wasm_val_t *value)
 {
+    if (type == NULL)
+        return refuse_untyped("global");
     weir__capi_collect(store);
     struct weir_error error = {0};
     struct weir_extern item = {.kind = WEIR_EXTERN_GLOBAL};
@@ -73,6 +81,8 @@ static enum weir_status fill(struct weir_table *table, void *ref)
 
 wasm_table_t *wasm_table_new(wasm_store_t *store, const wasm_tabletype_t *type, wasm_ref_t *init)
 {
+    if (type == NULL)
+        return refuse_untyped("table");
     weir__capi_collect(store);
     struct weir_error error = {0};
     struct weir_extern item = {.kind = WEIR_EXTERN_TABLE};
@@ -155,6 +165,8 @@ bool wasm_table_grow(wasm_table_t *handle, wasm_table_size_t delta, wasm_ref_t *
 
 wasm_memory_t *wasm_memory_new(wasm_store_t *store, const wasm_memorytype_t *type)
 {
+    if (type == NULL)
+        return refuse_untyped("memory");
     struct weir_error error = {0};
     struct weir_extern item = {.kind = WEIR_EXTERN_MEMORY};
     struct weir_limits limits = weir__capi_limits(wasm_memorytype_limits(type));

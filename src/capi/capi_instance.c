@@ -38,6 +38,9 @@ static enum weir_status instantiate(struct wasm_store_t *store, const wasm_modul
                                     const wasm_extern_vec_t *imports, struct wasm_ref_t **ret_ref,
                                     struct weir_trap *trap, struct weir_error *error)
 {
+    if (module == NULL)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "there is no module to make an instance of");
     if (weir_module_engine(weir_wasm_module(module)) != store->engine->engine)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "the module belongs to another engine");

@@ -207,6 +207,8 @@ wasm_module_t *wasm_module_deserialize(wasm_store_t *store, const wasm_byte_vec_
 
 wasm_shared_module_t *wasm_module_share(const wasm_module_t *module)
 {
+    if (module == NULL)
+        return NULL;
     struct weir_error error = {0};
     wasm_shared_module_t *shared = weir_account_alloc(weir__capi_account(module->body->engine),
                                                       WEIR_KIND_METADATA, sizeof *shared, &error);
@@ -220,6 +222,8 @@ wasm_shared_module_t *wasm_module_share(const wasm_module_t *module)
 
 wasm_module_t *wasm_module_obtain(wasm_store_t *store, const wasm_shared_module_t *shared)
 {
+    if (shared == NULL)
+        return NULL;
     if (shared->body->engine != store->engine) {
         (void)weir__capi_refuse(WEIR_INVALID_ARGUMENT, "the module belongs to another engine");
         return NULL;

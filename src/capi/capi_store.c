@@ -18,6 +18,10 @@ static enum weir_status open_store(wasm_store_t *store, const struct weir_store_
 wasm_store_t *weir_wasm_store_new(wasm_engine_t *engine, const struct weir_store_config *config)
 {
     static char no_memory[] = "no memory for a trap's message";
+    if (engine == NULL) {
+        (void)weir__capi_refuse(WEIR_INVALID_ARGUMENT, "a store without an engine");
+        return NULL;
+    }
     struct weir_error error = {0};
     wasm_store_t *store =
         weir_account_alloc(weir__capi_account(engine), WEIR_KIND_METADATA, sizeof *store, &error);

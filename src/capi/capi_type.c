@@ -155,16 +155,31 @@ DEFINE_CONVERSIONS(tabletype, WASM_EXTERN_TABLE)
 DEFINE_CONVERSIONS(memorytype, WASM_EXTERN_MEMORY)
 DEFINE_CONVERSIONS(tagtype, WASM_EXTERN_TAG)
 
+/* No vector is an empty one; one with a hole (a type that could not be made) is none. */
+static bool is_whole(const wasm_valtype_vec_t *vec)
+{
+    for (size_t i = 0; vec != NULL && i < vec->size; i++) {
+        if (vec->data != NULL && vec->data[i] != NULL)
+            continue;
+        (void)weir__capi_refuse(WEIR_INVALID_ARGUMENT, "value type %zu is NULL", i);
+        return false;
+    }
+    return true;
+}
+
 wasm_functype_t *wasm_functype_new(wasm_valtype_vec_t *params, wasm_valtype_vec_t *results)
 {
-    NEW_TYPE(functype, WASM_EXTERN_FUNC);
+    wasm_functype_t *type = is_whole(params) && is_whole(results) ? new_type(sizeof *type) : NULL;
     if (type == NULL) {
         wasm_valtype_vec_delete(params);
         wasm_valtype_vec_delete(results);
         return NULL;
     }
-    type->params = *params;
-    type->results = *results;
+    type->head.kind = WASM_EXTERN_FUNC;
+    if (params != NULL)
+        type->params = *params;
+    if (results != NULL)
+        type->results = *results;
     return type;
 }
 
@@ -237,8 +252,10 @@ wasm_mutability_t wasm_globaltype_mutability(const wasm_globaltype_t *type)
 
 wasm_tabletype_t *wasm_tabletype_new(wasm_valtype_t *element, const wasm_limits_t *limits)
 {
-    if (element == NULL)
+    if (element == NULL || limits == NULL) {
+        (void)weir__capi_refuse(WEIR_INVALID_ARGUMENT, "a table type needs element and limits");
         return NULL;
+    }
     NEW_TYPE(tabletype, WASM_EXTERN_TABLE);
     if (type == NULL)
         return NULL;
@@ -269,6 +286,10 @@ const wasm_limits_t *wasm_tabletype_limits(const wasm_tabletype_t *type)
 
 wasm_memorytype_t *wasm_memorytype_new(const wasm_limits_t *limits)
 {
+    if (limits == NULL) {
+        (void)weir__capi_refuse(WEIR_INVALID_ARGUMENT, "a memory type needs limits");
+        return NULL;
+    }
     NEW_TYPE(memorytype, WASM_EXTERN_MEMORY);
     if (type != NULL)
         type->limits = *limits;

@@ -14,9 +14,9 @@ void wasm_val_delete(wasm_val_t *val)
 
 void wasm_val_copy(wasm_val_t *out, const wasm_val_t *val)
 {
-    *out = *val;
-    if (wasm_valkind_is_ref(val->kind))
-        out->of.ref = wasm_ref_copy(val->of.ref);
+    *out = val != NULL ? *val : (wasm_val_t)WASM_INIT_VAL;
+    if (wasm_valkind_is_ref(out->kind))
+        out->of.ref = wasm_ref_copy(out->of.ref);
 }
 
 static const char *name_of(wasm_valkind_t kind)

@@ -76,6 +76,36 @@ START_TEST(takes_null_for_empty)
 }
 END_TEST
 
+/* What could not be made is handed on by programs that look at the last result only. */
+START_TEST(passes_null_on)
+{
+    const wasm_limits_t limits = {1, 2};
+    wasm_valtype_vec_t hole;
+    wasm_valtype_vec_new_uninitialized(&hole, 1);
+    ck_assert_ptr_null(wasm_functype_new(&hole, NULL));
+    wasm_functype_t *empty = wasm_functype_new(NULL, NULL);
+    ck_assert_ptr_nonnull(empty);
+    ck_assert_uint_eq(wasm_functype_params(empty)->size, 0);
+    wasm_functype_delete(empty);
+    ck_assert_ptr_null(wasm_memorytype_new(NULL));
+    ck_assert_ptr_null(wasm_tabletype_new(NULL, &limits));
+    ck_assert_ptr_null(wasm_tabletype_new(wasm_valtype_new_funcref(), NULL));
+    ck_assert_ptr_null(wasm_memory_new(store, NULL));
+    ck_assert_ptr_null(wasm_table_new(store, NULL, NULL));
+    ck_assert_ptr_null(wasm_global_new(store, NULL, NULL));
+    ck_assert_ptr_null(wasm_module_share(NULL));
+    ck_assert_ptr_null(wasm_module_obtain(store, NULL));
+    ck_assert_ptr_null(wasm_store_new(NULL));
+    wasm_trap_t *trap = NULL;
+    ck_assert_ptr_null(wasm_instance_new(store, NULL, NULL, &trap));
+    ck_assert_ptr_nonnull(trap);
+    wasm_trap_delete(trap);
+    wasm_val_t val;
+    wasm_val_copy(&val, NULL);
+    ck_assert_ptr_null(val.of.ref);
+}
+END_TEST
+
 START_TEST(refuses_null_for_values)
 {
     wasm_instance_t *instance = new_plain();
@@ -90,6 +120,11 @@ START_TEST(refuses_null_for_values)
         ck_assert_ptr_nonnull(trap);
         wasm_trap_delete(trap);
     }
+    ck_assert_ptr_null(wasm_func_new(store, NULL, NULL));
+    wasm_functype_t *nullary = wasm_functype_new_0_0();
+    ck_assert_ptr_null(wasm_func_new(store, nullary, NULL));
+    ck_assert_int_eq(weir_wasm_error()->status, WEIR_INVALID_ARGUMENT);
+    wasm_functype_delete(nullary);
     wasm_globaltype_t *type = wasm_globaltype_new(wasm_valtype_new_i32(), WASM_VAR);
     ck_assert_ptr_null(wasm_global_new(store, type, NULL));
     ck_assert_int_eq(weir_wasm_error()->status, WEIR_INVALID_ARGUMENT);
@@ -668,6 +703,7 @@ int main(void)
     TCase *tests = tcase_create("capi");
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, takes_null_for_empty);
+    tcase_add_test(tests, passes_null_on);
     tcase_add_test(tests, refuses_null_for_values);
     tcase_add_test(tests, tagtypes);
     tcase_add_test(tests, tagtype_vectors);
