@@ -4,7 +4,7 @@
  *   module    compiled, immutable, shared between stores and threads
  *   store     what one guest has; one thread at a time
  *   instance  the module's memories, tables and globals in a store
- *   function  an export, called with values by position
+ *   function  an export, called with values by position, typed or not
  *
  * Each call that can fail returns a status and says why in an error record.
  */
@@ -34,9 +34,20 @@ int main(int argc, char **argv)
     must(weir_func_call(store, add.func, args, &result, NULL, &error), &error);
     printf("40 + 2 = %d\n", result.i32);
 
+    /* The call above knows the type. Who learns it while running lets each value say what it is:
+     * what does not fit is refused, and the guest has not run. */
+    struct weir_typed_value sum = {0};
+    struct weir_typed_value values[] = {{WEIR_TYPE_I32, {.i32 = 40}}, {WEIR_TYPE_I64, {.i64 = 3}}};
+    const struct weir_untyped_call call = {values, 2, &sum, 1};
+    enum weir_status status = weir_func_call_untyped(store, add.func, &call, NULL, &error);
+    printf("%s: %s\n", weir_status_name(status), error.message);
+    weir_error_done(&error);
+    values[1] = (struct weir_typed_value){WEIR_TYPE_I32, {.i32 = 3}};
+    must(weir_func_call_untyped(store, add.func, &call, NULL, &error), &error);
+    printf("40 + 3 = %d\n", sum.value.i32);
+
     /* An error has a status, a message, and the offset when it is about bytes. */
-    enum weir_status status =
-        weir_module_new(engine, (const uint8_t *)"\0asm\2", 5, NULL, &module, &error);
+    status = weir_module_new(engine, (const uint8_t *)"\0asm\2", 5, NULL, &module, &error);
     printf("%s at byte %llu: %s\n", weir_status_name(status), (unsigned long long)error.offset,
            error.message);
     weir_error_done(&error);

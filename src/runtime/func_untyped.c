@@ -3,6 +3,7 @@
 #include <weir/extern.h>
 
 #include "runtime/store_internal.h"
+#include "wasm/types_text.h"
 
 /* Calls of up to this many values need no large buffer. */
 #define SMALL_VALUES 16
@@ -38,8 +39,9 @@ static enum weir_status check(const struct weir_store *store, const struct weir_
         const struct weir_typed_value *arg = &call->args[i];
         if (arg->type != type->params[i])
             return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                                  "argument %u is of type 0x%x, the function takes 0x%x", i,
-                                  (unsigned)arg->type, (unsigned)type->params[i]);
+                                  "argument %u is of type %s, the function takes %s", i,
+                                  weir_wasm_type_name(arg->type),
+                                  weir_wasm_type_name(type->params[i]));
         if (!weir__ref_fits(store, arg->type, arg->value.funcref))
             return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                                   "argument %u is a function of another store", i);
