@@ -25,11 +25,19 @@ enum weir_status {
 /* No position: the error is not about a byte of an input. */
 #define WEIR_NO_OFFSET UINT64_MAX
 
+/* C++ compilers know arrays without a size, and complain when they are asked to be pedantic. */
+#ifdef __cplusplus
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+#endif
 /* One line of what has no single line: each missing import, each level of a refused charge. */
 struct weir_error_detail {
     struct weir_error_detail *next;
     char text[];
 };
+#ifdef __cplusplus
+#pragma GCC diagnostic pop
+#endif
 
 struct weir_error {
     enum weir_status status;

@@ -8,12 +8,19 @@
 extern "C" {
 #endif
 
+#ifdef __cplusplus
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic" /* as in error.h */
+#endif
 struct weir_receipt_pin {
     struct weir_receipt_pin *next;
     enum weir_kind kind;
     uint64_t amount; /* bytes, or things for kinds of unit N */
     char holder[];   /* "instance 3 of store \"x\": table 0 entry 17" */
 };
+#ifdef __cplusplus
+#pragma GCC diagnostic pop
+#endif
 
 #define WEIR_RECEIPT_UNDROPPED_MAX 64
 

@@ -1,5 +1,5 @@
-/* Weir's embedding API in one include. Start with engine.h, then module.h, linker.h, store.h,
- * instance.h and extern.h. */
+/* Weir's embedding API in one include, for C11 and C++11 and what came after them. Start with
+ * engine.h, then module.h, linker.h, store.h, instance.h and extern.h. */
 #ifndef WEIR_WEIR_H
 #define WEIR_WEIR_H
 

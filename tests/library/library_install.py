@@ -81,6 +81,15 @@ def check(args, prefix, folder):
                   run(program, env=env).strip())
 
 
+def check_languages(args, prefix):
+    """Each header alone, for pedants of both languages."""
+    for path in sorted(glob.glob(f"{prefix}/include/**/*.h", recursive=True)):
+        for flags in (("-x", "c", "-std=c11"), ("-x", "c++", "-std=c++11"),
+                      ("-x", "c++", "-std=c++17")):
+            run(args.cc, *flags, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only",
+                f"-I{prefix}/include", "-", input=f'#include "{path}"\n')
+
+
 def main():
     parser = argparse.ArgumentParser()
     for option in ("--build", "--cc", "--source", "--version"):
@@ -95,6 +104,7 @@ def main():
                      "libexec/weir/weir-compile"):
             if not os.path.exists(os.path.join(prefix, path)):
                 sys.exit(f"{path} was not installed")
+        check_languages(args, prefix)
         check(args, prefix, folder)
 
 
