@@ -89,6 +89,7 @@ void weir_census_free(struct weir_census *census); /* NULL is allowed */
 
 void weir_census_total(const struct weir_census *census, enum weir_census_type type,
                        struct weir_census_total *ret);
+/* NULL beyond the count. */
 size_t weir_census_group_count(const struct weir_census *census);
 const struct weir_census_group *weir_census_group(const struct weir_census *census, size_t index);
 size_t weir_census_store_count(const struct weir_census *census);
@@ -143,7 +144,8 @@ enum weir_held_kind {
 };
 struct weir_held;
 /* Says that the host holds something of an instance. Nothing is pinned by it: when the instance
- * ends first (or is reset), the record says so. Label copied. On the store's thread; LIMIT. */
+ * ends first (or is reset), the record says so. Label copied. On the store's thread; LIMIT,
+ * INVALID_ARGUMENT without a label or for an unknown kind. */
 enum weir_status weir_held_new(struct weir_instance *instance, enum weir_held_kind kind,
                                const char *label, uint64_t bytes, struct weir_held **ret_held,
                                struct weir_error *error);

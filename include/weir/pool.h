@@ -45,6 +45,7 @@ struct weir_pool_config {
     void *set_up_context;
 };
 
+/* The linker must outlive the pool, as slots are made when they are needed; the module is held. */
 enum weir_status weir_pool_new(const struct weir_linker *linker, struct weir_module *module,
                                const struct weir_pool_config *config, struct weir_pool **ret_pool,
                                struct weir_error *error);
@@ -58,13 +59,14 @@ enum weir_status weir_pool_take(struct weir_pool *pool, struct weir_instance **r
  * Only of the few that were given back last; it is no promise. */
 enum weir_status weir_pool_take_near(struct weir_pool *pool, uint64_t key,
                                      struct weir_instance **ret_instance, struct weir_error *error);
+/* Gives back what was taken from this very pool; not from inside a call into the slot. */
 void weir_pool_give(struct weir_pool *pool, struct weir_instance *instance);
 /* Makes slots until so many are warm, at least one, which shows what would fail every take. Nothing
  * is reserved for them. What is over warm_max is closed again. Errors as of weir_pool_take(). */
 enum weir_status weir_pool_warm(struct weir_pool *pool, uint32_t count, struct weir_error *error);
 /* How many slots are kept from now on; those that are warm already stay until they are taken. */
 void weir_pool_set_warm(struct weir_pool *pool, uint32_t warm_max);
-/* Closes the slot instead of keeping it. */
+/* Closes the slot instead of keeping it; otherwise as weir_pool_give(). */
 void weir_pool_drop(struct weir_pool *pool, struct weir_instance *instance);
 
 /* What was done with a slot in use so far was to set it up: from now on a reset goes back to its

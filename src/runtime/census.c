@@ -520,7 +520,8 @@ void weir_census_free(struct weir_census *census)
 void weir_census_total(const struct weir_census *census, enum weir_census_type type,
                        struct weir_census_total *ret)
 {
-    *ret = census->totals[type];
+    *ret = (unsigned)type < WEIR_CENSUS_TYPE_COUNT ? census->totals[type]
+                                                   : (struct weir_census_total){0};
 }
 
 size_t weir_census_group_count(const struct weir_census *census)
@@ -530,8 +531,7 @@ size_t weir_census_group_count(const struct weir_census *census)
 
 const struct weir_census_group *weir_census_group(const struct weir_census *census, size_t index)
 {
-    WEIR_ASSERT(index < census->group_count);
-    return &census->groups[index];
+    return index < census->group_count ? &census->groups[index] : NULL;
 }
 
 size_t weir_census_store_count(const struct weir_census *census)
@@ -541,8 +541,7 @@ size_t weir_census_store_count(const struct weir_census *census)
 
 const struct weir_census_store *weir_census_store(const struct weir_census *census, size_t index)
 {
-    WEIR_ASSERT(index < census->store_count);
-    return &census->stores[index];
+    return index < census->store_count ? &census->stores[index] : NULL;
 }
 
 uint64_t weir_census_taken_ns(const struct weir_census *census)

@@ -55,6 +55,10 @@ enum weir_status weir_held_new(struct weir_instance *instance, enum weir_held_ki
                                const char *label, uint64_t bytes, struct weir_held **ret_held,
                                struct weir_error *error)
 {
+    if ((unsigned)kind > WEIR_HELD_WAIT || label == NULL)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "what is held needs a label and a kind that is known, not %d",
+                              (int)kind);
     struct weir_held *held =
         weir_account_alloc(weir_account_host(), WEIR_KIND_METADATA, sizeof *held, error);
     if (held == NULL)
@@ -132,6 +136,9 @@ void weir__held_visit(void (*visit)(void *context, const struct weir__held_view 
 enum weir_status weir_ref_edge_new(const void *from, const void *to, const char *label,
                                    struct weir_ref_edge **ret_edge, struct weir_error *error)
 {
+    if (label == NULL)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "an edge between objects needs a label");
     struct weir_ref_edge *edge =
         weir_account_alloc(weir_account_host(), WEIR_KIND_METADATA, sizeof *edge, error);
     if (edge == NULL)

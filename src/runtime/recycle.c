@@ -145,6 +145,9 @@ enum weir_status weir_pool_recycle(struct weir_pool *pool, struct weir_instance 
 {
     struct weir_store *store = instance->store;
     WEIR_ASSERT(store->pooled == instance);
+    if ((unsigned)reason >= WEIR_RECYCLE_REASON_COUNT)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "%d is no reason to recycle a guest", (int)reason);
     if (!weir_store_is_idle(store))
         return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
                               "a guest cannot be recycled while a call into it is active or "

@@ -20,6 +20,9 @@
 enum weir_status weir_instance_pin(struct weir_instance *instance, const char *holder,
                                    struct weir_instance_pin **ret_pin, struct weir_error *error)
 {
+    if (holder == NULL)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "a pin needs the name of its holder");
     struct weir_instance_pin *pin =
         weir_account_alloc(instance->store->account, WEIR_KIND_METADATA, sizeof *pin, error);
     if (pin == NULL)

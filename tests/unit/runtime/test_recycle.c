@@ -313,6 +313,8 @@ START_TEST(recycles_when_asked)
     weir_error_done(&error);
     ck_assert_uint_eq(recycled(pool, WEIR_RECYCLE_ASKED), 0);
     weir_store_unpark(weir_instance_store(slot));
+    const enum weir_recycle_reason none = WEIR_RECYCLE_REASON_COUNT;
+    ck_assert_int_eq(weir_pool_recycle(pool, slot, none, &receipt, NULL), WEIR_INVALID_ARGUMENT);
     ck_assert_int_eq(weir_pool_recycle(pool, slot, WEIR_RECYCLE_ASKED, &receipt, &error), WEIR_OK);
     ck_assert(receipt.drained);
     ck_assert_uint_eq(receipt.released[WEIR_KIND_LINEAR_MEMORY], 64 * KIB);

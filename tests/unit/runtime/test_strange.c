@@ -242,6 +242,27 @@ START_TEST(answers_beyond_the_end)
 }
 END_TEST
 
+START_TEST(refuses_registrations)
+{
+    struct weir_held *held = NULL;
+    struct weir_ref_edge *edge = NULL;
+    struct weir_instance_pin *pin = NULL;
+    const enum weir_held_kind unknown = (enum weir_held_kind)(WEIR_HELD_WAIT + 1);
+    refused(weir_held_new(instance, unknown, "x", 1, &held, &error), WEIR_INVALID_ARGUMENT);
+    refused(weir_held_new(instance, WEIR_HELD_WAIT, NULL, 1, &held, &error), WEIR_INVALID_ARGUMENT);
+    refused(weir_ref_edge_new(store, instance, NULL, &edge, &error), WEIR_INVALID_ARGUMENT);
+    refused(weir_instance_pin(instance, NULL, &pin, &error), WEIR_INVALID_ARGUMENT);
+    struct weir_census *census = NULL;
+    struct weir_census_total total = {.count = 1};
+    ck_assert_int_eq(weir_census_take(engine, NULL, &census, NULL), WEIR_OK);
+    weir_census_total(census, WEIR_CENSUS_TYPE_COUNT, &total);
+    ck_assert_uint_eq(total.count, 0);
+    ck_assert_ptr_null(weir_census_group(census, weir_census_group_count(census)));
+    ck_assert_ptr_null(weir_census_store(census, weir_census_store_count(census)));
+    weir_census_free(census);
+}
+END_TEST
+
 START_TEST(calls_untyped)
 {
     struct weir_funcref *four = fixture_func(instance, "four");
@@ -411,6 +432,7 @@ int main(void)
     tcase_add_test(tests, refuses_configurations);
     tcase_add_test(tests, refuses_handles);
     tcase_add_test(tests, answers_beyond_the_end);
+    tcase_add_test(tests, refuses_registrations);
     tcase_add_test(tests, calls_untyped);
     tcase_add_test(tests, calls_untyped_with_many_values);
     tcase_add_test(tests, tells_types_apart);
