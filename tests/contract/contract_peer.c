@@ -3,6 +3,7 @@
  *
  * usage: contract_peer LIBRARY CACHE_DIR VECTORS     (contracts in WEIR_CONTRACTS)
  */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -612,12 +613,68 @@ static void test_floats(int seeds)
 
 /* --- all -------------------------------------------------------------------------------------- */
 
+/* A module that one side refuses the other refuses, too, in the same words where they are about
+ * what a contract must be; what is wrong with its code both decoders say in their own. */
+static void same_verdict(const char *path)
+{
+    static const char RULE[] = "Error during static Wasm validation: Wasm contract";
+    struct vm_vector error = {.is_none = true};
+    struct weir_contract_code *code = NULL;
+    struct weir_error ours = {0};
+    vm_store *store;
+    size_t size;
+    uint8_t *wasm = contract_host_read(path, &size);
+    find("store_code", &store);
+    struct vm_vector checksum = store(vm.cache, view(wasm, size), true, true, &error);
+    enum weir_status status =
+        weir_contract_code_new(h.vm, (struct weir_contract_bytes){wasm, size}, &code, &ours);
+    const char *said = ours.details != NULL ? ours.details->text : ours.message;
+    size_t prefix = strlen("Error calling the VM: ");
+    bool is_taken = !checksum.is_none && checksum.size == sizeof vm.checksum;
+    if ((status == WEIR_OK) != is_taken)
+        give_up(path, status == WEIR_OK ? "refused there alone" : said);
+    if (status != WEIR_OK && strncmp(said, RULE, strlen(RULE)) == 0 &&
+        (error.size != prefix + strlen(said) ||
+         memcmp(error.data + prefix, said, strlen(said)) != 0)) {
+        (void)fprintf(stderr, "here:  %s\nthere: %.*s\n", said, (int)error.size,
+                      (const char *)error.data);
+        give_up(path, "another reason");
+    }
+    if (!checksum.is_none)
+        vm.free_vector(checksum);
+    if (!error.is_none)
+        vm.free_vector(error);
+    weir_contract_code_free(code);
+    weir_error_done(&ours);
+    free(wasm);
+}
+
+static void test_verdicts(void)
+{
+    char folder[1024];
+    const struct dirent *entry;
+    size_t count = 0;
+    (void)snprintf(folder, sizeof folder, "%s", getenv("WEIR_CONTRACTS"));
+    DIR *files = opendir(folder);
+    if (files == NULL)
+        give_up("cannot open", folder);
+    while ((entry = readdir(files)) != NULL) {
+        if (strstr(entry->d_name, ".wasm") == NULL)
+            continue;
+        same_verdict(entry->d_name);
+        count++;
+    }
+    (void)closedir(files);
+    printf("%zu modules: the same verdicts\n", count);
+}
+
 static char **arguments;
 
 START_TEST(calls_agree)
 {
     open_library(arguments[1], arguments[2]);
     contract_host_open(&h, NULL);
+    test_verdicts();
     peer_tries_limits = true;
     test_hackatom("hackatom.wasm", true);
     test_hackatom("hackatom_1.3.wasm", true);

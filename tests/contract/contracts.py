@@ -231,6 +231,8 @@ def run_peer(options, contracts):
     if not os.path.exists(library):
         skip("the Go module carries no libwasmvm for this machine")
     shutil.copyfile(options.script, os.path.join(contracts, "script.wasm"))
+    for path in glob.glob(os.path.join(os.path.dirname(options.script), "contract_*.wasm")):
+        shutil.copy(path, contracts)
     with tempfile.TemporaryDirectory() as folder:
         vectors = os.path.join(folder, "vectors")
         write_vectors(fetch_crate(options.into), vectors)

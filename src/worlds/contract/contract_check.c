@@ -345,13 +345,14 @@ static void check_capabilities(struct checker *c, const struct weir_contract_lis
                        set_text(c, &c->facts->unavailable)));
 }
 
+/* `format` shows the limit, and what was found if it wants to. */
 static void refuse_over(struct checker *c, uint64_t found, uint64_t limit, const char *format)
 {
     if (found <= limit)
         return;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    refuse(c, text_of(c, format, (unsigned)limit));
+    refuse(c, text_of(c, format, (unsigned)limit, (unsigned)found));
 #pragma GCC diagnostic pop
 }
 
@@ -381,9 +382,9 @@ static void check_functions(struct checker *c)
     refuse_over(c, results, CONTRACT_RESULTS_MAX, OVER("function with more than %u results"));
     refuse_over(c, params_total, CONTRACT_PARAMS_TOTAL_MAX,
                 OVER("more than %u function parameters in total"));
-    refuse_over(c, locals, CONTRACT_LOCALS_MAX, OVER("function with more than %u locals"));
+    refuse_over(c, locals, CONTRACT_LOCALS_MAX, OVER("function with more than %u locals: %u"));
     refuse_over(c, locals_total, CONTRACT_LOCALS_TOTAL_MAX,
-                OVER("more than %u function locals in total"));
+                OVER("more than %u function locals in total: %u"));
 #undef OVER
 }
 

@@ -78,7 +78,7 @@ static const struct {
      STATIC "Wasm contract requires unavailable capabilities: {\"nutrients\", \"water\"}", 1},
     {WASM(two_results), STATIC "Wasm contract contains function with more than 1 results", 1},
     {WASM(params_101), STATIC "Wasm contract contains function with more than 100 parameters", 1},
-    {WASM(locals_101), STATIC "Wasm contract contains function with more than 100 locals", 1},
+    {WASM(locals_101), STATIC "Wasm contract contains function with more than 100 locals: 101", 1},
     {WASM(reference),
      "Error compiling Wasm: Could not compile: Reference type operation detected: ref.null (at "
      "offset …",
