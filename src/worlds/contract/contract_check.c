@@ -166,6 +166,30 @@ static const char *list_text(struct checker *c, const char *const *list)
     return out;
 }
 
+/* Parts of a name in a row. A zero byte, which a name may hold, is shown as \0: cut there,
+ * "db_read\0x" would look like one that is offered. */
+static const char *name_text(struct checker *c, const struct weir_wasm_bytes *parts, size_t count)
+{
+    size_t size = 1, used = 0;
+    for (size_t i = 0; i < count; i++)
+        size += 2 * parts[i].size;
+    char *name = weir_arena_alloc(c->arena, size, 1);
+    if (name == NULL) {
+        c->is_out_of_memory = true;
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < parts[i].size; k++) {
+            bool is_zero = parts[i].data[k] == 0;
+            if (is_zero)
+                name[used++] = '\\';
+            name[used++] = is_zero ? '0' : (char)parts[i].data[k];
+        }
+    }
+    name[used] = 0;
+    return name;
+}
+
 struct growing {
     const char **items;
     uint32_t count;
@@ -191,12 +215,8 @@ static struct weir_contract_list exported(struct checker *c)
         const struct weir_wasm_export *export = &c->module->exports[i];
         if (export->kind != WEIR_EXTERN_FUNC)
             continue;
-        const char *name =
-            weir_arena_strndup(c->arena, (const char *)export->name.data, export->name.size);
-        c->is_out_of_memory |= name == NULL;
-        /* A name with a zero byte in it is none that anybody looks for. */
-        if (name != NULL && strlen(name) == export->name.size)
-            list.items[list.count++] = name;
+        list.items[list.count] = name_text(c, &export->name, 1);
+        list.count += list.items[list.count] != NULL;
     }
     return finished(list);
 }
@@ -288,10 +308,9 @@ static void check_imports(struct checker *c)
     struct growing names = growing(c, module->import_count);
     struct growing unknown = growing(c, module->import_count);
     for (uint32_t i = 0; i < module->import_count && !c->is_out_of_memory; i++) {
-        const struct weir_wasm_import *import = &module->imports[i];
-        names.items[names.count] =
-            text_of(c, "%.*s.%.*s", (int)import->module.size, (const char *)import->module.data,
-                    (int)import->name.size, (const char *)import->name.data);
+        const struct weir_wasm_bytes parts[] = {
+            module->imports[i].module, {(const uint8_t *)".", 1}, module->imports[i].name};
+        names.items[names.count] = name_text(c, parts, 3);
         names.count += names.items[names.count] != NULL;
     }
     c->facts->imports = finished(names);
@@ -415,19 +434,31 @@ static void check_body(struct checker *c, const struct weir_wasm_func *func)
     }
 }
 
-static void check_bodies(struct checker *c, struct weir_wasm_module *module)
+/* Validates the whole; `problem` is what is wrong. */
+static enum weir_status validate(struct checker *c, struct weir_wasm_module *module,
+                                 struct weir_error *problem)
 {
-    struct weir_error problem = {0};
     struct weir_arena_mark mark = weir_arena_mark(c->arena);
-    enum weir_status status = weir_wasm_validate(module, c->arena, &problem);
+    enum weir_status status = weir_wasm_validate(module, c->arena, problem);
     weir_arena_release(c->arena, mark);
     if (status == WEIR_NO_MEMORY || status == WEIR_LIMIT)
         c->is_out_of_memory = true;
-    else if (status != WEIR_OK)
-        refuse_broken(c, &problem);
-    weir_error_done(&problem);
-    if (status != WEIR_OK)
-        return;
+    return status;
+}
+
+static bool is_in_code(const struct weir_wasm_module *module, uint64_t offset)
+{
+    for (uint32_t i = 0; i < module->section_count; i++) {
+        const struct weir_wasm_section *section = &module->sections[i];
+        if (section->id == 10 && offset >= section->offset &&
+            offset < (uint64_t)section->offset + section->size)
+            return true;
+    }
+    return false;
+}
+
+static void check_bodies(struct checker *c, struct weir_wasm_module *module)
+{
     for (uint32_t i = module->func_import_count; i < module->func_count; i++)
         check_body(c, &module->funcs[i]);
 }
@@ -472,12 +503,8 @@ static void find_migrate(struct checker *c)
     }
 }
 
-static void check_all(struct checker *c, struct weir_wasm_module *module)
+static void check_rules(struct checker *c)
 {
-    c->module = module;
-    c->facts->is_wasm = true;
-    check_migrate_version(c);
-    find_migrate(c);
     check_table(c);
     check_memory(c);
     struct weir_contract_list exports = exported(c);
@@ -490,7 +517,27 @@ static void check_all(struct checker *c, struct weir_wasm_module *module)
         return;
     check_capabilities(c, &exports);
     check_functions(c);
-    check_bodies(c, module);
+}
+
+/* Upstream validates what is outside of functions while it reads, functions at last. */
+static void check_all(struct checker *c, struct weir_wasm_module *module)
+{
+    struct weir_error problem = {0};
+    c->module = module;
+    c->facts->is_wasm = true;
+    check_migrate_version(c);
+    find_migrate(c);
+    enum weir_status status = validate(c, module, &problem);
+    bool is_broken = status != WEIR_OK && !c->is_out_of_memory;
+    bool is_code = is_broken && is_in_code(module, problem.offset);
+    if (is_broken && !is_code)
+        refuse_broken(c, &problem);
+    check_rules(c);
+    if (is_code)
+        refuse_broken(c, &problem);
+    if (status == WEIR_OK)
+        check_bodies(c, module);
+    weir_error_done(&problem);
 }
 
 enum weir_status weir_contract_check(struct weir_wasm_bytes wasm, struct weir_arena *arena,

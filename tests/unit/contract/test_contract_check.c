@@ -33,6 +33,7 @@
 #include "contract_two_tables_wasm.h"
 #include "contract_unknown_imports_wasm.h"
 #include "contract_vector_wasm.h"
+#include "contract_zero_names_wasm.h"
 
 #define STATIC "Error during static Wasm validation: "
 #define WASM(name) contract_##name##_wasm, sizeof contract_##name##_wasm
@@ -70,6 +71,8 @@ static const struct {
             "{\"env.bar\", \"env.db_read\", \"env.foo\", \"wasi_snapshot_preview1.fd_write\"}. "
             "Available imports: [\"env.abort\", \"env.db_read\", …",
      1},
+    {WASM(zero_names),
+     STATIC "Wasm contract contains more than one marker export: interface_version_*", 3},
     {WASM(memory_import), STATIC "Wasm contract must contain exactly one memory", 2},
     {WASM(table_unbound), STATIC "Wasm contract must not have unbound table section", 1},
     {WASM(table_large), STATIC "Wasm contract's first table section has a too large max limit", 1},
