@@ -86,6 +86,7 @@ struct weir__transfer {
     struct weir_filter_call *call;
     char *body_copy;
     uint64_t head_bytes, body_bytes, body_bytes_max;
+    uint64_t announced; /* the length of what is sent; UINT64_MAX: none is named */
     bool is_added, is_done, is_judged, has_body_begun;
     bool is_read_paused, is_write_paused;
     CURLcode result;

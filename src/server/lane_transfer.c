@@ -206,11 +206,30 @@ static size_t take_body(char *bytes, size_t one, size_t size, void *context)
 
 /* --- what goes out --------------------------------------------------------------------------- */
 
+/* Another number of bytes than was announced would be part of the connection's next request. */
+static bool is_miscounted(const struct weir__filtered *filtered)
+{
+    uint64_t announced = filtered->transfer.announced;
+    uint64_t bytes = filtered->sent_bytes + filtered->up.size;
+    return announced != UINT64_MAX &&
+           (bytes > announced || (filtered->up_end && bytes < announced));
+}
+
+static void fail_miscounted(struct weir__filtered *filtered)
+{
+    weir__filtered_fail(filtered, NULL, WEIR__REFUSAL_UPSTREAM,
+                        "filters passed on another number of bytes than the %llu of "
+                        "content-length: remove it where a body's size changes",
+                        (unsigned long long)filtered->transfer.announced);
+}
+
 static size_t give_body(char *to, size_t one, size_t size, void *context)
 {
     struct weir__transfer *transfer = context;
     struct weir__filtered *filtered = transfer->filtered;
     struct weir_filter_buffer *body = filtered != NULL ? &filtered->up : &transfer->call->body;
+    if (filtered != NULL && is_miscounted(filtered))
+        return CURL_READFUNC_ABORT;
     size_t count = weir_filter_buffer_take(body, to, one * size);
     if (count == 0 && filtered != NULL && !filtered->up_end) {
         transfer->is_read_paused = true;
@@ -404,7 +423,8 @@ static bool begin(struct weir__filtered *filtered, const char *path, const char 
         return false;
     set_common(transfer, upstream);
     bool has_body = !filtered->up_end || filtered->up.size > 0;
-    set_method(transfer, method, has_body, known_size(filtered));
+    transfer->announced = has_body ? known_size(filtered) : UINT64_MAX;
+    set_method(transfer, method, has_body, transfer->announced);
     return set_url(transfer, upstream != NULL ? upstream->url : INNER_URL, path) &&
            add_transfer(transfer);
 }
@@ -428,8 +448,12 @@ void weir__transfer_start(struct weir__filtered *filtered)
 void weir__transfer_pump(struct weir__filtered *filtered)
 {
     struct weir__transfer *transfer = &filtered->transfer;
-    if (filtered->is_started && transfer->easy == NULL)
+    /* Not before there is some of the body: one that filters held to its end has a length then. */
+    if (filtered->is_started && transfer->easy == NULL &&
+        (filtered->up.size > 0 || filtered->up_end))
         weir__transfer_start(filtered);
+    if (transfer->is_done && is_miscounted(filtered))
+        fail_miscounted(filtered);
     if (!transfer->is_added || transfer->is_done)
         return;
     bool can_read = transfer->is_read_paused && (filtered->up.size > 0 || filtered->up_end);
@@ -583,7 +607,9 @@ void weir__transfer_judge(struct weir__filtered *filtered)
                            ? filtered->route->config->upstream->name
                            : "the guest behind the filters";
     bool is_long = transfer->body_bytes > transfer->body_bytes_max;
-    if (is_long) {
+    if (transfer->result == CURLE_ABORTED_BY_CALLBACK) {
+        fail_miscounted(filtered);
+    } else if (is_long) {
         filtered->failure.limit = transfer->body_bytes_max;
         weir__filtered_fail(filtered, NULL, WEIR__REFUSAL_OUTPUT,
                             "%s answered with more than limits.output", name);

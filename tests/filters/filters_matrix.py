@@ -30,7 +30,9 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.append(os.path.join(HERE, ".."))
+ROOT = os.path.join(HERE, "../..")
+sys.path += [os.path.join(HERE, ".."), os.path.join(ROOT, "bench/lib")]
+import machine  # noqa: E402
 from weir_outcome import equal, skip  # noqa: E402
 
 PAIRS = {
@@ -264,7 +266,7 @@ def measure(host, names, options):
     print(told)
     if options.result:
         with open(options.result, "w", encoding="utf-8") as file:
-            json.dump(told, file, indent=2)
+            json.dump({"bench": "filters", **machine.describe(ROOT), **told}, file, indent=1)
             file.write("\n")
     return marks
 

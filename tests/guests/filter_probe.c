@@ -1,5 +1,6 @@
 /* A filter that does what the header x-do of a request says, and tells in x-result how it went.
- * The plugin's configuration says what becomes of bodies: "upper", "hold", "keep", "none". */
+ * The plugin's configuration says what becomes of bodies: "upper", "hold", "sum" (held back to the
+ * end, then read as a whole and replaced by its size and a sum), "double", "keep", "none". */
 #include "../../examples/filters/proxy_wasm.h"
 
 #define KEPT_MAX 65536
@@ -12,16 +13,22 @@ static unsigned char *kept[KEPT_MAX];
 static unsigned kept_count;
 static uint32_t ticks, lingering;
 
-static void tell(const char *name, uint32_t number)
+static size_t write_number(char *to, uint32_t number)
 {
     char text[12], *at = text + sizeof text;
-    size_t size = 0;
-    do {
+    do
         *--at = (char)('0' + number % 10);
-        number /= 10;
-        size++;
-    } while (number > 0);
-    (void)proxy_add_header_map_value(PW_REQUEST_HEADERS, name, strlen(name), at, size);
+    while ((number /= 10) > 0);
+    size_t size = (size_t)(text + sizeof text - at);
+    memcpy(to, at, size);
+    return size;
+}
+
+static void tell(const char *name, uint32_t number)
+{
+    char text[12];
+    (void)proxy_add_header_map_value(PW_REQUEST_HEADERS, name, strlen(name), text,
+                                     write_number(text, number));
 }
 
 static int start_call(uint32_t context, const char *path, uint32_t timeout_ms)
@@ -314,12 +321,32 @@ PW_EXPORT(proxy_on_request_headers) int on_request_headers(uint32_t context, int
     return PW_CONTINUE;
 }
 
+static int sum_body(int type, uint32_t size)
+{
+    struct pw_string body = pw_buffer(type, size);
+    uint32_t sum = 0;
+    char text[32];
+    for (size_t i = 0; i < body.size; i++)
+        sum = sum * 31 + (unsigned char)body.bytes[i];
+    size_t used = write_number(text, body.size);
+    text[used++] = ' ';
+    used += write_number(text + used, sum);
+    (void)proxy_set_buffer_bytes(type, 0, size, text, used);
+    return PW_CONTINUE;
+}
+
 static int on_body(int type, uint32_t size, int end)
 {
     pw_begin();
+    if (strcmp(mode, "sum") == 0 && type == PW_REQUEST_BODY)
+        return end ? sum_body(type, size) : PW_PAUSE;
     if (strcmp(mode, "hold") == 0)
         return end ? PW_CONTINUE : PW_PAUSE;
-    if (strcmp(mode, "none") == 0 || size == 0)
+    if (strcmp(mode, "double") == 0 && type == PW_REQUEST_BODY && size > 0) {
+        struct pw_string piece = pw_buffer(type, size);
+        (void)proxy_set_buffer_bytes(type, size, 0, piece.bytes, piece.size);
+    }
+    if (strcmp(mode, "none") == 0 || strcmp(mode, "double") == 0 || size == 0)
         return PW_CONTINUE;
     struct pw_string body = pw_buffer(type, size);
     if (strcmp(mode, "keep") == 0 && kept_count < KEPT_MAX) { /* grows for ever */

@@ -35,6 +35,13 @@ routes:
     limits: {{ body: 32MiB, output: 32MiB, memory: 4MiB }}
     filters: [ {{ name: holder, module: filter_probe.wasm, configuration: hold,
                   limits: {{ buffer: 2MiB }} }} ]
+  - path: /summed
+    upstream: up
+    limits: {{ body: 32MiB, output: 32MiB }}
+    filters: [ {{ name: summer, module: filter_probe.wasm, configuration: sum }} ]
+  - path: /doubled
+    upstream: up
+    filters: [ {{ name: doubler, module: filter_probe.wasm, configuration: double }} ]
   - path: /open
     upstream: up
     filters: [ {{ name: open, module: filter_probe.wasm, configuration: none, log: error,
@@ -91,6 +98,8 @@ class Upstream(http.server.BaseHTTPRequestHandler):
         Upstream.ports.append(self.server.server_address[1])
         if self.path.endswith("/slow"):
             time.sleep(1.5)
+        if self.path.endswith("/big"):
+            body = bytes(3 << 20)
         self.send_response(201 if self.path.endswith("/made") else 200)
         for name, value in self.headers.items():
             self.send_header("Echo-" + name, value)
@@ -126,8 +135,8 @@ def do(server, path, deed, body=None):
     return status, {name.lower(): value for name, value in headers.items()}, answer
 
 
-def refused(server, path, deed, status, error, name, words):
-    got, _, answer = do(server, path, deed)
+def refused(server, path, deed, status, error, name, words, below=""):
+    got, _, answer = do(server, path + below, deed)
     equal(got, status, f"{path} {deed}: {answer}")
     answer = json.loads(answer)
     equal(answer["error"], error, f"{path} {deed}")
@@ -198,6 +207,41 @@ def test_a_held_body(server):
     answer = json.loads(answer)
     equal(answer["filter"], "holder")
     equal(answer["limit_bytes"], 2 << 20)
+
+
+def test_a_held_answer(server):
+    refused(server, "/held", "big", 503, "filter", "holder", ["limits.buffer"], "/big")
+    equal(len(server.get("/upper/big")[2]), 3 << 20)
+
+
+def test_a_body_read_as_a_whole(server):
+    """It comes in pieces; a filter that pauses until its end can read all of it at once."""
+    for size in (1, 65537, 10 << 20):
+        body = os.urandom(1 << 10) * (size // 1024 + 1)
+        body = body[:size]
+        total = 0
+        for byte in body:
+            total = (total * 31 + byte) & 0xffffffff
+        equal(server.request("POST", "/summed", body)[2], b"%d %d" % (size, total))
+    status, _, answer = server.request("POST", "/summed", bytes(17 << 20))
+    equal((status, json.loads(answer).get("filter")), (413, "summer"), answer)
+
+
+def test_a_body_of_another_length(server):
+    """Pieces that a filter changed are sent on only where the length that was announced is right:
+    the next request on the connection must not begin in them."""
+    def callbacks():
+        return next(f for f in filters(server) if f["name"] == "doubler")["callbacks"]
+    before = callbacks()
+    with server.socket() as client:
+        client.sendall(b"POST /doubled HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nabcd")
+        while callbacks() < before + 3:  # the context's, the headers', the body's
+            pass
+        client.sendall(b"efgh")
+        answer = client.recv(65536)
+    assert b" 502 " in answer and b"content-length" in answer, answer
+    for _ in range(20):
+        equal(server.request("POST", "/upper", b"next")[2], b"NEXT")
 
 
 def test_local_response(server):
