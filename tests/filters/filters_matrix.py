@@ -6,7 +6,8 @@ usage: filters_matrix.py --weir PROGRAM --folder FOLDER [--probe FILE] [--second
 
 AssemblyScript (two pairs of compiler and SDK) and Go are fetched by their ordinary clients into
 FOLDER, the C filter is --probe. Each filter reads the body of every answer: 100 KiB and 10 MiB of
-random bytes, gzip, CJK, ASCII and small integers, in turn. Memory must be flat: linear memory and
+random bytes, gzip, CJK, ASCII and small integers, in turn; those of others' SDKs first as a whole.
+Memory must be flat: linear memory and
 host bytes of each filter after the first third are the same in the end, within its high-water mark;
 and a route without a filter goes on meanwhile. With --seconds clients in four processes send --rate
 requests a second for so long, whatever became of those before; without, a few rounds are made one
@@ -134,11 +135,15 @@ class Upstream(http.server.BaseHTTPRequestHandler):
     bodies = []
 
     def do_GET(self):
-        body = self.bodies[int(self.path.rsplit("/", 1)[1])][1]
+        index = int(self.path.rsplit("/", 1)[1])
+        body = self.bodies[index][1] if index < len(self.bodies) else bytes(20 << 20)
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        try:
+            self.wfile.write(body)
+        except OSError:  # it was refused
+            self.close_connection = True
 
     def log_message(self, *_):
         pass
@@ -241,6 +246,24 @@ def paced(host, names, options, told):
         told["slowest_seconds"] = max(told.get("slowest_seconds", 0), share["slowest_seconds"])
 
 
+def check_whole(host, names):
+    """A filter that waits for the end of a body reads all of it at once, and is refused by name
+    when that is more than its limits.buffer."""
+    whole = {"x-whole": "yes"}
+    for name in names:
+        for index, (kind, body) in enumerate(Upstream.bodies):
+            host.connection.request("GET", f"/{name}/{index}", headers=whole)
+            response = host.connection.getresponse()
+            equal((response.status, response.getheader("x-whole")), (200, str(len(body))),
+                  f"{name}, {kind}: {response.headers}")
+            equal(response.read() == body, True, f"{name}, {kind}: another body")
+        host.connection.request("GET", f"/{name}/{len(Upstream.bodies)}", headers=whole)
+        response = host.connection.getresponse()
+        answer = json.loads(response.read())
+        equal((response.status, answer["filter"]), (503, name), answer)
+        assert "limits.buffer" in answer["reason"], answer
+
+
 def measure(host, names, options):
     marks, series, told = [], [], {"asked_seconds": options.seconds, "asked_rate": options.rate}
     every = ["plain", *names]
@@ -293,6 +316,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         host = Host(options.weir, config(server.server_address[1], folder, filters))
         try:
+            if not options.rate:
+                check_whole(host, [name for name in filters if name != "probe"])
             marks = measure(host, list(filters), options)
         finally:
             code = host.stop()

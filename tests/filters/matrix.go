@@ -2,6 +2,8 @@
 package main
 
 import (
+	"strconv"
+
 	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm"
 	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm/types"
 )
@@ -19,9 +21,14 @@ type plugin struct{ types.DefaultPluginContext }
 
 func (*plugin) NewHttpContext(id uint32) types.HttpContext { return &stream{} }
 
-type stream struct{ types.DefaultHttpContext }
+type stream struct {
+	types.DefaultHttpContext
+	whole bool // waits for the end of the body, as x-whole asks for
+}
 
-func (*stream) OnHttpRequestHeaders(n int, end bool) types.Action {
+func (s *stream) OnHttpRequestHeaders(n int, end bool) types.Action {
+	asked, _ := proxywasm.GetHttpRequestHeader("x-whole")
+	s.whole = asked == "yes"
 	_ = proxywasm.AddHttpRequestHeader("x-go", "request")
 	return types.ActionContinue
 }
@@ -31,9 +38,15 @@ func (*stream) OnHttpResponseHeaders(n int, end bool) types.Action {
 	return types.ActionContinue
 }
 
-func (*stream) OnHttpResponseBody(size int, end bool) types.Action {
+func (s *stream) OnHttpResponseBody(size int, end bool) types.Action {
+	if s.whole && !end {
+		return types.ActionPause
+	}
 	if size > 0 {
-		_, _ = proxywasm.GetHttpResponseBody(0, size)
+		body, _ := proxywasm.GetHttpResponseBody(0, size)
+		if s.whole {
+			_ = proxywasm.AddHttpResponseHeader("x-whole", strconv.Itoa(len(body)))
+		}
 	}
 	return types.ActionContinue
 }

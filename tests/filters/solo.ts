@@ -14,10 +14,12 @@ class Root extends RootContext {
 }
 
 class Stream extends Context {
+  whole: bool = false; // waits for the end of the body, as x-whole asks for
   constructor(context_id: u32, root_context: Root) {
     super(context_id, root_context);
   }
   onRequestHeaders(a: u32, end_of_stream: bool): FilterHeadersStatusValues {
+    this.whole = stream_context.headers.request.get("x-whole") == "yes";
     stream_context.headers.request.add("x-solo", "request");
     return FilterHeadersStatusValues.Continue;
   }
@@ -26,7 +28,9 @@ class Stream extends Context {
     return FilterHeadersStatusValues.Continue;
   }
   onResponseBody(size: usize, end_of_stream: bool): FilterDataStatusValues {
-    get_buffer_bytes(BufferTypeValues.HttpResponseBody, 0, size as u32);
+    if (this.whole && !end_of_stream) return FilterDataStatusValues.StopIterationAndBuffer;
+    const body = get_buffer_bytes(BufferTypeValues.HttpResponseBody, 0, size as u32);
+    if (this.whole) stream_context.headers.response.add("x-whole", body.byteLength.toString());
     return FilterDataStatusValues.Continue;
   }
 }
