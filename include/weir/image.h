@@ -46,6 +46,14 @@ struct weir_image_reader {
 enum weir_status weir_instance_save(const struct weir_instance *instance,
                                     const struct weir_image_writer *writer,
                                     struct weir_error *error);
+/* The same, but of the memories only the pages that commits have changed since
+ * weir_instance_saved() or since the instance was made from a saved state; the rest, which is
+ * small, whole. STATE for an instance of neither. */
+enum weir_status weir_instance_save_changes(const struct weir_instance *instance,
+                                            const struct weir_image_writer *writer,
+                                            struct weir_error *error);
+/* What was written is where it should be: changes count from the committed version on. */
+void weir_instance_saved(struct weir_instance *instance);
 /* As weir_instance_new(), but the state is the one that was saved: no segment is applied, start
  * does not run, and the state counts as committed. CORRUPT when what is read is no version of this
  * very module; it is checked whole before anybody can see the instance. */
@@ -54,6 +62,12 @@ enum weir_status weir_instance_new_saved(struct weir_store *store, const struct 
                                          const struct weir_image_reader *reader,
                                          struct weir_instance **ret_instance,
                                          struct weir_error *error);
+
+/* Changes onto the version that they were saved after, in an instance made from that version.
+ * CORRUPT as above. After a failure the instance is to be released. */
+enum weir_status weir_instance_load_changes(struct weir_instance *instance,
+                                            const struct weir_image_reader *reader,
+                                            struct weir_error *error);
 
 /* A new module that takes over another instance's memory. */
 struct weir_successor {

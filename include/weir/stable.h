@@ -48,10 +48,15 @@ struct weir_stable_figures {
 };
 void weir_stable_figures(const struct weir_stable *stable, struct weir_stable_figures *ret);
 
-/* As weir_instance_save(): the present content; STATE with writes that are not committed. Loading
- * goes into one that is empty; after a failure it is to be freed. */
+/* As weir_instance_save() and _save_changes(): the present content, or what commits changed of it
+ * since weir_stable_saved(); STATE with writes that are not committed. Loading goes into one that
+ * is empty, or brings changes to what was loaded before; after a failure it is to be freed. */
 enum weir_status weir_stable_save(const struct weir_stable *stable,
                                   const struct weir_image_writer *writer, struct weir_error *error);
+enum weir_status weir_stable_save_changes(const struct weir_stable *stable,
+                                          const struct weir_image_writer *writer,
+                                          struct weir_error *error);
+void weir_stable_saved(struct weir_stable *stable);
 enum weir_status weir_stable_load(struct weir_stable *stable,
                                   const struct weir_image_reader *reader, struct weir_error *error);
 

@@ -12,6 +12,7 @@
 
 #include "runtime/kept.h"
 #include "runtime/page_runs.h"
+#include "runtime/references.h"
 
 #define SYSTEM_PAGE UINT64_C(4096)
 #define NO_FUNC UINT32_MAX
@@ -51,7 +52,17 @@ static enum weir_status put(const struct weir_image_writer *writer, const void *
     return writer->write(writer->context, bytes, size, error);
 }
 
-static enum weir_status save_memory(const struct weir_memory *memory,
+static enum weir_status save_changed_pages(const struct weir_memory *memory,
+                                           struct weir__runs_out *out, struct weir_error *error)
+{
+    enum weir_status status = WEIR_OK;
+    out->keeps_zeros = true;
+    for (uint64_t page = 0; status == WEIR_OK && weir__kept_changed(memory, &page); page++)
+        status = weir__runs_add(out, page, error);
+    return status;
+}
+
+static enum weir_status save_memory(const struct weir_memory *memory, bool is_changes,
                                     const struct weir_image_writer *writer,
                                     struct weir_error *error)
 {
@@ -60,7 +71,9 @@ static enum weir_status save_memory(const struct weir_memory *memory,
     enum weir_status status = put(writer, &bytes, sizeof bytes, error);
     uint64_t begin = 0;
     uint64_t end = 0;
-    while (status == WEIR_OK && weir__kept_extent(memory, end, &begin, &end))
+    if (status == WEIR_OK && is_changes)
+        status = save_changed_pages(memory, &out, error);
+    while (status == WEIR_OK && !is_changes && weir__kept_extent(memory, end, &begin, &end))
         for (uint64_t page = begin; status == WEIR_OK && page < end; page += SYSTEM_PAGE)
             status = weir__runs_add(&out, page / SYSTEM_PAGE, error);
     return status == WEIR_OK ? weir__runs_end(&out, error) : status;
@@ -156,9 +169,8 @@ static size_t bits_bytes(uint32_t count)
     return (count + 63) / 64 * sizeof(uint64_t);
 }
 
-enum weir_status weir_instance_save(const struct weir_instance *instance,
-                                    const struct weir_image_writer *writer,
-                                    struct weir_error *error)
+static enum weir_status save(const struct weir_instance *instance, bool is_changes,
+                             const struct weir_image_writer *writer, struct weir_error *error)
 {
     if (!instance->is_committed || !instance->is_whole)
         return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
@@ -169,7 +181,8 @@ enum weir_status weir_instance_save(const struct weir_instance *instance,
     describe(instance->module, &head);
     enum weir_status status = put(writer, &head, sizeof head, error);
     for (uint32_t i = 0; status == WEIR_OK && i < head.memories; i++)
-        status = save_memory(instance->memories[from->memory_import_count + i], writer, error);
+        status = save_memory(instance->memories[from->memory_import_count + i], is_changes, writer,
+                             error);
     for (uint32_t i = 0; status == WEIR_OK && i < head.tables; i++)
         status = save_table(instance, from->table_import_count + i, writer, error);
     if (status == WEIR_OK)
@@ -179,6 +192,33 @@ enum weir_status weir_instance_save(const struct weir_instance *instance,
     if (status == WEIR_OK)
         status = put(writer, instance->saved_elems, bits_bytes(from->elems.count), error);
     return status;
+}
+
+enum weir_status weir_instance_save(const struct weir_instance *instance,
+                                    const struct weir_image_writer *writer,
+                                    struct weir_error *error)
+{
+    return save(instance, false, writer, error);
+}
+
+enum weir_status weir_instance_save_changes(const struct weir_instance *instance,
+                                            const struct weir_image_writer *writer,
+                                            struct weir_error *error)
+{
+    if (!instance->is_saved)
+        return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
+                              "no version of the instance of %s was saved that this one could "
+                              "differ from",
+                              instance->module->name);
+    return save(instance, true, writer, error);
+}
+
+void weir_instance_saved(struct weir_instance *instance)
+{
+    const struct weir_artifact_head *head = instance->module->artifact.head;
+    for (uint32_t i = head->memory_import_count; i < head->memories.count; i++)
+        weir__kept_saved(instance->memories[i]);
+    instance->is_saved = true;
 }
 
 /* --- making -------------------------------------------------------------------------------- */
@@ -333,8 +373,25 @@ enum weir_status weir_instance_new_saved(struct weir_store *store, const struct 
         weir__instance_abandon(instance);
         return status;
     }
+    weir_instance_saved(instance);
     *ret_instance = instance;
     return WEIR_OK;
+}
+
+enum weir_status weir_instance_load_changes(struct weir_instance *instance,
+                                            const struct weir_image_reader *reader,
+                                            struct weir_error *error)
+{
+    if (!weir_store_is_idle(instance->store) || !instance->is_saved || !instance->is_whole)
+        return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
+                              "the instance of %s is not one that changes could be loaded into",
+                              instance->module->name);
+    enum weir_status status = load(instance, reader, error);
+    if (status == WEIR_OK)
+        weir_instance_saved(instance);
+    else
+        instance->is_whole = false;
+    return status;
 }
 
 /* --- a successor --------------------------------------------------------------------------- */

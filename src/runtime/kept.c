@@ -63,6 +63,27 @@ static enum weir_status open_file(struct weir_memory *memory, struct weir_error 
     return status;
 }
 
+static enum weir_status prepare_changed(struct weir_memory *memory, struct weir_error *error)
+{
+    struct weir__kept *kept = &memory->kept;
+    struct weir_account *account = memory->store->account;
+    uint64_t words = (memory->vm.size_bytes / SYSTEM_PAGE + 63) / 64;
+    if (words <= kept->changed_words)
+        return WEIR_OK;
+    uint64_t *bits =
+        weir_account_alloc(account, WEIR_KIND_IMAGE, words * sizeof kept->changed[0], error);
+    if (bits == NULL)
+        return weir__refused(error);
+    size_t old_bytes = kept->changed_words * sizeof kept->changed[0];
+    if (kept->changed != NULL) {
+        memcpy(bits, kept->changed, old_bytes);
+        weir_account_free(account, WEIR_KIND_IMAGE, kept->changed, old_bytes);
+    }
+    kept->changed = bits;
+    kept->changed_words = words;
+    return WEIR_OK;
+}
+
 enum weir_status weir__kept_prepare(struct weir_memory *memory, struct weir_error *error)
 {
     struct weir__kept *kept = &memory->kept;
@@ -71,11 +92,12 @@ enum weir_status weir__kept_prepare(struct weir_memory *memory, struct weir_erro
         if (status != WEIR_OK)
             return status;
     }
+    enum weir_status status = prepare_changed(memory, error);
     uint64_t bytes = memory->vm.size_bytes;
-    if (bytes <= kept->charged_bytes)
-        return WEIR_OK;
-    enum weir_status status = weir_account_charge(memory->store->account, WEIR_KIND_IMAGE,
-                                                  bytes - kept->charged_bytes, error);
+    if (status != WEIR_OK || bytes <= kept->charged_bytes)
+        return status;
+    status = weir_account_charge(memory->store->account, WEIR_KIND_IMAGE,
+                                 bytes - kept->charged_bytes, error);
     if (status == WEIR_OK)
         kept->charged_bytes = bytes;
     return status;
@@ -110,6 +132,7 @@ static bool is_zero(const uint8_t *page)
 struct fill {
     const struct weir_memory *from;
     uint8_t *file;
+    uint64_t *changed; /* bits of what was copied; NULL: nobody asks */
     uint64_t copied, seen;
 };
 
@@ -124,6 +147,8 @@ static enum weir_status fill_pages(struct fill *fill, uint64_t begin, uint64_t e
             continue;
         if (weir__copy_guarded(fill->file + at, page, SYSTEM_PAGE) != 0)
             return cut(error);
+        if (fill->changed != NULL)
+            weir__bit_set(fill->changed, (uint32_t)(at / SYSTEM_PAGE));
         fill->copied++;
     }
     return WEIR_OK;
@@ -150,9 +175,11 @@ static enum weir_status fill_private(struct fill *fill, uint64_t begin, struct w
 static enum weir_status copy_dirty(struct weir_memory *memory, uint64_t page,
                                    struct weir_commit *commit, struct weir_error *error)
 {
-    uint8_t *to = weir__kept_bytes(memory) + (page - (uint64_t)memory->vm.base);
+    uint64_t offset = page - (uint64_t)memory->vm.base;
+    uint8_t *to = weir__kept_bytes(memory) + offset;
     if (memcmp(to, (const void *)page, SYSTEM_PAGE) == 0)
         return WEIR_OK;
+    weir__bit_set(memory->kept.changed, (uint32_t)(offset / SYSTEM_PAGE));
     commit->pages_copied++;
     return weir__copy_guarded(to, (const void *)page, SYSTEM_PAGE) == 0 ? WEIR_OK : cut(error);
 }
@@ -162,7 +189,8 @@ static enum weir_status commit_new(struct weir_memory *memory, struct weir_commi
                                    struct weir_error *error)
 {
     uint64_t from = memory->kept.bytes;
-    struct fill fill = {.from = memory, .file = weir__kept_bytes(memory)};
+    struct fill fill = {
+        .from = memory, .file = weir__kept_bytes(memory), .changed = memory->kept.changed};
     enum weir_status status = WEIR_OK;
     if (from == 0 && memory->image_module != NULL)
         status = fill_pages(&fill, memory->image_begin, memory->image_end, error);
@@ -222,9 +250,32 @@ enum weir_status weir__kept_commit(struct weir_memory *memory, struct weir_commi
 
 enum weir_status weir__kept_adopt(struct weir_memory *memory, struct weir_error *error)
 {
-    WEIR_ASSERT(weir__kept_is_on(memory) && memory->kept.bytes == 0);
+    WEIR_ASSERT(weir__kept_is_on(memory));
+    uint64_t old_bytes = memory->kept.bytes;
+    if (old_bytes != 0 && madvise(memory->vm.base, old_bytes, MADV_DONTNEED) != 0)
+        return system_error(error, errno, "dropping pages");
     memory->reset_bytes = memory->vm.size_bytes;
-    return map_pages(memory, 0, memory->vm.size_bytes, error);
+    return map_pages(memory, old_bytes, memory->vm.size_bytes, error);
+}
+
+bool weir__kept_changed(const struct weir_memory *memory, uint64_t *at)
+{
+    const struct weir__kept *kept = &memory->kept;
+    for (; *at / 64 < kept->changed_words; *at = (*at / 64 + 1) * 64) {
+        uint64_t left = kept->changed[*at / 64] >> *at % 64;
+        if (left == 0)
+            continue;
+        *at += (uint64_t)__builtin_ctzll(left);
+        return true;
+    }
+    return false;
+}
+
+void weir__kept_saved(struct weir_memory *memory)
+{
+    struct weir__kept *kept = &memory->kept;
+    if (kept->changed != NULL)
+        memset(kept->changed, 0, kept->changed_words * sizeof kept->changed[0]);
 }
 
 bool weir__kept_extent(const struct weir_memory *memory, uint64_t at, uint64_t *ret_begin,
@@ -276,5 +327,8 @@ void weir__kept_free(struct weir_memory *memory)
     (void)weir_io_close(weir_io_system(), kept->fd);
     weir_account_discharge(account, WEIR_KIND_DESCRIPTOR, 1);
     weir_account_discharge(account, WEIR_KIND_IMAGE, kept->charged_bytes);
+    if (kept->changed != NULL)
+        weir_account_free(account, WEIR_KIND_IMAGE, kept->changed,
+                          kept->changed_words * sizeof kept->changed[0]);
     *kept = (struct weir__kept){0};
 }

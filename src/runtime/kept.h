@@ -22,13 +22,16 @@ enum weir_status weir__kept_prepare(struct weir_memory *memory, struct weir_erro
  * leaves something between two versions. */
 enum weir_status weir__kept_commit(struct weir_memory *memory, struct weir_commit *commit,
                                    struct weir_error *error) WEIR_MUST_USE;
-/* After prepare, for a memory that nobody has used yet: maps the file, whose first bytes the caller
- * has written through weir__kept_bytes(). */
+/* After prepare, and after the caller has written to the file through weir__kept_bytes(): the
+ * memory is what the file holds, and what was private of it is gone. */
 enum weir_status weir__kept_adopt(struct weir_memory *memory, struct weir_error *error)
     WEIR_MUST_USE;
 /* The first extent of the file from `at` on that may hold something; false: only zeros are left. */
 bool weir__kept_extent(const struct weir_memory *memory, uint64_t at, uint64_t *ret_begin,
                        uint64_t *ret_end);
+/* The next page from *at on that a commit has written since the last weir__kept_saved(). */
+bool weir__kept_changed(const struct weir_memory *memory, uint64_t *at);
+void weir__kept_saved(struct weir_memory *memory);
 /* What the one memory holds now into the file of the other, which is large enough and fresh. */
 enum weir_status weir__kept_copy(const struct weir_memory *from, struct weir_memory *to,
                                  struct weir_error *error) WEIR_MUST_USE;

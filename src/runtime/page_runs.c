@@ -26,7 +26,7 @@ static enum weir_status flush(struct weir__runs_out *out, struct weir_error *err
 
 enum weir_status weir__runs_add(struct weir__runs_out *out, uint64_t page, struct weir_error *error)
 {
-    if (is_zero(out->base + page * WEIR__RUN_PAGE_BYTES))
+    if (!out->keeps_zeros && is_zero(out->base + page * WEIR__RUN_PAGE_BYTES))
         return WEIR_OK;
     enum weir_status status = WEIR_OK;
     if (out->count == WEIR__RUN_PAGES_MAX || out->first + out->count != page)

@@ -15,10 +15,11 @@
 struct weir__runs_out {
     const struct weir_image_writer *writer;
     const uint8_t *base; /* of page 0 */
+    bool keeps_zeros;    /* of changes: a page may have become zeros */
     uint64_t first, count;
 };
 
-/* Pages in ascending order; those of zeros are left out. */
+/* Pages in ascending order; those of zeros are left out, unless it keeps them. */
 enum weir_status weir__runs_add(struct weir__runs_out *out, uint64_t page, struct weir_error *error)
     WEIR_MUST_USE;
 enum weir_status weir__runs_end(struct weir__runs_out *out, struct weir_error *error) WEIR_MUST_USE;

@@ -26,6 +26,7 @@ static_assert(LEAF_PAGES / TABLE_PAGES == 64, "a word of bits");
 struct leaf {
     uint64_t touched[LEAF_PAGES / 64];
     uint64_t dirty[LEAF_PAGES / 64];
+    uint64_t changed[LEAF_PAGES / 64]; /* committed since the last weir_stable_saved() */
     uint64_t tables; /* pages of page table that are charged; the kernel keeps them */
 };
 
@@ -276,8 +277,11 @@ static void clean(struct weir_stable *stable, uint64_t page)
 uint64_t weir_stable_commit(struct weir_stable *stable)
 {
     uint64_t pages = stable->undo_pages;
-    for (const struct undo *undo = stable->undo; undo != NULL; undo = undo->next)
+    for (const struct undo *undo = stable->undo; undo != NULL; undo = undo->next) {
         clean(stable, undo->page);
+        weir__bit_set(stable->leaves[undo->page / LEAF_PAGES]->changed,
+                      (uint32_t)(undo->page % LEAF_PAGES));
+    }
     free_undo(stable);
     stable->committed_bytes = stable->size_bytes;
     return pages;
@@ -319,18 +323,20 @@ void weir_stable_figures(const struct weir_stable *stable, struct weir_stable_fi
                                         .undo_bytes = stable->undo_bytes};
 }
 
-enum weir_status weir_stable_save(const struct weir_stable *stable,
-                                  const struct weir_image_writer *writer, struct weir_error *error)
+static enum weir_status save(const struct weir_stable *stable, bool is_changes,
+                             const struct weir_image_writer *writer, struct weir_error *error)
 {
     if (stable->undo != NULL || stable->size_bytes != stable->committed_bytes)
         return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
                               "stable memory has writes that are not committed");
     enum weir_status status =
         writer->write(writer->context, &stable->size_bytes, sizeof stable->size_bytes, error);
-    struct weir__runs_out out = {.writer = writer, .base = stable->mapping.base};
+    struct weir__runs_out out = {
+        .writer = writer, .base = stable->mapping.base, .keeps_zeros = is_changes};
     for (size_t i = 0; status == WEIR_OK && i < stable->leaf_count; i++) {
-        for (uint64_t at = 0; stable->leaves[i] != NULL && at < LEAF_PAGES; at++) {
-            if (!weir__bit(stable->leaves[i]->touched, (uint32_t)at))
+        const struct leaf *leaf = stable->leaves[i];
+        for (uint64_t at = 0; leaf != NULL && at < LEAF_PAGES; at++) {
+            if (!weir__bit(is_changes ? leaf->changed : leaf->touched, (uint32_t)at))
                 continue;
             status = weir__runs_add(&out, i * LEAF_PAGES + at, error);
             if (status != WEIR_OK)
@@ -338,6 +344,26 @@ enum weir_status weir_stable_save(const struct weir_stable *stable,
         }
     }
     return status == WEIR_OK ? weir__runs_end(&out, error) : status;
+}
+
+enum weir_status weir_stable_save(const struct weir_stable *stable,
+                                  const struct weir_image_writer *writer, struct weir_error *error)
+{
+    return save(stable, false, writer, error);
+}
+
+enum weir_status weir_stable_save_changes(const struct weir_stable *stable,
+                                          const struct weir_image_writer *writer,
+                                          struct weir_error *error)
+{
+    return save(stable, true, writer, error);
+}
+
+void weir_stable_saved(struct weir_stable *stable)
+{
+    for (size_t i = 0; i < stable->leaf_count; i++)
+        if (stable->leaves[i] != NULL)
+            memset(stable->leaves[i]->changed, 0, sizeof stable->leaves[i]->changed);
 }
 
 static uint8_t *place(void *context, uint64_t page, uint64_t count, struct weir_error *error)
@@ -355,13 +381,13 @@ static uint8_t *place(void *context, uint64_t page, uint64_t count, struct weir_
 enum weir_status weir_stable_load(struct weir_stable *stable,
                                   const struct weir_image_reader *reader, struct weir_error *error)
 {
-    WEIR_ASSERT(stable->size_bytes == 0);
     uint64_t size = 0;
     enum weir_status status = reader->read(reader->context, &size, sizeof size, error);
-    if (status == WEIR_OK && size % PAGE_BYTES != 0)
+    if (status == WEIR_OK && (size % PAGE_BYTES != 0 || size < stable->size_bytes))
         status = weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
                                 "a saved stable memory of %llu bytes", (unsigned long long)size);
-    if (status == WEIR_OK && weir_stable_grow(stable, size / PAGE_BYTES, error) == UINT64_MAX)
+    if (status == WEIR_OK &&
+        weir_stable_grow(stable, (size - stable->size_bytes) / PAGE_BYTES, error) == UINT64_MAX)
         status = weir__refused(error);
     if (status == WEIR_OK)
         status = weir__runs_read(reader, size / SYSTEM_PAGE, place, stable, error);

@@ -30,6 +30,8 @@ struct weir__kept {
     int fd;
     uint64_t bytes; /* of the memory that are the file's */
     uint64_t charged_bytes;
+    uint64_t *changed; /* bits of pages that commits wrote since the version was saved (image.h) */
+    uint64_t changed_words;
 };
 
 struct weir_memory {
@@ -143,6 +145,7 @@ struct weir_instance {
     bool is_whole;              /* instantiation ended well; reset is possible */
     bool is_committed;          /* its state is a version (image.h) */
     bool is_abandoned;          /* it could not be made, and others hold something of it */
+    bool is_saved;              /* an earlier version of it was saved or loaded */
 };
 
 /* What a store has had put into it besides: the front of each list, which only grow there. */

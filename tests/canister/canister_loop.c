@@ -46,7 +46,7 @@ static struct weir_hash state_of(const struct weir_canister *canister)
     struct weir_hash hash;
     need(weir_hash_new(NULL, 0, &state, &error), &error, "hash");
     const struct weir_image_writer writer = {add_to_hash, state};
-    need(weir_canister_save(canister, &writer, &error), &error, "save");
+    need(weir_canister_save(canister, NULL, &writer, &error), &error, "save");
     need(weir_hash_end(state, &hash, &error), &error, "hash");
     weir_hash_free(state);
     return hash;

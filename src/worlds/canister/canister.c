@@ -127,6 +127,7 @@ enum weir_status weir_canister_set_heap_limit(struct weir_canister *canister, ui
                               "the heap has %llu bytes already; a limit of %llu is below that",
                               (unsigned long long)heap, (unsigned long long)bytes);
     canister->heap_limit = bytes;
+    canister->is_changed = true;
     return WEIR_OK;
 }
 

@@ -183,15 +183,29 @@ const char *weir_canister_candid(const struct weir_canister *canister, size_t *r
 
 /* --- across processes ---------------------------------------------------------------------- */
 
-/* The committed state, module excluded. STATE without code. */
-enum weir_status weir_canister_save(const struct weir_canister *canister,
+/* The last bytes of a saved state, a hash of what is before them. */
+#define WEIR_CANISTER_SUM_SIZE 32
+/* The committed state, module excluded; with `previous`, the hash of the state that was saved or
+ * loaded before, only what has changed since. STATE without code, or, for changes, when nothing was
+ * saved or loaded with this code. */
+enum weir_status weir_canister_save(const struct weir_canister *canister, const uint8_t *previous,
                                     const struct weir_image_writer *writer,
                                     struct weir_error *error) WEIR_MUST_USE;
+/* What was written is where it should be: changes count from here. */
+void weir_canister_saved(struct weir_canister *canister);
+/* Whether anything that a saved state holds is different from the one that was saved or loaded. */
+bool weir_canister_is_changed(const struct weir_canister *canister);
 /* Into a canister that has no code yet, with the module's bytes as they were uploaded. CORRUPT when
  * the two do not belong together; the canister is to be freed then. */
 enum weir_status weir_canister_load(struct weir_canister *canister, const uint8_t *module,
                                     size_t module_size, const struct weir_image_reader *reader,
                                     struct weir_error *error) WEIR_MUST_USE;
+/* What has changed since the state with this hash, into a canister that was loaded with that state.
+ * CORRUPT when it is something else; the canister is to be freed then. */
+enum weir_status weir_canister_load_changes(struct weir_canister *canister,
+                                            const uint8_t previous[WEIR_CANISTER_SUM_SIZE],
+                                            const struct weir_image_reader *reader,
+                                            struct weir_error *error) WEIR_MUST_USE;
 /* The hash of the module that a saved state belongs to: its first 40 bytes. CORRUPT. */
 #define WEIR_CANISTER_STATE_HEAD 40
 enum weir_status weir_canister_state_module(const uint8_t head[WEIR_CANISTER_STATE_HEAD],

@@ -113,6 +113,8 @@ struct source {
     int fd;
     size_t head_at; /* bytes of the head that were handed out again */
     uint8_t head[WEIR_CANISTER_STATE_HEAD];
+    uint8_t sum[WEIR_CANISTER_SUM_SIZE]; /* the end of what was read */
+    uint64_t bytes;
 };
 
 static enum weir_status read_state(void *context, void *to, size_t size, struct weir_error *error)
@@ -131,6 +133,9 @@ static enum weir_status read_state(void *context, void *to, size_t size, struct 
     if ((size_t)got != size - again)
         return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
                               "the state of canister %s ends early", source->dir->name);
+    source->bytes += size - again;
+    if (size == sizeof source->sum) /* as the last thing that is read has */
+        memcpy(source->sum, to, sizeof source->sum);
     return WEIR_OK;
 }
 
@@ -140,6 +145,42 @@ static void module_name(const uint8_t sha256[32], char name[MODULE_NAME_SIZE])
     memcpy(hash.bytes, sha256, sizeof hash.bytes);
     weir_hash_hex(&hash, name);
     memcpy(name + WEIR_HASH_HEX_SIZE - 1, ".wasm", 6);
+}
+
+#define CHANGE_PREFIX "change-"
+/* With 8 bytes of the state's hash and a number. */
+#define CHANGE_NAME_SIZE (sizeof CHANGE_PREFIX + 16 + 1 + 10)
+
+static void change_name(const struct weir_canister_dir *dir, uint32_t number,
+                        char name[CHANGE_NAME_SIZE])
+{
+    uint64_t begin;
+    memcpy(&begin, dir->state_sum, sizeof begin);
+    (void)snprintf(name, CHANGE_NAME_SIZE, CHANGE_PREFIX "%016llx-%u", (unsigned long long)begin,
+                   number);
+}
+
+struct visit {
+    const struct weir_canister_dir *dir;
+    const char *text;
+    bool is_found;
+};
+
+static void each_entry(struct visit *visit, void see(struct visit *visit, const char *name))
+{
+    const struct weir_canister_dir *dir = visit->dir;
+    char entries[4096];
+    long got;
+    if (weir_io_lseek(dir->io, dir->dir, 0, SEEK_SET) < 0)
+        return;
+    while ((got = weir_io_getdents(dir->io, dir->dir, entries, sizeof entries)) > 0) {
+        for (long at = 0; at < got;) {
+            struct dirent64 entry;
+            memcpy(&entry, entries + at, offsetof(struct dirent64, d_name));
+            see(visit, entries + at + offsetof(struct dirent64, d_name));
+            at += entry.d_reclen;
+        }
+    }
 }
 
 struct upload {
@@ -177,9 +218,8 @@ static enum weir_status read_module(const struct weir_canister_dir *dir, const c
     return status;
 }
 
-enum weir_status weir_canister_dir_load(const struct weir_canister_dir *dir,
-                                        struct weir_canister *canister,
-                                        struct weir_account *account, struct weir_error *error)
+static enum weir_status load_whole(struct weir_canister_dir *dir, struct weir_canister *canister,
+                                   struct weir_account *account, struct weir_error *error)
 {
     struct source source = {.dir = dir, .head_at = WEIR_CANISTER_STATE_HEAD};
     struct upload upload = {.account = account};
@@ -205,6 +245,70 @@ enum weir_status weir_canister_dir_load(const struct weir_canister_dir *dir,
     if (upload.bytes != NULL)
         weir_account_free(account, WEIR_KIND_COMPILER, upload.bytes, upload.size + 1);
     (void)weir_io_close(dir->io, source.fd);
+    memcpy(dir->state_sum, source.sum, sizeof source.sum);
+    memcpy(dir->last_sum, source.sum, sizeof source.sum);
+    dir->state_bytes = source.bytes;
+    dir->change_bytes = 0;
+    dir->changes = 0;
+    return status;
+}
+
+/* *ret_found: whether there was one of this number. */
+static enum weir_status load_change(struct weir_canister_dir *dir, struct weir_canister *canister,
+                                    bool *ret_found, struct weir_error *error)
+{
+    char name[CHANGE_NAME_SIZE];
+    struct source source = {.dir = dir, .head_at = WEIR_CANISTER_STATE_HEAD};
+    change_name(dir, dir->changes + 1, name);
+    source.fd = weir_io_open(dir->io, dir->dir, name, O_RDONLY, 0);
+    *ret_found = source.fd >= 0;
+    if (source.fd < 0)
+        return source.fd == -ENOENT ? WEIR_OK : failed(dir, source.fd, name, error);
+    const struct weir_image_reader reader = {read_state, &source};
+    enum weir_status status = weir_canister_load_changes(canister, dir->last_sum, &reader, error);
+    (void)weir_io_close(dir->io, source.fd);
+    memcpy(dir->last_sum, source.sum, sizeof source.sum);
+    dir->change_bytes += source.bytes;
+    dir->changes++;
+    return status;
+}
+
+/* A change behind the first one that was not there. */
+static void see_later(struct visit *visit, const char *name)
+{
+    size_t size = strlen(visit->text);
+    if (strncmp(name, visit->text, size) == 0 &&
+        strtoul(name + size, NULL, 10) > visit->dir->changes)
+        visit->is_found = true;
+}
+
+static enum weir_status check_none_is_missing(const struct weir_canister_dir *dir,
+                                              struct weir_error *error)
+{
+    char prefix[CHANGE_NAME_SIZE];
+    change_name(dir, 0, prefix);
+    prefix[strlen(prefix) - 1] = 0; /* the number */
+    struct visit visit = {.dir = dir, .text = prefix};
+    each_entry(&visit, see_later);
+    if (!visit.is_found)
+        return WEIR_OK;
+    return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
+                          "the state of canister %s: %s%u is missing, and a later one is there",
+                          dir->name, prefix, dir->changes + 1);
+}
+
+enum weir_status weir_canister_dir_load(struct weir_canister_dir *dir,
+                                        struct weir_canister *canister,
+                                        struct weir_account *account, struct weir_error *error)
+{
+    dir->is_known = false;
+    enum weir_status status = load_whole(dir, canister, account, error);
+    bool is_found = true;
+    while (status == WEIR_OK && is_found)
+        status = load_change(dir, canister, &is_found, error);
+    if (status == WEIR_OK)
+        status = check_none_is_missing(dir, error);
+    dir->is_known = status == WEIR_OK;
     return status;
 }
 
@@ -214,6 +318,8 @@ struct sink {
     const struct weir_canister_dir *dir;
     int fd;
     size_t size;
+    uint8_t sum[WEIR_CANISTER_SUM_SIZE]; /* the end of what was written */
+    uint64_t total;
     uint8_t bytes[WRITE_BYTES];
 };
 
@@ -228,15 +334,19 @@ static enum weir_status write_sink(void *context, const void *bytes, size_t size
                                    struct weir_error *error)
 {
     struct sink *sink = context;
+    if (size == sizeof sink->sum)
+        memcpy(sink->sum, bytes, size);
     if (size <= sizeof sink->bytes - sink->size) {
         if (size != 0)
             memcpy(sink->bytes + sink->size, bytes, size);
         sink->size += size;
+        sink->total += size;
         return WEIR_OK;
     }
     enum weir_status status = flush(sink, error);
     if (status != WEIR_OK || size <= sizeof sink->bytes)
         return status == WEIR_OK ? write_sink(sink, bytes, size, error) : status;
+    sink->total += size;
     int answer = weir_io_write_all(sink->dir->io, sink->fd, bytes, size);
     return answer < 0 ? failed(sink->dir, answer, "writing", error) : WEIR_OK;
 }
@@ -245,22 +355,22 @@ typedef enum weir_status fill_file(struct sink *sink, const void *what, struct w
 
 /* A file that is on disk whole before it has its name. The name is durable with the next fsync of
  * the folder. */
-static enum weir_status publish(const struct weir_canister_dir *dir, const char *name,
-                                fill_file *fill, const void *what, struct weir_error *error)
+static enum weir_status publish(struct sink *sink, const char *name, fill_file *fill,
+                                const void *what, struct weir_error *error)
 {
+    const struct weir_canister_dir *dir = sink->dir;
     struct weir_io *io = dir->io;
-    struct sink sink;
-    sink.dir = dir;
-    sink.size = 0;
+    sink->size = 0;
+    sink->total = 0;
     (void)weir_io_unlinkat(io, dir->dir, "new", 0); /* of one that did not end */
-    sink.fd = weir_io_open(io, dir->dir, "new", O_WRONLY | O_CREAT | O_EXCL, 0600);
-    if (sink.fd < 0)
-        return failed(dir, sink.fd, "a new file", error);
-    enum weir_status status = fill(&sink, what, error);
+    sink->fd = weir_io_open(io, dir->dir, "new", O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (sink->fd < 0)
+        return failed(dir, sink->fd, "a new file", error);
+    enum weir_status status = fill(sink, what, error);
     if (status == WEIR_OK)
-        status = flush(&sink, error);
-    int answer = status == WEIR_OK ? weir_io_fsync(io, sink.fd) : 0;
-    int closed = weir_io_close(io, sink.fd);
+        status = flush(sink, error);
+    int answer = status == WEIR_OK ? weir_io_fsync(io, sink->fd) : 0;
+    int closed = weir_io_close(io, sink->fd);
     if (answer >= 0)
         answer = closed;
     if (status == WEIR_OK && answer >= 0)
@@ -275,7 +385,13 @@ static enum weir_status publish(const struct weir_canister_dir *dir, const char 
 static enum weir_status fill_state(struct sink *sink, const void *what, struct weir_error *error)
 {
     const struct weir_image_writer writer = {write_sink, sink};
-    return weir_canister_save(what, &writer, error);
+    return weir_canister_save(what, NULL, &writer, error);
+}
+
+static enum weir_status fill_change(struct sink *sink, const void *what, struct weir_error *error)
+{
+    const struct weir_image_writer writer = {write_sink, sink};
+    return weir_canister_save(what, sink->dir->last_sum, &writer, error);
 }
 
 static enum weir_status fill_module(struct sink *sink, const void *what, struct weir_error *error)
@@ -284,50 +400,92 @@ static enum weir_status fill_module(struct sink *sink, const void *what, struct 
     return write_sink(sink, upload->bytes, upload->size, error);
 }
 
-/* Modules of states before. What cannot be removed now is tried again with the next install. */
-static void remove_others(const struct weir_canister_dir *dir, const char *keep)
+/* Modules of states before, and changes of them. What cannot be removed now is tried again with the
+ * next whole state. */
+static void see_others(struct visit *visit, const char *name)
 {
-    char entries[4096];
-    long got;
-    if (weir_io_lseek(dir->io, dir->dir, 0, SEEK_SET) < 0)
-        return;
-    while ((got = weir_io_getdents(dir->io, dir->dir, entries, sizeof entries)) > 0) {
-        for (long at = 0; at < got;) {
-            struct dirent64 entry;
-            memcpy(&entry, entries + at, offsetof(struct dirent64, d_name));
-            const char *name = entries + at + offsetof(struct dirent64, d_name);
-            size_t size = strlen(name);
-            if (size == MODULE_NAME_SIZE - 1 && strcmp(name + size - 5, ".wasm") == 0 &&
-                strcmp(name, keep) != 0)
-                (void)weir_io_unlinkat(dir->io, dir->dir, name, 0);
-            at += entry.d_reclen;
-        }
-    }
+    size_t size = strlen(name);
+    bool is_module = size == MODULE_NAME_SIZE - 1 && strcmp(name + size - 5, ".wasm") == 0;
+    bool is_change = strncmp(name, CHANGE_PREFIX, sizeof CHANGE_PREFIX - 1) == 0;
+    if (is_change || (is_module && strcmp(name, visit->text) != 0))
+        (void)weir_io_unlinkat(visit->dir->io, visit->dir->dir, name, 0);
 }
 
-enum weir_status weir_canister_dir_save(const struct weir_canister_dir *dir,
-                                        const struct weir_canister *canister, const uint8_t *module,
-                                        size_t module_size, struct weir_error *error)
+static enum weir_status sync_names(const struct weir_canister_dir *dir, struct weir_error *error)
+{
+    int answer = weir_io_fsync(dir->io, dir->dir);
+    return answer < 0 ? failed(dir, answer, "its folder", error) : WEIR_OK;
+}
+
+static enum weir_status save_whole(struct weir_canister_dir *dir,
+                                   const struct weir_canister *canister,
+                                   const struct upload *upload, struct weir_error *error)
 {
     char name[MODULE_NAME_SIZE];
+    struct sink sink;
     enum weir_status status = WEIR_OK;
-    const struct weir_hash *hash = weir_canister_module_hash(canister);
-    if (hash == NULL)
-        return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET, "canister %s has no code",
-                              dir->name);
-    module_name(hash->bytes, name);
-    if (module != NULL) {
-        struct upload upload = {.bytes = (uint8_t *)(uintptr_t)module, .size = module_size};
-        status = publish(dir, name, fill_module, &upload, error);
-    }
+    sink.dir = dir;
+    module_name(weir_canister_module_hash(canister)->bytes, name);
+    if (upload->bytes != NULL)
+        status = publish(&sink, name, fill_module, upload, error);
     if (status == WEIR_OK)
-        status = publish(dir, "state", fill_state, canister, error);
+        status = publish(&sink, "state", fill_state, canister, error);
+    if (status == WEIR_OK)
+        status = sync_names(dir, error);
     if (status != WEIR_OK)
         return status;
-    int answer = weir_io_fsync(dir->io, dir->dir);
-    if (answer < 0)
-        return failed(dir, answer, "its folder", error);
-    if (module != NULL)
-        remove_others(dir, name);
+    struct visit visit = {.dir = dir, .text = name};
+    each_entry(&visit, see_others);
+    memcpy(dir->state_sum, sink.sum, sizeof sink.sum);
+    memcpy(dir->last_sum, sink.sum, sizeof sink.sum);
+    dir->state_bytes = sink.total;
+    dir->change_bytes = 0;
+    dir->changes = 0;
+    return WEIR_OK;
+}
+
+/* The names before are durable first: a change whose predecessor is lost would be of no state. */
+static enum weir_status save_change(struct weir_canister_dir *dir,
+                                    const struct weir_canister *canister, struct weir_error *error)
+{
+    char name[CHANGE_NAME_SIZE];
+    struct sink sink;
+    sink.dir = dir;
+    change_name(dir, dir->changes + 1, name);
+    enum weir_status status = sync_names(dir, error);
+    if (status == WEIR_OK)
+        status = publish(&sink, name, fill_change, canister, error);
+    if (status == WEIR_OK)
+        status = sync_names(dir, error);
+    if (status != WEIR_OK)
+        return status;
+    memcpy(dir->last_sum, sink.sum, sizeof sink.sum);
+    dir->change_bytes += sink.total;
+    dir->changes++;
+    return WEIR_OK;
+}
+
+enum weir_status weir_canister_dir_save(struct weir_canister_dir *dir,
+                                        struct weir_canister *canister, const uint8_t *module,
+                                        size_t module_size, struct weir_error *error)
+{
+    const struct upload upload = {.bytes = (uint8_t *)(uintptr_t)module, .size = module_size};
+    if (weir_canister_module_hash(canister) == NULL)
+        return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET, "canister %s has no code",
+                              dir->name);
+    uint64_t change_bytes_max = dir->state_bytes / 2 > CANISTER_CHANGES_BYTES
+                                    ? dir->state_bytes / 2
+                                    : CANISTER_CHANGES_BYTES;
+    bool is_whole = module != NULL || !dir->is_known || dir->changes >= CANISTER_CHANGES_MAX ||
+                    dir->change_bytes > change_bytes_max;
+    if (!is_whole && !weir_canister_is_changed(canister))
+        return WEIR_OK;
+    dir->is_known = false; /* after a failure it may be either */
+    enum weir_status status =
+        is_whole ? save_whole(dir, canister, &upload, error) : save_change(dir, canister, error);
+    if (status != WEIR_OK)
+        return status;
+    weir_canister_saved(canister);
+    dir->is_known = true;
     return WEIR_OK;
 }

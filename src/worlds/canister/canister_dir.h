@@ -2,10 +2,13 @@
  *
  *   DIR/NAME/lock              held while a process works on it
  *   DIR/NAME/HASH.wasm         the module as it was uploaded, by its SHA-256
- *   DIR/NAME/state             the committed state, which names the module
+ *   DIR/NAME/state             a committed state, which names the module
+ *   DIR/NAME/change-SUM-1 ...  what each save since has changed; SUM: of that state
  *
- * `state` is replaced by rename after the new one is on disk whole, so a process or machine that
- * stops at any moment leaves the state before or the one after. Each save writes all of it.
+ * Each of these gets its name after it is on disk whole, so a process or machine that stops at any
+ * moment leaves the state before or the one after. A save writes what has changed; one that changes
+ * the code, and one that finds many changes there, writes all of it. Changes of a state that is not
+ * there any more are of no consequence, and go with the next whole one.
  */
 #ifndef WEIR_CANISTER_DIR_H
 #define WEIR_CANISTER_DIR_H
@@ -18,6 +21,11 @@ struct weir_canister_dir {
     int dir; /* DIR/NAME */
     int lock;
     const char *name;
+    /* What was loaded or saved last; `is_known` false: the next save is whole. */
+    bool is_known;
+    uint8_t state_sum[WEIR_CANISTER_SUM_SIZE], last_sum[WEIR_CANISTER_SUM_SIZE];
+    uint32_t changes;
+    uint64_t state_bytes, change_bytes;
 };
 
 enum weir_canister_access {
@@ -33,14 +41,14 @@ enum weir_status weir_canister_dir_open(struct weir_canister_dir *dir, struct we
     WEIR_MUST_USE;
 void weir_canister_dir_close(struct weir_canister_dir *dir);
 /* Into a canister without code. NOT_FOUND when nothing was ever saved. */
-enum weir_status weir_canister_dir_load(const struct weir_canister_dir *dir,
+enum weir_status weir_canister_dir_load(struct weir_canister_dir *dir,
                                         struct weir_canister *canister,
                                         struct weir_account *account, struct weir_error *error)
     WEIR_MUST_USE;
 /* The commit point: when it answers OK, this state is what comes back. `module` NULL: that of the
- * state before. */
-enum weir_status weir_canister_dir_save(const struct weir_canister_dir *dir,
-                                        const struct weir_canister *canister, const uint8_t *module,
+ * state before. Nothing is written when nothing has changed. */
+enum weir_status weir_canister_dir_save(struct weir_canister_dir *dir,
+                                        struct weir_canister *canister, const uint8_t *module,
                                         size_t module_size, struct weir_error *error) WEIR_MUST_USE;
 
 #endif

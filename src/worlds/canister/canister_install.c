@@ -167,6 +167,7 @@ static void take_place(struct install *install)
         canister->controllers[canister->controller_count++] = install->sender;
     remember(install, heap_before);
     canister->growth_count = 0;
+    canister->is_changed = true;
     weir__body_free(canister, canister->body);
     canister->body = install->body;
     install->body = NULL;

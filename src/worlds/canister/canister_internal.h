@@ -170,6 +170,7 @@ struct weir_canister {
     uint32_t messages; /* of the call from outside that is being handled */
     uint64_t instructions, pages_written;
     bool is_broken;                                        /* a commit failed half-way */
+    bool is_changed;                                       /* since it was saved or loaded */
     struct weir_canister_growth top[CANISTER_GROWTHS_MAX]; /* sorted, for status */
 };
 

@@ -54,6 +54,10 @@
 #define CANISTER_GROWTHS_MAX 64u
 #define CANISTER_NAME_BYTES_MAX 63u /* of a canister, which is a file name too */
 #define CANISTER_CONTROLLERS_MAX 10u
+/* Files of changes behind a saved state; the next save is whole then, as it is when they have these
+ * bytes and half of the state's. Loading reads all of them. */
+#define CANISTER_CHANGES_MAX 64u
+#define CANISTER_CHANGES_BYTES (UINT64_C(1) << 20)
 /* What a module may unpack by more than its own size is a bomb rather than a module, whatever the
  * limit above says: code compresses three to eight times. */
 #define CANISTER_GZIP_RATIO_MAX 200u

@@ -135,6 +135,7 @@ enum weir_status weir__commit(struct weir_canister *canister, struct weir__messa
         return broken(canister, status);
     canister->pages_written += commit.pages_copied + weir_stable_commit(canister->stable);
     canister->version++;
+    canister->is_changed = true;
     canister->committed_timer_ns = canister->timer_ns;
     memcpy(canister->committed_certified, canister->certified, sizeof canister->certified);
     canister->committed_certified_size = canister->certified_size;

@@ -273,6 +273,7 @@ enum weir_status weir_canister_tick(struct weir_canister *canister, unsigned *re
         /* It is off before it runs, and stays off when it traps. */
         canister->timer_ns = 0;
         canister->committed_timer_ns = 0;
+        canister->is_changed = true;
         status = run_task(canister, "canister_global_timer", &response, error);
         count++;
     }

@@ -1,13 +1,22 @@
 /* A canister's committed state as bytes: a head with the module's hash, what the canister knows of
- * itself, the instance's version, stable memory, and a SHA-256 over all of it. The hash finds bits
- * that a disk has changed; that a file is whole is up to who writes it. What is read is untrusted
- * all the same: every size is checked, and nothing counts before the hash at the end was right. */
+ * itself, the instance's version, stable memory, and a SHA-256 over all of it. Changes are the same
+ * with fewer pages, behind the hash of what they are changes of. The hash finds bits that a disk
+ * has changed; that a file is whole is up to who writes it. What is read is untrusted all the same:
+ * every size is checked, and nothing counts before the hash at the end was right. */
 #include "worlds/canister/canister_internal.h"
 
 #include <assert.h>
 #include <string.h>
 
 static const char MAGIC[8] = {'w', 'e', 'i', 'r', 'c', 'a', 'n', '1'};
+
+/* Before a state that holds only changes. */
+struct saved_link {
+    char magic[8];
+    uint8_t previous[WEIR_CANISTER_SUM_SIZE];
+};
+static_assert(sizeof(struct saved_link) == 40, "on-disk layout");
+static const char LINK_MAGIC[8] = {'w', 'e', 'i', 'r', 'c', 'h', 'g', '1'};
 
 struct saved_head {
     char magic[8];
@@ -66,12 +75,33 @@ static void fill_self(const struct weir_canister *canister, struct saved_self *s
     memcpy(self->id, canister->id.bytes, sizeof self->id);
 }
 
-static enum weir_status save_all(const struct weir_canister *canister,
+static enum weir_status save_memories(const struct weir_canister *canister, bool is_changes,
+                                      const struct weir_image_writer *writer,
+                                      struct weir_error *error)
+{
+    const struct weir_instance *instance = canister->body->instance;
+    enum weir_status status = is_changes ? weir_instance_save_changes(instance, writer, error)
+                                         : weir_instance_save(instance, writer, error);
+    if (status != WEIR_OK)
+        return status;
+    return is_changes ? weir_stable_save_changes(canister->stable, writer, error)
+                      : weir_stable_save(canister->stable, writer, error);
+}
+
+static enum weir_status save_all(const struct weir_canister *canister, const uint8_t *previous,
                                  const struct weir_image_writer *writer, struct weir_error *error)
 {
     struct saved_self self;
+    enum weir_status status = WEIR_OK;
+    if (previous != NULL) {
+        struct saved_link link;
+        memcpy(link.magic, LINK_MAGIC, sizeof LINK_MAGIC);
+        memcpy(link.previous, previous, sizeof link.previous);
+        status = writer->write(writer->context, &link, sizeof link, error);
+    }
     fill_self(canister, &self);
-    enum weir_status status = writer->write(writer->context, &self, sizeof self, error);
+    if (status == WEIR_OK)
+        status = writer->write(writer->context, &self, sizeof self, error);
     if (status == WEIR_OK)
         status = writer->write(writer->context, canister->controllers,
                                canister->controller_count * sizeof canister->controllers[0], error);
@@ -81,12 +111,10 @@ static enum weir_status save_all(const struct weir_canister *canister,
     if (status == WEIR_OK)
         status = writer->write(writer->context, canister->changes,
                                canister->change_count * sizeof canister->changes[0], error);
-    if (status == WEIR_OK)
-        status = weir_instance_save(canister->body->instance, writer, error);
-    return status == WEIR_OK ? weir_stable_save(canister->stable, writer, error) : status;
+    return status == WEIR_OK ? save_memories(canister, previous != NULL, writer, error) : status;
 }
 
-enum weir_status weir_canister_save(const struct weir_canister *canister,
+enum weir_status weir_canister_save(const struct weir_canister *canister, const uint8_t *previous,
                                     const struct weir_image_writer *writer,
                                     struct weir_error *error)
 {
@@ -99,11 +127,23 @@ enum weir_status weir_canister_save(const struct weir_canister *canister,
     struct hashing_writer hashing = {writer, hash};
     const struct weir_image_writer top = {write_hashed, &hashing};
     struct weir_hash sum;
-    status = save_all(canister, &top, error);
+    status = save_all(canister, previous, &top, error);
     if (status == WEIR_OK)
         status = weir_hash_end(hash, &sum, error);
     return status == WEIR_OK ? writer->write(writer->context, sum.bytes, sizeof sum.bytes, error)
                              : status;
+}
+
+void weir_canister_saved(struct weir_canister *canister)
+{
+    weir_instance_saved(canister->body->instance);
+    weir_stable_saved(canister->stable);
+    canister->is_changed = false;
+}
+
+bool weir_canister_is_changed(const struct weir_canister *canister)
+{
+    return canister->is_changed;
 }
 
 /* --- loading ------------------------------------------------------------------------------- */
@@ -196,6 +236,21 @@ static enum weir_status load_instance(struct weir__body *body,
     return status;
 }
 
+/* The hash at the end is that of what was read. */
+static enum weir_status check_sum(const struct weir_canister *canister,
+                                  struct weir_hash_state *hash,
+                                  const struct weir_image_reader *reader, struct weir_error *error)
+{
+    struct weir_hash sum;
+    struct weir_hash wanted;
+    enum weir_status status = weir_hash_end(hash, &sum, error);
+    if (status == WEIR_OK)
+        status = reader->read(reader->context, wanted.bytes, sizeof wanted.bytes, error);
+    if (status == WEIR_OK && !weir_hash_equal(&sum, &wanted))
+        status = corrupt(canister, "it was changed since it was written (its hash differs)", error);
+    return status;
+}
+
 static enum weir_status load_all(struct weir_canister *canister, struct weir__body *body,
                                  const struct weir_canister_code *code,
                                  const struct weir_image_reader *reader, struct weir_error *error)
@@ -233,20 +288,64 @@ enum weir_status weir_canister_load(struct weir_canister *canister, const uint8_
     body->canister = canister;
     struct hashing_reader hashing = {reader, hash};
     const struct weir_image_reader top = {read_hashed, &hashing};
-    struct weir_hash sum;
-    struct weir_hash wanted;
     status = load_all(canister, body, &code, &top, error);
     if (status == WEIR_OK)
-        status = weir_hash_end(hash, &sum, error);
-    if (status == WEIR_OK)
-        status = reader->read(reader->context, wanted.bytes, sizeof wanted.bytes, error);
-    if (status == WEIR_OK && !weir_hash_equal(&sum, &wanted))
-        status = corrupt(canister, "it was changed since it was written (its hash differs)", error);
+        status = check_sum(canister, hash, reader, error);
     if (status != WEIR_OK) {
         weir__body_free(canister, body);
         canister->is_broken = true;
         return status;
     }
     canister->body = body;
+    weir_canister_saved(canister);
     return WEIR_OK;
+}
+
+/* --- changes ------------------------------------------------------------------------------- */
+
+static enum weir_status load_all_changes(struct weir_canister *canister, const uint8_t *previous,
+                                         const struct weir_image_reader *reader,
+                                         struct weir_error *error)
+{
+    struct saved_link link;
+    struct saved_self self;
+    enum weir_status status = reader->read(reader->context, &link, sizeof link, error);
+    if (status == WEIR_OK && memcmp(link.magic, LINK_MAGIC, sizeof LINK_MAGIC) != 0)
+        status = corrupt(canister, "its changes are none", error);
+    if (status == WEIR_OK && memcmp(link.previous, previous, sizeof link.previous) != 0)
+        status = corrupt(canister, "its changes are those of another state", error);
+    if (status == WEIR_OK)
+        status = reader->read(reader->context, &self, sizeof self, error);
+    if (status == WEIR_OK && (memcmp(self.head.magic, MAGIC, sizeof MAGIC) != 0 ||
+                              memcmp(self.head.module_sha256, canister->body->upload_hash.bytes,
+                                     sizeof self.head.module_sha256) != 0))
+        status = corrupt(canister, "its changes belong to another module", error);
+    if (status == WEIR_OK)
+        status = read_self(canister, &self, reader, error);
+    if (status == WEIR_OK)
+        status = weir_instance_load_changes(canister->body->instance, reader, error);
+    return status == WEIR_OK ? weir_stable_load(canister->stable, reader, error) : status;
+}
+
+enum weir_status weir_canister_load_changes(struct weir_canister *canister,
+                                            const uint8_t previous[WEIR_CANISTER_SUM_SIZE],
+                                            const struct weir_image_reader *reader,
+                                            struct weir_error *error)
+{
+    AUTO(weir_hash_state) *hash = NULL;
+    enum weir_status status = weir__ready(canister, error);
+    if (status == WEIR_OK)
+        status = weir_hash_new(NULL, 0, &hash, error);
+    if (status != WEIR_OK)
+        return status;
+    struct hashing_reader hashing = {reader, hash};
+    const struct weir_image_reader top = {read_hashed, &hashing};
+    status = load_all_changes(canister, previous, &top, error);
+    if (status == WEIR_OK)
+        status = check_sum(canister, hash, reader, error);
+    if (status == WEIR_OK)
+        weir_canister_saved(canister);
+    else
+        canister->is_broken = true;
+    return status;
 }

@@ -100,7 +100,7 @@ START_TEST(failures_and_queries_leave_no_trace)
     canister_replied(canister_update(canister, "inc", NULL, 0));
     struct canister_stream before = {0};
     struct weir_image_writer writer = canister_writer(&before);
-    ck_assert_int_eq(weir_canister_save(canister, &writer, NULL), WEIR_OK);
+    ck_assert_int_eq(weir_canister_save(canister, NULL, &writer, NULL), WEIR_OK);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct weir_canister_response response =
             cases[i].is_query ? canister_query(canister, cases[i].method, NULL, 0)
@@ -113,7 +113,7 @@ START_TEST(failures_and_queries_leave_no_trace)
         /* All of it, byte for byte: version, timer, globals, table, memories. */
         struct canister_stream after = {0};
         writer = canister_writer(&after);
-        ck_assert_int_eq(weir_canister_save(canister, &writer, NULL), WEIR_OK);
+        ck_assert_int_eq(weir_canister_save(canister, NULL, &writer, NULL), WEIR_OK);
         ck_assert_uint_eq(before.size, after.size);
         ck_assert_msg(memcmp(before.bytes, after.bytes, before.size) == 0, "%s", cases[i].method);
         free(after.bytes);
@@ -466,7 +466,7 @@ START_TEST(states_come_back)
     struct canister_stream first = {0};
     struct canister_stream second = {0};
     struct weir_image_writer writer = canister_writer(&first);
-    ck_assert_int_eq(weir_canister_save(canister, &writer, NULL), WEIR_OK);
+    ck_assert_int_eq(weir_canister_save(canister, NULL, &writer, NULL), WEIR_OK);
     struct weir_canister *other = canister_make(engine, &config);
     struct weir_image_reader reader = canister_reader(&first);
     struct weir_error error = {0};
@@ -475,7 +475,7 @@ START_TEST(states_come_back)
     ck_assert_msg(status == WEIR_OK, "%s", error.message);
     canister_expect(other, (struct plain_state){6, 1, 1, 1, 6});
     writer = canister_writer(&second);
-    ck_assert_int_eq(weir_canister_save(other, &writer, NULL), WEIR_OK);
+    ck_assert_int_eq(weir_canister_save(other, NULL, &writer, NULL), WEIR_OK);
     ck_assert_uint_eq(first.size, second.size);
     ck_assert(memcmp(first.bytes, second.bytes, first.size) == 0);
     canister_replied(canister_update(other, "inc", NULL, 0));
@@ -493,7 +493,7 @@ START_TEST(damaged_states_are_refused)
     canister_replied(canister_update(canister, "inc", NULL, 0));
     struct canister_stream state = {0};
     struct weir_image_writer writer = canister_writer(&state);
-    ck_assert_int_eq(weir_canister_save(canister, &writer, NULL), WEIR_OK);
+    ck_assert_int_eq(weir_canister_save(canister, NULL, &writer, NULL), WEIR_OK);
     size_t full = state.size;
     for (size_t at = 0; at < full; at += at < 700 ? 13 : 1999) {
         for (int is_cut = 0; is_cut < 2; is_cut++) {

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,8 +78,7 @@ static uint32_t count_on_disk(void)
     return state.memory;
 }
 
-static enum weir_status save(const struct weir_canister *canister, struct weir_io *io,
-                             bool has_module)
+static enum weir_status save(struct weir_canister *canister, struct weir_io *io, bool has_module)
 {
     struct weir_canister_dir dir;
     struct weir_error error = {0};
@@ -217,6 +217,246 @@ START_TEST(first_save)
 }
 END_TEST
 
+/* --- changes ------------------------------------------------------------------------------- */
+
+/* What goes wrong from the n-th call of a save on. */
+struct trouble {
+    struct weir_io *io;
+    struct weir_io_crash *crash;
+    struct weir_io_faulty *faulty;
+    struct weir_io_rule rule;
+    uint64_t n;
+};
+
+static void arm(struct trouble *trouble)
+{
+    if (trouble->crash != NULL)
+        weir_io_crash_cut_after(trouble->crash, trouble->n);
+    if (trouble->faulty == NULL)
+        return;
+    trouble->rule.first = trouble->faulty->calls[WEIR_IO_OP_COUNT] + trouble->n;
+    ck_assert(weir_io_faulty_add(trouble->faulty, &trouble->rule));
+}
+
+/* What a command does: loads, runs an update, saves what changed. What it was told at the end, and
+ * the counter after the update. */
+static enum weir_status command(struct trouble *trouble, uint32_t *ret_after)
+{
+    static struct trouble none;
+    trouble = trouble != NULL ? trouble : &none;
+    struct weir_io *io = trouble->io;
+    struct weir_canister_dir dir;
+    struct weir_canister *canister = canister_make(engine, NULL);
+    ck_assert_int_eq(open_dir(&dir, io, WEIR_CANISTER_WRITE, NULL), WEIR_OK);
+    ck_assert_int_eq(weir_canister_dir_load(&dir, canister, weir_account_host(), NULL), WEIR_OK);
+    canister_replied(canister_update(canister, "inc", NULL, 0));
+    *ret_after = canister_look(canister).memory;
+    arm(trouble);
+    enum weir_status status = weir_canister_dir_save(&dir, canister, NULL, 0, NULL);
+    weir_canister_dir_close(&dir);
+    weir_canister_free(canister);
+    return status;
+}
+
+/* Files of changes there are, and the name of the last one that the folder tells. */
+static unsigned changes_on_disk(char last[256])
+{
+    char path[128];
+    unsigned count = 0;
+    (void)snprintf(path, sizeof path, "%s/plain", state_dir);
+    DIR *folder = opendir(path);
+    ck_assert_ptr_nonnull(folder);
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        if (strncmp(entry->d_name, "change-", 7) != 0)
+            continue;
+        if (last != NULL)
+            (void)snprintf(last, 256, "%s", entry->d_name);
+        count++;
+    }
+    (void)closedir(folder);
+    return count;
+}
+
+static void install_on_disk(void)
+{
+    struct weir_canister *canister = installed();
+    ck_assert_int_eq(save(canister, NULL, true), WEIR_OK);
+    weir_canister_free(canister);
+}
+
+/* Changes are small, and are not let become many. */
+START_TEST(changes_go_on)
+{
+    install_on_disk();
+    unsigned most = 0;
+    for (uint32_t i = 6; i < 100; i++) {
+        uint32_t after = 0;
+        ck_assert_int_eq(command(NULL, &after), WEIR_OK);
+        ck_assert_uint_eq(after, i);
+        ck_assert_uint_eq(count_on_disk(), i);
+        unsigned count = changes_on_disk(NULL);
+        ck_assert_uint_le(count, CANISTER_CHANGES_MAX);
+        most = count > most ? count : most;
+    }
+    ck_assert_uint_gt(most, 0);
+    /* Nothing changed, nothing is written. */
+    struct weir_canister_dir dir;
+    struct weir_canister *canister = canister_make(engine, NULL);
+    ck_assert_int_eq(open_dir(&dir, NULL, WEIR_CANISTER_WRITE, NULL), WEIR_OK);
+    ck_assert_int_eq(weir_canister_dir_load(&dir, canister, weir_account_host(), NULL), WEIR_OK);
+    canister_rejected(canister_update(canister, "boom", NULL, 0), WEIR_CANISTER_ERROR, "a text");
+    unsigned before = changes_on_disk(NULL);
+    ck_assert_int_eq(weir_canister_dir_save(&dir, canister, NULL, 0, NULL), WEIR_OK);
+    ck_assert_uint_eq(changes_on_disk(NULL), before);
+    weir_canister_dir_close(&dir);
+    weir_canister_free(canister);
+}
+END_TEST
+
+/* Each call of a save of changes fails once, with three kinds of failure. */
+START_TEST(failing_commands)
+{
+    static const struct weir_io_rule kinds[] = {
+        {.op = WEIR_IO_ANY, .count = 1, .error = EIO},
+        {.op = WEIR_IO_ANY, .count = 0, .error = ENOSPC},
+        {.op = WEIR_IO_ANY, .count = 1, .bytes_max = 7},
+    };
+    install_on_disk();
+    uint32_t before = 5;
+    bool is_done = false;
+    for (uint64_t n = 1; !is_done; n++) {
+        struct weir_io_faulty faulty;
+        weir_io_faulty_init(&faulty, weir_io_system());
+        struct closing closing = {{call_closing}, &faulty.io};
+        struct trouble trouble = {.io = &closing.io, .faulty = &faulty, .rule = kinds[_i], .n = n};
+        uint32_t after = 0;
+        enum weir_status status = command(&trouble, &after);
+        is_done = faulty.calls[WEIR_IO_OP_COUNT] < trouble.rule.first;
+        weir_io_faulty_done(&faulty);
+        uint32_t found = count_on_disk();
+        ck_assert(found == before || found == after);
+        ck_assert(status != WEIR_OK || found == after);
+        before = found;
+    }
+}
+END_TEST
+
+/* Power goes with each call of a save of changes, and the disk loses what it may. */
+START_TEST(power_goes_in_commands)
+{
+    install_on_disk();
+    uint32_t before = 5;
+    bool is_done = false;
+    for (uint64_t n = 1; !is_done; n++) {
+        for (uint64_t seed = 0; seed < 3; seed++) {
+            struct weir_io_crash crash;
+            uint32_t after = 0;
+            ck_assert(weir_io_crash_init(&crash, weir_io_system(), attic));
+            struct trouble trouble = {.io = &crash.io, .crash = &crash, .n = n};
+            enum weir_status status = command(&trouble, &after);
+            is_done = !crash.is_cut;
+            weir_io_crash_settle(&crash, seed + (uint64_t)_i * 100);
+            weir_io_crash_done(&crash);
+            uint32_t found = count_on_disk();
+            ck_assert(found == before || found == after);
+            ck_assert(status != WEIR_OK || found == after);
+            before = found;
+        }
+    }
+}
+END_TEST
+
+/* A command is killed before its names are durable; the next one goes on from what it finds, and
+ * then power goes. None of them was answered, or what was answered is there. */
+START_TEST(killed_then_power_goes)
+{
+    install_on_disk();
+    uint32_t before = 5;
+    bool is_done = false;
+    for (uint64_t n = 1; !is_done; n++) {
+        struct weir_io_crash crash;
+        struct weir_io_faulty faulty;
+        uint32_t first = 0;
+        uint32_t second = 0;
+        ck_assert(weir_io_crash_init(&crash, weir_io_system(), attic));
+        weir_io_faulty_init(&faulty, &crash.io);
+        ck_assert(weir_io_faulty_add(
+            &faulty,
+            &(struct weir_io_rule){.op = WEIR_IO_FSYNC, .first = 3, .count = 1, .error = EIO}));
+        ck_assert_int_ne(command(&(struct trouble){.io = &faulty.io}, &first), WEIR_OK);
+        weir_io_faulty_done(&faulty);
+        struct trouble trouble = {.io = &crash.io, .crash = &crash, .n = n};
+        enum weir_status status = command(&trouble, &second);
+        is_done = !crash.is_cut;
+        weir_io_crash_settle(&crash, n + (uint64_t)_i * 100);
+        weir_io_crash_done(&crash);
+        uint32_t found = count_on_disk();
+        ck_assert(found == before || found == first || found == second);
+        ck_assert(status != WEIR_OK || found == second);
+        before = found;
+    }
+}
+END_TEST
+
+static enum weir_status load_status(struct weir_error *error)
+{
+    struct weir_canister_dir dir;
+    struct weir_canister *canister = canister_make(engine, NULL);
+    ck_assert_int_eq(open_dir(&dir, NULL, WEIR_CANISTER_READ, NULL), WEIR_OK);
+    enum weir_status status = weir_canister_dir_load(&dir, canister, weir_account_host(), error);
+    weir_canister_dir_close(&dir);
+    weir_canister_free(canister);
+    return status;
+}
+
+START_TEST(damaged_changes)
+{
+    char name[256];
+    char path[400];
+    char away[400];
+    uint32_t after = 0;
+    struct weir_error error = {0};
+    install_on_disk();
+    ck_assert_int_eq(command(NULL, &after), WEIR_OK);
+    ck_assert_uint_eq(changes_on_disk(name), 1);
+    (void)snprintf(path, sizeof path, "%s/plain/%s", state_dir, name);
+    (void)snprintf(away, sizeof away, "%s/away", top);
+    int fd = open(path, O_RDWR);
+    struct stat stat;
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(fstat(fd, &stat), 0);
+    for (off_t at = 0; at < stat.st_size; at += at < 700 ? 17 : 1999) {
+        uint8_t byte = 0;
+        ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
+        byte ^= 0x20;
+        ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+        ck_assert_msg(load_status(&error) == WEIR_CORRUPT, "%ld", (long)at);
+        weir_error_done(&error);
+        byte ^= 0x20;
+        ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+    }
+    ck_assert_uint_eq(count_on_disk(), 6);
+    /* The first of two is gone: the second one tells. */
+    ck_assert_int_eq(command(NULL, &after), WEIR_OK);
+    ck_assert_uint_eq(after, 7);
+    ck_assert_uint_eq(changes_on_disk(NULL), 2);
+    ck_assert_int_eq(rename(path, away), 0);
+    ck_assert_int_eq(load_status(&error), WEIR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(error.message, "-1 is missing, and a later one is there"));
+    weir_error_done(&error);
+    ck_assert_int_eq(rename(away, path), 0);
+    ck_assert_uint_eq(count_on_disk(), 7);
+    ck_assert_int_eq(ftruncate(fd, stat.st_size / 2), 0);
+    ck_assert_int_eq(load_status(&error), WEIR_CORRUPT);
+    weir_error_done(&error);
+    /* Changes of another state are of no consequence, and go. */
+    install_on_disk();
+    ck_assert_uint_eq(count_on_disk(), 5);
+    ck_assert_uint_eq(changes_on_disk(NULL), 0);
+    ck_assert_int_eq(close(fd), 0);
+}
+END_TEST
+
 START_TEST(foreign_things)
 {
     static const char *const names[] = {"", ".", "..", ".x", "-x", "a/b", "a b", "\xc3\xa4"};
@@ -257,6 +497,11 @@ int main(void)
     tcase_add_loop_test(tests, failing_calls, 0, 3);
     tcase_add_loop_test(tests, power_goes, 0, 3);
     tcase_add_test(tests, first_save);
+    tcase_add_test(tests, changes_go_on);
+    tcase_add_loop_test(tests, failing_commands, 0, 3);
+    tcase_add_loop_test(tests, power_goes_in_commands, 0, 3);
+    tcase_add_loop_test(tests, killed_then_power_goes, 0, 3);
+    tcase_add_test(tests, damaged_changes);
     tcase_add_test(tests, foreign_things);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

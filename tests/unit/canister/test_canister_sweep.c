@@ -100,6 +100,26 @@ static bool use(struct weir_canister *canister)
            check(weir_canister_status(canister, &status, &error), &error);
 }
 
+/* A change, saved and loaded again. */
+static bool change(struct weir_canister *canister, const struct canister_stream *state)
+{
+    static const uint8_t lost[WEIR_CANISTER_SUM_SIZE];
+    struct canister_stream made = {0};
+    struct weir_image_writer writer = canister_writer(&made);
+    struct weir_image_reader reader = canister_reader(&made);
+    struct weir_error error = {0};
+    const uint8_t *sum = state->bytes + state->size - WEIR_CANISTER_SUM_SIZE;
+    bool is_done = send_one(canister, "inc", true, true) &&
+                   check(weir_canister_save(canister, sum, &writer, &error), &error) &&
+                   check(weir_canister_load_changes(canister, sum, &reader, &error), &error) &&
+                   send_one(canister, "inc", true, true);
+    made.at = 0;
+    if (is_done) /* of another state: the canister is done with */
+        is_done = weir_canister_load_changes(canister, lost, &reader, NULL) == WEIR_CORRUPT;
+    free(made.bytes);
+    return is_done;
+}
+
 static bool load(struct canister_stream *state)
 {
     struct weir_canister *canister = NULL;
@@ -109,7 +129,7 @@ static bool load(struct canister_stream *state)
         return false;
     bool is_done =
         check(weir_canister_load(canister, plain_wasm, sizeof plain_wasm, &reader, &error), &error);
-    is_done = is_done && send_one(canister, "look", false, true);
+    is_done = is_done && send_one(canister, "look", false, true) && change(canister, state);
     weir_canister_free(canister);
     return is_done;
 }
@@ -122,10 +142,10 @@ static bool whole_way(void)
     struct weir_error error = {0};
     if (!check(weir_canister_new(engine, &config, &canister, &error), &error))
         return false;
-    bool is_done = code(canister, WEIR_CANISTER_INSTALL) && use(canister) &&
-                   code(canister, WEIR_CANISTER_UPGRADE) &&
-                   code(canister, WEIR_CANISTER_REINSTALL) &&
-                   check(weir_canister_save(canister, &writer, &error), &error) && load(&state);
+    bool is_done =
+        code(canister, WEIR_CANISTER_INSTALL) && use(canister) &&
+        code(canister, WEIR_CANISTER_UPGRADE) && code(canister, WEIR_CANISTER_REINSTALL) &&
+        check(weir_canister_save(canister, NULL, &writer, &error), &error) && load(&state);
     weir_canister_free(canister);
     free(state.bytes);
     return is_done;

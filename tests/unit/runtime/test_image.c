@@ -371,6 +371,69 @@ START_TEST(comes_back)
 }
 END_TEST
 
+static struct buffer save_changes(const struct weir_instance *from)
+{
+    struct buffer buffer = {0};
+    const struct weir_image_writer writer = {write_buffer, &buffer};
+    struct weir_error error = {0};
+    enum weir_status status = weir_instance_save_changes(from, &writer, &error);
+    ck_assert_msg(status == WEIR_OK, "save: %s", error.message);
+    return buffer;
+}
+
+/* What has changed since, pages that became zeros and grown ones too, onto what was saved. */
+START_TEST(changes_come_back)
+{
+    begin(_i, state_wasm, sizeof state_wasm);
+    instance = fixture_instance(store, linker, module);
+    struct buffer changes[2] = {0};
+    const struct weir_image_writer writer = {write_buffer, &changes[0]};
+    use_everything(3);
+    (void)commit();
+    ck_assert_int_eq(weir_instance_save_changes(instance, &writer, NULL), WEIR_STATE);
+    struct buffer first = save(instance);
+    weir_instance_saved(instance);
+    (void)CALL_OK(instance, "store", 5 * 4096 + 8, 0); /* all of the page is zeros again */
+    (void)CALL_OK(instance, "drop_data");
+    (void)commit();
+    changes[0] = save_changes(instance);
+    ck_assert_uint_lt(changes[0].size, 3 * PAGE);
+    weir_instance_saved(instance);
+    use_everything(4);
+    (void)CALL_OK(instance, "store", 4096, 0);
+    (void)commit();
+    changes[1] = save_changes(instance);
+    struct whole kept = look(instance);
+    struct buffer wanted = save(instance);
+    struct weir_store *other = store_of(_i, 0);
+    struct weir_error error = {0};
+    struct weir_instance *made = NULL;
+    enum weir_status status = load(&first, other, &made, &error);
+    for (int i = 0; i < 2 && status == WEIR_OK; i++) {
+        const struct weir_image_reader reader = {read_buffer, &changes[i]};
+        status = weir_instance_load_changes(made, &reader, &error);
+        ck_assert_uint_eq(changes[i].at, changes[i].size);
+    }
+    ck_assert_msg(status == WEIR_OK, "%s", error.message);
+    same(&kept, made);
+    struct buffer found = save(made);
+    ck_assert_uint_eq(found.size, wanted.size);
+    ck_assert(memcmp(found.bytes, wanted.bytes, found.size) == 0);
+    instance = made;
+    use_everything(5);
+    reset();
+    same(&kept, made);
+    free(kept.memory);
+    free(first.bytes);
+    free(changes[0].bytes);
+    free(changes[1].bytes);
+    free(wanted.bytes);
+    free(found.bytes);
+    weir_store_close(other, NULL);
+    end();
+}
+END_TEST
+
 /* Cut anywhere, or with any byte of its structure changed: refused or the same kind of thing, and
  * nothing stays behind in the store. */
 START_TEST(damaged_ones_are_refused)
@@ -511,6 +574,7 @@ int main(void)
     tcase_add_loop_test(tests, refused_commits_change_nothing, 0, FORM_COUNT);
     tcase_add_loop_test(tests, everything_is_charged, 0, FORM_COUNT);
     tcase_add_loop_test(tests, comes_back, 0, FORM_COUNT);
+    tcase_add_loop_test(tests, changes_come_back, 0, FORM_COUNT);
     tcase_add_loop_test(tests, damaged_ones_are_refused, 0, FORM_COUNT);
     tcase_add_loop_test(tests, successor_finds_the_memory, 0, FORM_COUNT);
     tcase_add_loop_test(tests, growth_is_told, 0, FORM_COUNT);

@@ -281,6 +281,45 @@ START_TEST(comes_back)
 }
 END_TEST
 
+/* What commits have changed since, onto what was saved. */
+START_TEST(changes_come_back)
+{
+    static struct stream first;
+    static struct stream changes;
+    const struct weir_image_writer writers[] = {{write_stream, &first}, {write_stream, &changes}};
+    const struct weir_image_reader readers[] = {{read_stream, &first}, {read_stream, &changes}};
+    begin(WEIR_UNLIMITED);
+    ck_assert_uint_eq(weir_stable_grow(stable, 100, NULL), 0);
+    put(5 * PAGE, 3, PAGE);
+    put(6 * PAGE, 3, PAGE);
+    put(7 * PAGE, 3, PAGE);
+    (void)weir_stable_commit(stable);
+    ck_assert_int_eq(weir_stable_save(stable, &writers[0], NULL), WEIR_OK);
+    weir_stable_saved(stable);
+    put(6 * PAGE, 0, PAGE); /* zeros are a change */
+    (void)weir_stable_commit(stable);
+    put(7 * PAGE, 9, PAGE); /* this is none */
+    (void)weir_stable_rollback(stable);
+    ck_assert_uint_eq(weir_stable_grow(stable, 20, NULL), 100);
+    put(110 * PAGE, 4, PAGE);
+    (void)weir_stable_commit(stable);
+    ck_assert_int_eq(weir_stable_save_changes(stable, &writers[1], NULL), WEIR_OK);
+    ck_assert_uint_lt(changes.size, 34 * 4096);
+    weir_stable_free(stable);
+    ck_assert_int_eq(weir_stable_new(account, LIMIT, &stable, NULL), WEIR_OK);
+    ck_assert_int_eq(weir_stable_load(stable, &readers[0], NULL), WEIR_OK);
+    ck_assert_int_eq(weir_stable_load(stable, &readers[1], NULL), WEIR_OK);
+    ck_assert_uint_eq(weir_stable_pages(stable), 120);
+    ck_assert(is_all(get(5 * PAGE, PAGE), 3, PAGE));
+    ck_assert(is_all(get(6 * PAGE, PAGE), 0, PAGE));
+    ck_assert(is_all(get(7 * PAGE, PAGE), 3, PAGE));
+    ck_assert(is_all(get(110 * PAGE, PAGE), 4, PAGE));
+    first.at = 0; /* smaller than what is there */
+    ck_assert_int_eq(weir_stable_load(stable, &readers[0], NULL), WEIR_CORRUPT);
+    end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("runtime stable");
@@ -291,6 +330,7 @@ int main(void)
     tcase_add_test(tests, is_charged);
     tcase_add_test(tests, page_tables_are_charged);
     tcase_add_test(tests, comes_back);
+    tcase_add_test(tests, changes_come_back);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
