@@ -1,8 +1,7 @@
 /* From uploaded bytes to a compiled module: unpacking within bounds, the checks of the world. */
 #include "worlds/canister/canister_internal.h"
 
-#include <string.h>
-#include <zlib.h>
+#include "worlds/canister/canister_unpack.h"
 
 /* Unpacked bytes, or the uploaded ones. */
 struct plain {
@@ -11,42 +10,16 @@ struct plain {
     struct weir__buffer owned;
 };
 
-static bool is_gzip(const struct weir_canister_code *code)
-{
-    return code->module_size >= 3 && memcmp(code->module, "\x1f\x8b\x08", 3) == 0;
-}
+struct unpacking {
+    struct weir_canister *canister;
+    struct weir__buffer *to;
+};
 
-static uint64_t unpacked_max(size_t packed)
+static enum weir_status put(void *context, const uint8_t *bytes, size_t size,
+                            struct weir_error *error)
 {
-    uint64_t by_ratio = (uint64_t)packed * CANISTER_GZIP_RATIO_MAX;
-    return by_ratio < CANISTER_MODULE_BYTES_MAX ? by_ratio : CANISTER_MODULE_BYTES_MAX;
-}
-
-static enum weir_status inflate_all(struct weir_canister *canister, z_stream *stream,
-                                    uint64_t bytes_max, struct weir__buffer *to,
-                                    struct weir_error *error)
-{
-    int answer = Z_OK;
-    while (answer != Z_STREAM_END) {
-        enum weir_status status =
-            weir__buffer_reserve(canister, to, 64 << 10, bytes_max + (64 << 10), error);
-        if (status != WEIR_OK)
-            return status;
-        size_t room = to->capacity - to->size;
-        stream->next_out = to->bytes + to->size;
-        stream->avail_out = (uInt)(room < UINT32_MAX ? room : UINT32_MAX);
-        uInt before = stream->avail_out;
-        answer = inflate(stream, Z_NO_FLUSH);
-        to->size += before - stream->avail_out;
-        if (to->size > bytes_max)
-            return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
-                                  "the gzip unpacks to more than %llu bytes",
-                                  (unsigned long long)bytes_max);
-        if (answer != Z_OK && answer != Z_STREAM_END)
-            return weir_error_set(error, WEIR_MALFORMED, stream->total_in,
-                                  "the gzip is damaged or cut");
-    }
-    return WEIR_OK;
+    const struct unpacking *unpacking = context;
+    return weir__buffer_add(unpacking->canister, unpacking->to, bytes, size, error);
 }
 
 static enum weir_status unpack(struct weir_canister *canister,
@@ -55,19 +28,11 @@ static enum weir_status unpack(struct weir_canister *canister,
 {
     plain->bytes = code->module;
     plain->size = code->module_size;
-    if (code->module_size > CANISTER_MODULE_BYTES_MAX)
-        return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
-                              "the module has %zu bytes, at most %llu are taken", code->module_size,
-                              (unsigned long long)CANISTER_MODULE_BYTES_MAX);
-    if (!is_gzip(code))
+    if (!weir_canister_is_packed(code->module, code->module_size))
         return WEIR_OK;
-    z_stream stream = {.next_in = (Bytef *)(uintptr_t)code->module,
-                       .avail_in = (uInt)code->module_size};
-    if (inflateInit2(&stream, 15 + 16) != Z_OK) /* gzip only */
-        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for unpacking");
-    enum weir_status status =
-        inflate_all(canister, &stream, unpacked_max(code->module_size), &plain->owned, error);
-    (void)inflateEnd(&stream);
+    struct unpacking unpacking = {canister, &plain->owned};
+    const struct weir_canister_unpack to = {put, &unpacking};
+    enum weir_status status = weir_canister_unpack(code->module, code->module_size, &to, error);
     plain->bytes = plain->owned.bytes;
     plain->size = plain->owned.size;
     return status;
