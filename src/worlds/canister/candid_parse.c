@@ -30,6 +30,13 @@ static enum weir_status bad(struct parse *parse, const char *what)
     return weir_error_set(parse->error, WEIR_MALFORMED, parse->at, "candid: %s at %s", what, near);
 }
 
+/* The same, where the trouble began. */
+static enum weir_status bad_at(struct parse *parse, size_t begin, const char *what)
+{
+    parse->at = begin;
+    return bad(parse, what);
+}
+
 static bool is_word(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -107,20 +114,52 @@ static int hex(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* One escape behind its backslash; the byte, or -1. */
-static int read_escape(struct parse *parse)
+static size_t put_utf8(uint32_t code, uint8_t *to)
+{
+    size_t more = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+    static const uint8_t leads[] = {0, 0xc0, 0xe0, 0xf0};
+    to[0] = (uint8_t)(leads[more] | code >> (6 * more));
+    for (size_t i = 1; i <= more; i++)
+        to[i] = (uint8_t)(0x80 | (code >> (6 * (more - i)) & 0x3f));
+    return more + 1;
+}
+
+/* {41} behind \u, a scalar value; the count of its bytes, 0: none. They are fewer than the
+ * escape's. */
+static size_t read_scalar(struct parse *parse, uint8_t *to)
+{
+    uint32_t code = 0;
+    size_t digits = 0;
+    if (parse->at == parse->size || parse->text[parse->at++] != '{')
+        return 0;
+    for (; parse->at < parse->size && parse->text[parse->at] != '}'; parse->at++, digits++) {
+        int digit = hex(parse->text[parse->at]);
+        if (digit < 0 || code > 0x10ffff)
+            return 0;
+        code = code << 4 | (uint32_t)digit;
+    }
+    if (parse->at++ == parse->size || digits == 0 || code > 0x10ffff || code >> 11 == 0x1b)
+        return 0;
+    return put_utf8(code, to);
+}
+
+/* One escape behind its backslash; the count of its bytes, 0: none. */
+static size_t read_escape(struct parse *parse, uint8_t *to)
 {
     static const char from[] = "nrt\"'\\";
-    static const char to[] = "\n\r\t\"'\\";
+    static const char bytes[] = "\n\r\t\"'\\";
     if (parse->at == parse->size)
-        return -1;
+        return 0;
     char c = parse->text[parse->at++];
     const char *found = c != 0 ? strchr(from, c) : NULL;
-    if (found != NULL)
-        return (uint8_t)to[found - from];
-    if (hex(c) < 0 || parse->at == parse->size || hex(parse->text[parse->at]) < 0)
-        return -1;
-    return hex(c) << 4 | hex(parse->text[parse->at++]);
+    if (c == 'u')
+        return read_scalar(parse, to);
+    if (found == NULL &&
+        (hex(c) < 0 || parse->at == parse->size || hex(parse->text[parse->at]) < 0))
+        return 0;
+    *to = found != NULL ? (uint8_t)bytes[found - from]
+                        : (uint8_t)(hex(c) << 4 | hex(parse->text[parse->at++]));
+    return 1;
 }
 
 /* "..."; bytes with a zero behind them. */
@@ -137,12 +176,13 @@ static enum weir_status read_string(struct parse *parse, uint8_t **ret_bytes, si
         return weir__candid_no_memory(parse->error);
     size_t size = 0;
     while (parse->at < parse->size && parse->text[parse->at] != '"') {
-        int c = (uint8_t)parse->text[parse->at++];
-        if (c == '\\')
-            c = read_escape(parse);
-        if (c < 0)
-            return bad(parse, "an escape is \\n, \\\", \\\\ or two hexadecimal digits");
-        bytes[size++] = (uint8_t)c;
+        size_t begin = parse->at;
+        bytes[size] = (uint8_t)parse->text[parse->at++];
+        size_t count = bytes[size] == '\\' ? read_escape(parse, bytes + size) : 1;
+        if (count == 0)
+            return bad_at(parse, begin,
+                          "an escape is \\n, \\\", \\\\, two hexadecimal digits or \\u{41}");
+        size += count;
     }
     if (parse->at == parse->size)
         return bad(parse, "a text without its closing quote");
@@ -224,8 +264,8 @@ static enum weir_status read_number(struct parse *parse, struct weir__node **ret
     return WEIR_OK;
 }
 
-/* ": type" behind a literal. */
-static enum weir_status read_type(struct parse *parse, struct weir__node *node)
+/* ": type" behind a literal that began there. */
+static enum weir_status read_type(struct parse *parse, struct weir__node *node, size_t begin)
 {
     if (!take(parse, ':'))
         return WEIR_OK;
@@ -247,8 +287,14 @@ static enum weir_status read_type(struct parse *parse, struct weir__node *node)
         node->real = (double)(int64_t)ignored;
         is_good = true;
     }
-    if (code == 0 || !is_good)
-        return bad(parse, code == 0 ? "a simple type is expected" : "the value is not of the type");
+    if (code == 0)
+        return bad(parse, "a type like nat8 or text is expected (others are not read)");
+    if (!is_good) {
+        char what[64];
+        (void)snprintf(what, sizeof what, "a value that is no %.*s", (int)size,
+                       parse->text + parse->at);
+        return bad_at(parse, begin, what);
+    }
     parse->at += size;
     node->shape->code = code;
     return WEIR_OK;
@@ -263,10 +309,10 @@ static enum weir_status unify_slots(struct parse *parse, struct weir__shape *a,
                                     struct weir__shape *b, struct weir__shape **ret)
 {
     if (a->slot_count != b->slot_count)
-        return bad(parse, "elements of different types before");
+        return bad(parse, "an element of another type than those before it");
     for (uint32_t i = 0; i < a->slot_count; i++) {
         if (a->slots[i].id != b->slots[i].id)
-            return bad(parse, "elements of different types before");
+            return bad(parse, "an element of another type than those before it");
         enum weir_status status =
             unify(parse, a->slots[i].shape, b->slots[i].shape, &a->slots[i].shape);
         if (status != WEIR_OK)
@@ -325,7 +371,7 @@ static enum weir_status unify(struct parse *parse, struct weir__shape *a, struct
         return WEIR_OK;
     }
     if (a->code != b->code)
-        return bad(parse, "elements of different types before");
+        return bad(parse, "an element of another type than those before it");
     *ret = a;
     if (a->code == CANDID_OPT || a->code == CANDID_VEC)
         return unify(parse, a->element, b->element, &a->element);
@@ -362,13 +408,17 @@ static enum weir_status read_vec(struct parse *parse, struct weir__node **ret_no
         return bad(parse, "{ is expected");
     while (!take(parse, '}')) {
         struct weir__node *item;
+        size_t begin = parse->at; /* next_is() has skipped blanks */
         status = read_value(parse, &item);
         if (status != WEIR_OK)
             return status;
         append(node, &last, item);
+        size_t end = parse->at;
+        parse->at = begin;
         status = unify(parse, node->shape->element, item->shape, &node->shape->element);
         if (status != WEIR_OK)
             return status;
+        parse->at = end;
         if (!take(parse, ';') && !next_is(parse, '}'))
             return bad(parse, "; or } is expected");
     }
@@ -376,40 +426,63 @@ static enum weir_status read_vec(struct parse *parse, struct weir__node **ret_no
     return WEIR_OK;
 }
 
+/* The name of a field or case, quoted or not, or its number. */
+struct label {
+    const char *text;
+    size_t size, begin;
+    bool is_quoted;
+};
+
+/* *ret_found false: there is none here. */
+static enum weir_status read_label(struct parse *parse, struct label *label, bool *ret_found)
+{
+    *label = (struct label){.size = peek_word(parse)}; /* skips blanks, too */
+    label->begin = parse->at;
+    label->text = parse->text + parse->at;
+    label->is_quoted = next_is(parse, '"');
+    *ret_found = label->is_quoted || label->size != 0;
+    if (!label->is_quoted) {
+        parse->at += label->size;
+        return WEIR_OK;
+    }
+    uint8_t *quoted = NULL;
+    enum weir_status status = read_string(parse, &quoted, &label->size);
+    label->text = (const char *)quoted;
+    return status;
+}
+
+static enum weir_status label_id(struct parse *parse, const struct label *label, uint32_t *ret_id)
+{
+    if (label->is_quoted || label->text[0] < '0' || label->text[0] > '9') {
+        *ret_id = weir_candid_hash(label->text, label->size);
+        return WEIR_OK;
+    }
+    struct weir__number number;
+    uint64_t value = 0;
+    if (weir__number_read(label->text, label->size, false, parse->arena, &number, NULL) !=
+            WEIR_OK ||
+        !weir__number_fits(&number, 4, false, &value))
+        return bad_at(parse, label->begin, "the number of a field or case has 32 bits; not so");
+    *ret_id = (uint32_t)value;
+    return WEIR_OK;
+}
+
 /* A field's name or number and its =; without, the next number. */
 static enum weir_status read_field_id(struct parse *parse, uint32_t *next_id, uint32_t *ret_id)
 {
-    size_t begin = parse->at;
-    const uint8_t *name = (const uint8_t *)parse->text + parse->at;
-    size_t size = peek_word(parse);
-    name = (const uint8_t *)parse->text + parse->at;
-    uint8_t *quoted = NULL;
-    if (next_is(parse, '"')) {
-        enum weir_status status = read_string(parse, &quoted, &size);
-        if (status != WEIR_OK)
-            return status;
-        name = quoted;
-    } else {
-        parse->at += size;
-    }
-    if (size == 0 || !next_is(parse, '=')) {
-        parse->at = begin; /* a value without a name */
+    struct label label;
+    bool is_found = false;
+    enum weir_status status = read_label(parse, &label, &is_found);
+    if (status != WEIR_OK)
+        return status;
+    if (!is_found || !take(parse, '=')) {
+        parse->at = label.begin; /* a value without a name */
         *ret_id = (*next_id)++;
         return WEIR_OK;
     }
-    parse->at++;
-    *ret_id = weir_candid_hash((const char *)name, size);
-    if (quoted == NULL && name[0] >= '0' && name[0] <= '9') {
-        struct weir__number number;
-        uint64_t value = 0;
-        if (weir__number_read((const char *)name, size, false, parse->arena, &number, NULL) !=
-                WEIR_OK ||
-            !weir__number_fits(&number, 4, false, &value))
-            return bad(parse, "the number of a field has 32 bits; before");
-        *ret_id = (uint32_t)value;
-    }
+    status = label_id(parse, &label, ret_id);
     *next_id = *ret_id + 1;
-    return WEIR_OK;
+    return status;
 }
 
 /* Children and slots in ascending order; the same id twice is an error. */
@@ -426,7 +499,7 @@ static enum weir_status sort_fields(struct parse *parse, struct weir__node *node
         for (; at > 0 && sorted[at - 1]->id > item->id; at--)
             sorted[at] = sorted[at - 1];
         if (at > 0 && sorted[at - 1]->id == item->id)
-            return bad(parse, "a field twice, or two of one hash, before");
+            return bad(parse, "a field twice, or two of one hash, in what ends");
         sorted[at] = item;
     }
     node->first = NULL;
@@ -477,18 +550,23 @@ static enum weir_status read_variant(struct parse *parse, struct weir__node **re
         return status;
     if (!take(parse, '{'))
         return bad(parse, "{ is expected");
-    size_t size = peek_word(parse);
-    const char *name = parse->text + parse->at;
-    if (size == 0)
-        return bad(parse, "the name of a case is expected");
-    parse->at += size;
+    struct label label;
+    uint32_t id = 0;
+    bool is_found = false;
+    status = read_label(parse, &label, &is_found);
+    if (status == WEIR_OK && !is_found)
+        status = bad(parse, "the name of a case is expected");
+    if (status == WEIR_OK)
+        status = label_id(parse, &label, &id);
+    if (status != WEIR_OK)
+        return status;
     status = take(parse, '=') ? read_value(parse, &item) : node_new(parse, CANDID_NULL, &item);
     if (status != WEIR_OK)
         return status;
-    item->id = weir_candid_hash(name, size);
+    item->id = id;
     (void)take(parse, ';');
     if (!take(parse, '}'))
-        return bad(parse, "} is expected");
+        return bad(parse, "one case, then } is expected");
     node->first = item;
     node->count = 1;
     *ret_node = node;
@@ -524,18 +602,21 @@ static enum weir_status read_blob(struct parse *parse, struct weir__node **ret_n
 
 static enum weir_status read_text(struct parse *parse, struct weir__node **ret_node)
 {
+    size_t begin = parse->at;
     enum weir_status status = node_new(parse, CANDID_TEXT, ret_node);
     if (status == WEIR_OK)
         status = read_string(parse, &(*ret_node)->bytes, &(*ret_node)->size);
     if (status != WEIR_OK)
         return status;
     if (weir_utf8_valid_prefix((*ret_node)->bytes, (*ret_node)->size) != (*ret_node)->size)
-        return bad(parse, "a text that is not UTF-8 before");
+        return bad_at(parse, begin, "a text that is not UTF-8");
     return WEIR_OK;
 }
 
 static enum weir_status read_principal(struct parse *parse, struct weir__node **ret_node)
 {
+    skip_blank(parse);
+    size_t begin = parse->at;
     enum weir_status status = node_new(parse, CANDID_PRINCIPAL, ret_node);
     if (status == WEIR_OK)
         status = read_string(parse, &(*ret_node)->bytes, &(*ret_node)->size);
@@ -543,7 +624,7 @@ static enum weir_status read_principal(struct parse *parse, struct weir__node **
     if (status != WEIR_OK)
         return status;
     if (!weir_principal_read((const char *)(*ret_node)->bytes, (*ret_node)->size, &principal))
-        return bad(parse, "a principal that is none before");
+        return bad_at(parse, begin, "a principal that is none (its checksum or groups are wrong)");
     uint8_t *bytes = WEIR_ARENA_ARRAY(parse->arena, uint8_t, principal.size);
     if (bytes == NULL)
         return weir__candid_no_memory(parse->error);
@@ -596,9 +677,11 @@ static enum weir_status read_value(struct parse *parse, struct weir__node **ret_
     if (parse->depth == WEIR_CANDID_DEPTH_MAX)
         return bad(parse, "values too deep inside each other");
     parse->depth++;
+    skip_blank(parse);
+    size_t begin = parse->at;
     enum weir_status status = read_plain(parse, ret_node);
     if (status == WEIR_OK)
-        status = read_type(parse, *ret_node);
+        status = read_type(parse, *ret_node, begin);
     parse->depth--;
     return status;
 }

@@ -57,6 +57,10 @@ static const struct {
     {"(3 : float32)", "4449444c00017300004040", "(3.0 : float32)"},
     {"(1e3)", "4449444c0001720000000000408f40", "(1000.0 : float64)"},
     {"(\"\")", "4449444c00017100", NULL},
+    {"(\"\\u{41}\\u{e9}\\u{2603}\\u{01F600}\")", "4449444c0001710a41c3a9e29883f09f9880",
+     "(\"A\xc3\xa9\xe2\x98\x83\xf0\x9f\x98\x80\")"},
+    {"(variant { 5 })", "4449444c016b01057f010000", NULL},
+    {"(variant { 5 = 2 : nat })", "4449444c016b01057d01000002", NULL},
     {"(\"Motoko \\e2\\98\\83\")", "4449444c0001710a4d6f746f6b6f20e29883",
      "(\"Motoko \xe2\x98\x83\")"},
     {"(\"a\\nb\\\"c\\\\\")", "4449444c00017106610a6222635c", NULL},
@@ -163,6 +167,44 @@ static const char *const malformed[] = {
     "4449444c ffffffff0f",
     "4449444c0000ff",
 };
+
+/* What is said, and where. */
+static const struct {
+    const char *text, *said;
+    uint64_t offset;
+} wrong[] = {
+    {"(1", ", or ) is expected at the end", 2},
+    {"5", "arguments stand in parentheses", 0},
+    {"(\"a\\q\")", "an escape is \\n, ", 3},
+    {"(\"a\\u{d800}\")", "an escape is \\n, ", 3},
+    {"(\"a\\u{110000}\")", "an escape is \\n, ", 3},
+    {"(\"a\\u{}\")", "an escape is \\n, ", 3},
+    {"(\"a", "a text without its closing quote", 3},
+    {"(\"\\ff\")", "a text that is not UTF-8 at '\"", 1},
+    {"( 300 : nat8)", "a value that is no nat8 at '300", 2},
+    {"(vec { 1; \"a\" })", "an element of another type than those before it at '\"a", 10},
+    {"(principal \"aaaaa-ab\")", "a principal that is none", 11},
+    {"(variant { a; b })", "one case, then } is expected at 'b", 14},
+    {"(variant { 5_000_000_000 })", "32 bits; not so at '5_000", 11},
+    {"(record { a = 1; a = 2 })", "a field twice", 24},
+    {"(5 : opt nat)", "a type like nat8 or text is expected", 5},
+    {"(service \"aaaaa-aa\")", "a value is expected at 'service", 1},
+};
+
+START_TEST(says_where)
+{
+    const uint8_t *bytes = NULL;
+    size_t size = 0;
+    struct weir_error error = {0};
+    const char *text = wrong[_i].text;
+    ck_assert_int_eq(weir_candid_encode(text, strlen(text), arena, &bytes, &size, &error),
+                     WEIR_MALFORMED);
+    ck_assert_msg(strstr(error.message, wrong[_i].said) != NULL, "%s: %s", text, error.message);
+    ck_assert_msg(error.offset == wrong[_i].offset, "%s: %llu", text,
+                  (unsigned long long)error.offset);
+    weir_error_done(&error);
+}
+END_TEST
 
 START_TEST(malformed_bytes)
 {
@@ -290,6 +332,7 @@ int main(void)
     TCase *tests = tcase_create("candid");
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_loop_test(tests, both_ways, 0, (int)(sizeof both / sizeof both[0]));
+    tcase_add_loop_test(tests, says_where, 0, (int)(sizeof wrong / sizeof wrong[0]));
     tcase_add_loop_test(tests, malformed_bytes, 0, (int)(sizeof malformed / sizeof malformed[0]));
     tcase_add_test(tests, names_of_fields);
     tcase_add_test(tests, numbers);
