@@ -12,10 +12,12 @@ struct canister_options {
     const char *caller;
     const char *arg_hex;
     uint64_t heap_limit;
+    uint64_t low_memory_bytes;
     uint64_t memory_bytes_max;
     uint64_t stable_bytes_max;
     uint64_t instructions_max;
     bool has_heap_limit;
+    bool has_low_memory;
     bool no_cache;
     bool is_json;
     bool is_hex;

@@ -17,6 +17,7 @@ enum {
     ARG_HEX,
     HEX,
     HEAP_LIMIT,
+    LOW_MEMORY,
     MEMORY,
     STABLE,
     INSTRUCTIONS,
@@ -33,6 +34,8 @@ static const struct weir_cli_option OPTIONS[] = {
     {ARG_HEX, "arg-hex", "HEX", "the argument as bytes, instead of Candid text"},
     {HEX, "hex", NULL, "print the reply as bytes, instead of Candid text"},
     {HEAP_LIMIT, "heap-limit", "SIZE", "install, upgrade: limit of the heap (1 GiB; 0: none)"},
+    {LOW_MEMORY, "low-memory", "SIZE",
+     "install, upgrade: tell the canister when less is left (never)"},
     {KEEP, "keep", NULL, "upgrade: keep the heap (enhanced orthogonal persistence)"},
     {REPLACE, "replace", NULL, "upgrade: drop the heap of a module that could keep it"},
     {SKIP, "skip-pre-upgrade", NULL, "upgrade: do not run canister_pre_upgrade"},
@@ -117,6 +120,9 @@ static enum weir_status set_option(void *context, char letter, const char *value
     case HEAP_LIMIT:
         options->has_heap_limit = true;
         return weir_cli_size("heap-limit", value, &options->heap_limit, error);
+    case LOW_MEMORY:
+        options->has_low_memory = true;
+        return weir_cli_size("low-memory", value, &options->low_memory_bytes, error);
     case MEMORY:
         return weir_cli_size("memory-max", value, &options->memory_bytes_max, error);
     case STABLE:
@@ -154,6 +160,8 @@ static enum weir_status put_code(struct canister_run *run, struct weir_canister_
         status = weir__canister_argument(run, words[1], &code->arg, &code->arg_size, error);
     if (status == WEIR_OK && run->options->has_heap_limit)
         status = weir_canister_set_heap_limit(run->canister, run->options->heap_limit, error);
+    if (status == WEIR_OK && run->options->has_low_memory)
+        weir_canister_set_low_memory(run->canister, run->options->low_memory_bytes);
     if (status == WEIR_OK) {
         code->module = file.bytes;
         code->module_size = file.size;
@@ -237,8 +245,6 @@ static int tick(struct canister_run *run, char **words, struct weir_error *error
         status = weir_canister_dir_save(&run->dir, run->canister, NULL, 0, error);
     if (status == WEIR_OK && response.code == WEIR_CANISTER_REPLIED) {
         printf("%u of heartbeat and timer ran\n", count);
-        weir_canister_response_done(&response);
-        return 0;
     }
     return finish(run, status, &response, error);
 }

@@ -46,6 +46,25 @@ static enum weir_status open_engine(struct canister_run *run, struct weir_error 
     return weir_canister_new(run->engine, &canister, &run->canister, error);
 }
 
+/* Says so when it has to wait. */
+static enum weir_status open_dir(struct canister_run *run, enum weir_canister_access access,
+                                 struct weir_error *error)
+{
+    const char *path = run->options->state;
+    struct weir_error busy = {0};
+    enum weir_status status = weir_canister_dir_open(&run->dir, NULL, path, run->name,
+                                                     (unsigned)access | WEIR_CANISTER_NOW, &busy);
+    if (status == WEIR_BUSY && !run->options->is_quiet)
+        (void)fprintf(stderr, "%s: %s; waiting for it\n", weir__canister_command.name,
+                      busy.message);
+    if (status == WEIR_BUSY)
+        status = weir_canister_dir_open(&run->dir, NULL, path, run->name, access, error);
+    else
+        weir_error_move(error, &busy);
+    weir_error_done(&busy);
+    return status;
+}
+
 enum weir_status weir__canister_open(struct canister_run *run, enum weir_canister_access access,
                                      bool is_new, struct weir_error *error)
 {
@@ -57,7 +76,7 @@ enum weir_status weir__canister_open(struct canister_run *run, enum weir_caniste
                               options->caller);
     enum weir_status status = weir_arena_new(NULL, 0, &run->arena, error);
     if (status == WEIR_OK)
-        status = weir_canister_dir_open(&run->dir, NULL, options->state, run->name, access, error);
+        status = open_dir(run, access, error);
     if (status == WEIR_OK)
         status = open_engine(run, error);
     if (status != WEIR_OK)
@@ -148,10 +167,19 @@ static int print_reply(struct canister_run *run, const struct weir_canister_resp
     return 0;
 }
 
+static void print_note(const struct canister_run *run,
+                       const struct weir_canister_response *response)
+{
+    if (response->note != NULL && !run->options->is_quiet)
+        (void)fputs(response->note, stderr);
+}
+
 int weir__canister_answer(struct canister_run *run, const struct weir_canister_response *response)
 {
-    if (response->code == WEIR_CANISTER_REPLIED)
+    if (response->code == WEIR_CANISTER_REPLIED) {
+        print_note(run, response);
         return print_reply(run, response);
+    }
     (void)fprintf(stderr, "Reject code: %d%s%s\nReject text: ", (int)response->code,
                   response->error_code != NULL ? ", error code " : "",
                   response->error_code != NULL ? response->error_code : "");
@@ -160,7 +188,6 @@ int weir__canister_answer(struct canister_run *run, const struct weir_canister_r
                                                                             : '?',
                     stderr);
     (void)fputc('\n', stderr);
-    if (response->note != NULL && !run->options->is_quiet)
-        (void)fputs(response->note, stderr);
+    print_note(run, response);
     return weir_status_exit_code(WEIR_TRAP);
 }

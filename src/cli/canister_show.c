@@ -104,6 +104,8 @@ static json_t *status_json(const struct canister_run *run,
     (void)json_object_set_new(top, "memory_metrics", metrics);
     set_int(heap, "pages", status->heap_pages);
     set_int(heap, "limit_bytes", status->heap_limit);
+    set_int(heap, "low_memory_bytes", status->low_memory_bytes);
+    (void)json_object_set_new(heap, "low_memory_ran", json_boolean(status->low_memory_ran));
     set_int(heap, "resident_bytes", status->resident_bytes);
     set_int(heap, "private_bytes", status->private_bytes);
     set_int(heap, "image_bytes", status->image_bytes);

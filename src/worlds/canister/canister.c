@@ -131,6 +131,12 @@ enum weir_status weir_canister_set_heap_limit(struct weir_canister *canister, ui
     return WEIR_OK;
 }
 
+void weir_canister_set_low_memory(struct weir_canister *canister, uint64_t bytes)
+{
+    canister->low_memory_bytes = bytes;
+    canister->is_changed = true;
+}
+
 const struct weir_hash *weir_canister_module_hash(const struct weir_canister *canister)
 {
     return canister->body != NULL ? &canister->body->upload_hash : NULL;

@@ -120,6 +120,9 @@ enum weir_status weir_canister_install(struct weir_canister *canister,
 /* 0: none. Not below what the heap has now (STATE). */
 enum weir_status weir_canister_set_heap_limit(struct weir_canister *canister, uint64_t bytes,
                                               struct weir_error *error) WEIR_MUST_USE;
+/* The platform's wasm_memory_threshold: canister_on_low_wasm_memory runs once when less than this
+ * is left of the heap's limit, and again after there was more in between. 0: never. */
+void weir_canister_set_low_memory(struct weir_canister *canister, uint64_t bytes);
 /* The embedder has committed the module's file under this hash (of the bytes as uploaded). */
 const struct weir_hash *weir_canister_module_hash(const struct weir_canister *canister);
 
@@ -151,9 +154,11 @@ struct weir_canister_status {
     const struct weir_principal *controllers;
     size_t controller_count;
     uint64_t version;
-    uint64_t heap_limit; /* 0: none */
-    uint64_t heap_pages; /* 64 KiB */
-    uint64_t timer_ns;   /* 0: off */
+    uint64_t heap_limit;       /* 0: none */
+    uint64_t heap_pages;       /* 64 KiB */
+    uint64_t low_memory_bytes; /* 0: never */
+    bool low_memory_ran;       /* and is not armed again */
+    uint64_t timer_ns;         /* 0: off */
     uint32_t certified_bytes;
     bool has_code;
     const char *language; /* as canister_check.h tells it */
@@ -206,10 +211,11 @@ enum weir_status weir_canister_load_changes(struct weir_canister *canister,
                                             const uint8_t previous[WEIR_CANISTER_SUM_SIZE],
                                             const struct weir_image_reader *reader,
                                             struct weir_error *error) WEIR_MUST_USE;
-/* The hash of the module that a saved state belongs to: its first 40 bytes. CORRUPT. */
+/* The hash of the module that a saved state belongs to: its first 40 bytes. CORRUPT; UNSUPPORTED
+ * for a state of another version. */
 #define WEIR_CANISTER_STATE_HEAD 40
 enum weir_status weir_canister_state_module(const uint8_t head[WEIR_CANISTER_STATE_HEAD],
-                                            uint8_t ret_sha256[32], struct weir_error *error)
-    WEIR_MUST_USE;
+                                            const char *name, uint8_t ret_sha256[32],
+                                            struct weir_error *error) WEIR_MUST_USE;
 
 #endif

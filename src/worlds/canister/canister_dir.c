@@ -67,9 +67,28 @@ static enum weir_status open_folder(struct weir_canister_dir *dir, const char *p
     return answer < 0 ? failed(dir, answer, "its folder", error) : WEIR_OK;
 }
 
+/* Where nothing may be written, reading goes on. */
+static enum weir_status take_lock(struct weir_canister_dir *dir, unsigned access,
+                                  struct weir_error *error)
+{
+    bool is_read = (access & WEIR_CANISTER_WRITE) == 0;
+    int how = (is_read ? LOCK_SH : LOCK_EX) | ((access & WEIR_CANISTER_NOW) != 0 ? LOCK_NB : 0);
+    int answer = dir->lock = weir_io_open(dir->io, dir->dir, "lock", O_RDWR | O_CREAT, 0600);
+    if (is_read && (answer == -EROFS || answer == -EACCES))
+        answer = dir->lock = weir_io_open(dir->io, dir->dir, "lock", O_RDONLY, 0);
+    if (answer >= 0)
+        do
+            answer = weir_io_flock(dir->io, dir->lock, how);
+        while (answer == -EINTR);
+    if (answer == -EWOULDBLOCK)
+        return weir_error_set(error, WEIR_BUSY, WEIR_NO_OFFSET,
+                              "another command works on canister %s", dir->name);
+    return answer < 0 ? failed(dir, answer, "its lock", error) : WEIR_OK;
+}
+
 enum weir_status weir_canister_dir_open(struct weir_canister_dir *dir, struct weir_io *io,
-                                        const char *path, const char *name,
-                                        enum weir_canister_access access, struct weir_error *error)
+                                        const char *path, const char *name, unsigned access,
+                                        struct weir_error *error)
 {
     *dir = (struct weir_canister_dir){
         .io = io != NULL ? io : weir_io_system(), .dir = -1, .lock = -1, .name = name};
@@ -79,21 +98,12 @@ enum weir_status weir_canister_dir_open(struct weir_canister_dir *dir, struct we
             "a canister's name has letters, digits, '_', '-' and '.', at most %u, "
             "and begins with one of the first three: %.80s",
             CANISTER_NAME_BYTES_MAX, name);
-    enum weir_status status = open_folder(dir, path, access == WEIR_CANISTER_CREATE, error);
+    bool is_made = (access & WEIR_CANISTER_CREATE) == WEIR_CANISTER_CREATE;
+    enum weir_status status = open_folder(dir, path, is_made, error);
+    if (status == WEIR_OK)
+        status = take_lock(dir, access, error);
     if (status != WEIR_OK)
-        return status;
-    int answer = dir->lock = weir_io_open(dir->io, dir->dir, "lock", O_RDWR | O_CREAT, 0600);
-    while (answer >= 0) {
-        answer =
-            weir_io_flock(dir->io, dir->lock, access == WEIR_CANISTER_READ ? LOCK_SH : LOCK_EX);
-        if (answer != -EINTR)
-            break;
-        answer = 0;
-    }
-    if (answer >= 0)
-        return WEIR_OK;
-    status = failed(dir, answer, "its lock", error);
-    weir_canister_dir_close(dir);
+        weir_canister_dir_close(dir);
     return status;
 }
 
@@ -233,7 +243,7 @@ static enum weir_status load_whole(struct weir_canister_dir *dir, struct weir_ca
         return failed(dir, source.fd, "its state", error);
     enum weir_status status = read_state(&source, source.head, sizeof source.head, error);
     if (status == WEIR_OK)
-        status = weir_canister_state_module(source.head, sha256, error);
+        status = weir_canister_state_module(source.head, dir->name, sha256, error);
     if (status == WEIR_OK) {
         module_name(sha256, name);
         status = read_module(dir, name, &upload, error);

@@ -29,16 +29,16 @@ struct weir_canister_dir {
 };
 
 enum weir_canister_access {
-    WEIR_CANISTER_READ,  /* others may read too */
-    WEIR_CANISTER_WRITE, /* nobody else */
-    WEIR_CANISTER_CREATE /* as WRITE; makes the folders */
+    WEIR_CANISTER_READ = 0,   /* others may read too; nothing is written, not even the lock */
+    WEIR_CANISTER_WRITE = 1,  /* nobody else */
+    WEIR_CANISTER_CREATE = 3, /* as WRITE; makes the folders */
+    WEIR_CANISTER_NOW = 4     /* beside one of these: does not wait, but answers BUSY */
 };
 /* Waits for whoever works on it. INVALID_ARGUMENT for a name that is none (letters, digits, '_',
  * '-', '.', not first), NOT_FOUND. `io` NULL: the system. `name` must outlive the record. */
 enum weir_status weir_canister_dir_open(struct weir_canister_dir *dir, struct weir_io *io,
-                                        const char *path, const char *name,
-                                        enum weir_canister_access access, struct weir_error *error)
-    WEIR_MUST_USE;
+                                        const char *path, const char *name, unsigned access,
+                                        struct weir_error *error) WEIR_MUST_USE;
 void weir_canister_dir_close(struct weir_canister_dir *dir);
 /* Into a canister without code. NOT_FOUND when nothing was ever saved. */
 enum weir_status weir_canister_dir_load(struct weir_canister_dir *dir,

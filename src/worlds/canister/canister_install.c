@@ -236,6 +236,8 @@ enum weir_status weir_canister_install(struct weir_canister *canister,
     canister->pages_written = 0;
     status = run_install(&install, error);
     weir__body_free(canister, install.body);
+    if (status == WEIR_OK && !install.has_failed)
+        status = weir__low_memory_check(canister, &response, error);
     if (status != WEIR_OK) {
         weir_canister_response_done(&response);
         return status;

@@ -150,6 +150,8 @@ struct weir_canister {
     size_t controller_count;
     uint64_t version;
     uint64_t heap_limit;
+    uint64_t low_memory_bytes;
+    bool low_memory_ran;
     uint64_t timer_ns;
     uint64_t last_time_ns;
     uint8_t certified[CANISTER_CERTIFIED_BYTES_MAX];
@@ -261,6 +263,12 @@ size_t weir__growth_sort(const struct weir_canister *canister,
 enum weir_status weir__ic0_linker(struct weir_canister *canister, bool is_64,
                                   struct weir_linker **ret_linker, struct weir_error *error)
     WEIR_MUST_USE;
+
+/* canister_run.c, after messages and changes of code: runs canister_on_low_wasm_memory if it is
+ * time, and says so in the response's note. */
+enum weir_status weir__low_memory_check(struct weir_canister *canister,
+                                        struct weir_canister_response *response,
+                                        struct weir_error *error) WEIR_MUST_USE;
 
 uint64_t weir__now(struct weir_canister *canister);
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/sizes.h"
+
 enum weir_status weir__ready(const struct weir_canister *canister, struct weir_error *error)
 {
     if (canister->is_broken)
@@ -162,6 +164,8 @@ enum weir_status weir_canister_update(struct weir_canister *canister,
     status = inspect(canister, call, &caller, &response, &is_accepted, error);
     if (status == WEIR_OK && is_accepted)
         status = run_update(canister, call, &caller, &response, error);
+    if (status == WEIR_OK)
+        status = weir__low_memory_check(canister, &response, error);
     if (status != WEIR_OK) {
         weir_canister_response_done(&response);
         weir__calls_forget(canister);
@@ -255,6 +259,38 @@ static enum weir_status run_task(struct weir_canister *canister, const char *nam
     return status;
 }
 
+static uint64_t heap_left(const struct weir_canister *canister)
+{
+    uint64_t heap = weir__body_heap_bytes(canister->body);
+    uint64_t limit = canister->heap_limit != 0 ? canister->heap_limit
+                     : canister->body->is_64   ? CANISTER_HEAP64_BYTES_MAX
+                                               : CANISTER_HEAP32_BYTES_MAX;
+    return heap < limit ? limit - heap : 0;
+}
+
+enum weir_status weir__low_memory_check(struct weir_canister *canister,
+                                        struct weir_canister_response *response,
+                                        struct weir_error *error)
+{
+    static const char name[] = "canister_on_low_wasm_memory";
+    uint64_t left = heap_left(canister);
+    bool is_low = left < canister->low_memory_bytes;
+    bool is_due = is_low && !canister->low_memory_ran;
+    canister->is_changed = canister->is_changed || is_low != canister->low_memory_ran;
+    canister->low_memory_ran = is_low;
+    if (!is_due || weir__body_func(canister->body, "", name) == NULL)
+        return WEIR_OK;
+    struct weir_canister_response failure = {0};
+    enum weir_status status = run_task(canister, name, &failure, error);
+    if (status == WEIR_OK)
+        weir__response_note(response, "%s ran, %s of heap were left%s%s", name,
+                            weir_size_format(left).text,
+                            failure.bytes != NULL ? "; it failed: " : "",
+                            failure.bytes != NULL ? (const char *)failure.bytes : "");
+    weir_canister_response_done(&failure);
+    return status;
+}
+
 enum weir_status weir_canister_tick(struct weir_canister *canister, unsigned *ret_count,
                                     struct weir_canister_response *ret, struct weir_error *error)
 {
@@ -277,6 +313,8 @@ enum weir_status weir_canister_tick(struct weir_canister *canister, unsigned *re
         status = run_task(canister, "canister_global_timer", &response, error);
         count++;
     }
+    if (status == WEIR_OK)
+        status = weir__low_memory_check(canister, &response, error);
     if (status != WEIR_OK) {
         weir_canister_response_done(&response);
         weir__calls_forget(canister);

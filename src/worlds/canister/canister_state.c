@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <string.h>
 
-static const char MAGIC[8] = {'w', 'e', 'i', 'r', 'c', 'a', 'n', '1'};
+static const char MAGIC[8] = {'w', 'e', 'i', 'r', 'c', 'a', 'n', '2'};
 
 /* Before a state that holds only changes. */
 struct saved_link {
@@ -31,9 +31,11 @@ struct saved_self {
     uint8_t certified[CANISTER_CERTIFIED_BYTES_MAX];
     uint8_t id_size;
     uint8_t id[CANISTER_PRINCIPAL_BYTES_MAX];
-    uint8_t reserved[2];
+    uint8_t low_memory_ran; /* 0, 1 */
+    uint8_t reserved[1];
+    uint64_t low_memory_bytes;
 };
-static_assert(sizeof(struct saved_self) == 40 + 40 + 16 + 32 + 32, "on-disk layout");
+static_assert(sizeof(struct saved_self) == 40 + 40 + 16 + 32 + 32 + 8, "on-disk layout");
 static_assert(sizeof(struct weir_principal) == 30, "on-disk layout");
 static_assert(sizeof(struct weir_canister_growth) == 184, "on-disk layout");
 static_assert(sizeof(struct weir_canister_change) == 72, "on-disk layout");
@@ -67,7 +69,9 @@ static void fill_self(const struct weir_canister *canister, struct saved_self *s
                                 .growth_count = (uint32_t)canister->growth_count,
                                 .change_count = (uint32_t)canister->change_count,
                                 .certified_size = canister->certified_size,
-                                .id_size = canister->id.size};
+                                .id_size = canister->id.size,
+                                .low_memory_ran = canister->low_memory_ran,
+                                .low_memory_bytes = canister->low_memory_bytes};
     memcpy(self->head.magic, MAGIC, sizeof MAGIC);
     memcpy(self->head.module_sha256, canister->body->upload_hash.bytes,
            sizeof self->head.module_sha256);
@@ -170,10 +174,18 @@ static enum weir_status corrupt(const struct weir_canister *canister, const char
 }
 
 enum weir_status weir_canister_state_module(const uint8_t head[WEIR_CANISTER_STATE_HEAD],
-                                            uint8_t ret_sha256[32], struct weir_error *error)
+                                            const char *name, uint8_t ret_sha256[32],
+                                            struct weir_error *error)
 {
+    const size_t version = sizeof MAGIC - 1;
+    if (memcmp(head, MAGIC, version) == 0 && head[version] > '0' && head[version] <= '9' &&
+        head[version] != MAGIC[version])
+        return weir_error_set(error, WEIR_UNSUPPORTED, WEIR_NO_OFFSET,
+                              "the state of canister %s is of version %c, and this program reads "
+                              "version %c; use the one that wrote it",
+                              name, head[version], MAGIC[version]);
     if (memcmp(head, MAGIC, sizeof MAGIC) != 0)
-        return weir_error_set(error, WEIR_CORRUPT, 0, "this is no state of a canister");
+        return weir_error_set(error, WEIR_CORRUPT, 0, "the state of canister %s: it is none", name);
     memcpy(ret_sha256, head + sizeof MAGIC, 32);
     return WEIR_OK;
 }
@@ -210,6 +222,8 @@ static enum weir_status read_self(struct weir_canister *canister, const struct s
     canister->change_total = self->change_total;
     canister->version = self->version;
     canister->heap_limit = self->heap_limit;
+    canister->low_memory_ran = self->low_memory_ran != 0;
+    canister->low_memory_bytes = self->low_memory_bytes;
     canister->timer_ns = canister->committed_timer_ns = self->timer_ns;
     canister->last_time_ns = self->last_time_ns;
     canister->certified_size = canister->committed_certified_size = self->certified_size;

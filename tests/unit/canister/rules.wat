@@ -54,6 +54,11 @@
 
   (func (export "canister_update Xfile") (call $count) (call $reply))
   (func (export "canister_update Yfile") (call $count) (call $reply))
+  (func (export "canister_on_low_wasm_memory")
+    (i32.store (i32.const 20) (i32.add (i32.load (i32.const 20)) (i32.const 1))))
+  (func (export "canister_update grow") ;; 15 pages
+    (call $tell_value (memory.grow (i32.const 15))))
+  (func (export "canister_query low") (call $tell (i32.const 20)))
   (func (export "canister_update add") (call $count) (call $tell (i32.const 16)))
   (func (export "canister_query get") (call $tell (i32.const 16)))
   (func (export "canister_query version_seen") (call $tell (i32.const 24)))

@@ -44,8 +44,8 @@ static void end(void)
     (void)nftw(top, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static enum weir_status open_dir(struct weir_canister_dir *dir, struct weir_io *io,
-                                 enum weir_canister_access access, struct weir_error *error)
+static enum weir_status open_dir(struct weir_canister_dir *dir, struct weir_io *io, unsigned access,
+                                 struct weir_error *error)
 {
     return weir_canister_dir_open(dir, io, state_dir, "plain", access, error);
 }
@@ -457,6 +457,58 @@ START_TEST(damaged_changes)
 }
 END_TEST
 
+/* One at a time, and a folder that nobody may write can be read. */
+START_TEST(locks)
+{
+    struct weir_canister_dir first;
+    struct weir_canister_dir second;
+    struct weir_error error = {0};
+    install_on_disk();
+    ck_assert_int_eq(open_dir(&first, NULL, WEIR_CANISTER_READ, NULL), WEIR_OK);
+    ck_assert_int_eq(open_dir(&second, NULL, WEIR_CANISTER_READ | WEIR_CANISTER_NOW, NULL),
+                     WEIR_OK);
+    weir_canister_dir_close(&second);
+    ck_assert_int_eq(open_dir(&second, NULL, WEIR_CANISTER_WRITE | WEIR_CANISTER_NOW, &error),
+                     WEIR_BUSY);
+    ck_assert_str_eq(error.message, "another command works on canister plain");
+    weir_error_done(&error);
+    weir_canister_dir_close(&first);
+    ck_assert_int_eq(open_dir(&second, NULL, WEIR_CANISTER_WRITE | WEIR_CANISTER_NOW, NULL),
+                     WEIR_OK);
+    weir_canister_dir_close(&second);
+    struct weir_io_faulty faulty;
+    weir_io_faulty_init(&faulty, weir_io_system());
+    ck_assert(weir_io_faulty_add(
+        &faulty,
+        &(struct weir_io_rule){.op = WEIR_IO_OPENAT2, .first = 3, .count = 1, .error = EROFS}));
+    struct weir_canister *canister = canister_make(engine, NULL);
+    ck_assert_int_eq(open_dir(&first, &faulty.io, WEIR_CANISTER_READ, NULL), WEIR_OK);
+    ck_assert_int_eq(weir_canister_dir_load(&first, canister, weir_account_host(), NULL), WEIR_OK);
+    weir_canister_dir_close(&first);
+    weir_io_faulty_done(&faulty);
+    weir_canister_free(canister);
+}
+END_TEST
+
+/* A state that a later program wrote. */
+START_TEST(later_states)
+{
+    char path[128];
+    struct weir_error error = {0};
+    install_on_disk();
+    (void)snprintf(path, sizeof path, "%s/plain/state", state_dir);
+    int fd = open(path, O_RDWR);
+    ck_assert_int_eq(pwrite(fd, "9", 1, 7), 1);
+    ck_assert_int_eq(load_status(&error), WEIR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(error.message, "canister plain is of version 9"));
+    weir_error_done(&error);
+    ck_assert_int_eq(pwrite(fd, "x", 1, 7), 1);
+    ck_assert_int_eq(load_status(&error), WEIR_CORRUPT);
+    weir_error_done(&error);
+    ck_assert_int_eq(close(fd), 0);
+}
+END_TEST
+
 START_TEST(foreign_things)
 {
     static const char *const names[] = {"", ".", "..", ".x", "-x", "a/b", "a b", "\xc3\xa4"};
@@ -502,6 +554,8 @@ int main(void)
     tcase_add_loop_test(tests, power_goes_in_commands, 0, 3);
     tcase_add_loop_test(tests, killed_then_power_goes, 0, 3);
     tcase_add_test(tests, damaged_changes);
+    tcase_add_test(tests, locks);
+    tcase_add_test(tests, later_states);
     tcase_add_test(tests, foreign_things);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

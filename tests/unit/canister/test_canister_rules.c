@@ -239,6 +239,32 @@ START_TEST(certified_data)
 }
 END_TEST
 
+/* The hook runs once when little is left, and again after there was more. */
+START_TEST(low_memory)
+{
+    struct weir_canister_response response;
+    ck_assert_int_eq(weir_canister_set_heap_limit(canister, 100 * 65536, NULL), WEIR_OK);
+    weir_canister_set_low_memory(canister, 10 * 65536);
+    ck_assert_uint_eq(word(send_to("add", false)), 1);
+    ck_assert_uint_eq(word(send_to("low", true)), 0);
+    for (int i = 0; i < 2; i++) {
+        response = send_to("grow", false);
+        ck_assert_ptr_nonnull(response.note);
+        ck_assert_ptr_nonnull(
+            strstr(response.note, "canister_on_low_wasm_memory ran, 320 KiB of heap were left"));
+        ck_assert_uint_eq(word(response), 80);
+        response = send_to("add", false);
+        ck_assert_ptr_null(response.note);
+        canister_replied(response);
+        ck_assert_uint_eq(word(send_to("low", true)), 1);
+        /* The new code has 80 pages again, and its own counter. */
+        canister_replied(
+            canister_code(canister, WEIR_CANISTER_UPGRADE, rules_wasm, sizeof rules_wasm, 0));
+        ck_assert_uint_eq(word(send_to("low", true)), 0);
+    }
+}
+END_TEST
+
 /* What a run was given for stable memory is for that alone. */
 START_TEST(stable_of_a_run)
 {
@@ -261,6 +287,7 @@ int main(void)
     tcase_add_test(tests, what_is_refused);
     tcase_add_test(tests, versions);
     tcase_add_test(tests, certified_data);
+    tcase_add_test(tests, low_memory);
     tcase_add_test(tests, stable_of_a_run);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
