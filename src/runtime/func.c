@@ -133,6 +133,8 @@ static inline void end(struct weir_store *store, struct weir__activation *activa
         store->state->guest_sp = activation->saved_guest_sp;
         store->state->guest_fp = activation->saved_guest_fp;
         store->state->guest_pc = activation->saved_guest_pc;
+        if (UNLIKELY((atomic_load(&store->events) & WEIR__EVENT_SLICE) != 0))
+            weir__store_raise(store, 0); /* what could not be parked goes on in one that can */
     } else if (UNLIKELY(store->has_timer)) {
         weir__timer_disarm(&store->timer);
     }

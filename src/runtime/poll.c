@@ -26,22 +26,22 @@ bool weir_store_is_stopped(const struct weir_store *store)
     return (atomic_load(&store->events) & (WEIR__EVENT_CANCEL | WEIR__EVENT_DEADLINE)) != 0;
 }
 
-/* CANCEL and DEADLINE stay until they are taken back; SLICE is used up. */
+/* CANCEL and DEADLINE stay until they are taken back; SLICE is used up by the call that is parked.
+ * A guest called from a host function that a guest called cannot be: it has to go on, and the
+ * outer one is asked again when that one has returned (func.c). */
 int weir__events_handle(struct weir_store *store)
 {
-    uint32_t events = atomic_fetch_and(&store->events, ~WEIR__EVENT_SLICE);
+    bool is_nested = store->active->outer_in_store != NULL;
+    uint32_t events = atomic_fetch_and(&store->events, is_nested ? ~0u : ~WEIR__EVENT_SLICE);
     if ((events & (WEIR__EVENT_CANCEL | WEIR__EVENT_DEADLINE)) != 0) {
         weir__store_raise(store, 0);
         return weir__trap_raise(store, (events & WEIR__EVENT_CANCEL) != 0 ? WEIR_TRAP_CANCELLED
                                                                           : WEIR_TRAP_DEADLINE);
     }
-    /* A guest called from a host function that a guest called cannot be parked; it has to go on,
-     * and the outer one is parked at its own next slice. */
-    if ((events & WEIR__EVENT_SLICE) != 0 && store->active->outer_in_store == NULL) {
-        store->park = WEIR_PARK_SLICE;
-        return WEIR__BACK_PARK;
-    }
-    return WEIR__BACK_OK;
+    if ((events & WEIR__EVENT_SLICE) == 0 || is_nested)
+        return WEIR__BACK_OK;
+    store->park = WEIR_PARK_SLICE;
+    return WEIR__BACK_PARK;
 }
 
 /* Neither word was set: the stack check that came here meant it. Generated code checks again after

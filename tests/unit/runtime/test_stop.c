@@ -15,6 +15,13 @@ static struct weir_module *module;
 static struct weir_store *store;
 static struct weir_instance *instance;
 
+static uint64_t in_ms(uint64_t ms)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec + ms * 1000000u;
+}
+
 static enum weir_status host_wait(struct weir_caller *caller, void *data,
                                   const union weir_value *args, union weir_value *results)
 {
@@ -41,6 +48,19 @@ static enum weir_status host_nest(struct weir_caller *caller, void *data,
     return WEIR_OK;
 }
 
+/* Guests of its own until some slices are over: they are not parked. */
+static enum weir_status host_nest_long(struct weir_caller *caller, void *data,
+                                       const union weir_value *args, union weir_value *results)
+{
+    (void)data;
+    (void)args;
+    (void)results;
+    struct weir_instance *guest = weir_caller_instance(caller);
+    for (uint64_t until = in_ms(30); in_ms(0) < until;)
+        ck_assert_int_eq(CALL_OK(guest, "count", 10000), 50010000);
+    return WEIR_OK;
+}
+
 static void define(const char *name, const enum weir_type *params, size_t param_count,
                    const enum weir_type *results, size_t result_count, weir_host_func *func)
 {
@@ -61,6 +81,7 @@ static void setup_with(const struct weir_engine_config *config)
     define("wait", i32, 1, i32, 1, host_wait);
     define("wait_pair", NULL, 0, pair, 2, host_wait);
     define("nest", NULL, 0, i32, 1, host_nest);
+    define("nest_long", NULL, 0, NULL, 0, host_nest_long);
     store = fixture_store(engine);
     instance = fixture_instance(store, linker, module);
 }
@@ -81,13 +102,6 @@ static void teardown(void)
     weir_linker_free(linker);
     weir_module_unref(module);
     weir_engine_unref(engine);
-}
-
-static uint64_t in_ms(uint64_t ms)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec + ms * 1000000u;
 }
 
 START_TEST(runs_out_of_fuel)
@@ -205,6 +219,17 @@ START_TEST(runs_in_slices)
 }
 END_TEST
 
+/* A slice that ends in a guest which cannot be parked ends the outer guest's. */
+START_TEST(slice_ends_nested)
+{
+    weir_store_set_slice(store, 1000000);
+    weir_store_set_deadline(store, in_ms(30000)); /* rather than never */
+    ck_assert_int_eq(fixture_call(instance, "nest_then_spin", NULL, 0, NULL, NULL), WEIR_PENDING);
+    ck_assert_int_eq(weir_store_parked(store), WEIR_PARK_SLICE);
+    weir_store_unpark(store);
+}
+END_TEST
+
 /* A bulk operation is set aside in the middle. */
 START_TEST(bulk_runs_in_slices)
 {
@@ -300,6 +325,7 @@ int main(void)
     tcase_add_test(plain, is_cancelled);
     tcase_add_test(plain, runs_in_slices);
     tcase_add_test(plain, bulk_runs_in_slices);
+    tcase_add_test(plain, slice_ends_nested);
     tcase_add_test(plain, waits_for_host);
     tcase_add_test(plain, waits_for_pair);
     tcase_add_test(plain, wait_fails);
