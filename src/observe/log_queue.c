@@ -108,17 +108,27 @@ static size_t line_begin(const struct weir_log_queue *queue)
 
 /* What was begun in the old file is ended there; if that does not work, the line is written whole
  * in the new one. */
-static void reopen(struct weir_log_queue *queue)
+static void end_line(struct weir_log_queue *queue)
 {
     size_t begin = line_begin(queue);
-    if (begin < queue->batch_done) {
-        const char *rest = queue->batch + queue->batch_done;
-        const char *feed = memchr(rest, '\n', queue->batch_size - queue->batch_done);
-        WEIR_DASSERT(feed != NULL);
-        size_t left = (size_t)(feed - rest) + 1;
-        long done = write_some(queue, rest, left);
-        queue->batch_done = done == (long)left ? queue->batch_done + left : begin;
+    if (begin == queue->batch_done)
+        return;
+    const char *rest = queue->batch + queue->batch_done;
+    const char *feed = memchr(rest, '\n', queue->batch_size - queue->batch_done);
+    WEIR_DASSERT(feed != NULL);
+    size_t left = (size_t)(feed - rest) + 1;
+    for (long done = -EINTR; left > 0 && (done > 0 || done == -EINTR);) {
+        done = write_some(queue, queue->batch + queue->batch_done, left);
+        queue->batch_done += done > 0 ? (size_t)done : 0;
+        left -= done > 0 ? (size_t)done : 0;
     }
+    if (left > 0)
+        queue->batch_done = begin;
+}
+
+/* Without another file the line that is being written goes on where it is. */
+static void reopen(struct weir_log_queue *queue)
+{
     if (queue->config.path == NULL)
         return;
     int fd = open_target(queue);
@@ -126,6 +136,7 @@ static void reopen(struct weir_log_queue *queue)
         tell(queue, WEIR_LOG_NOT_OPENED, 0, -fd);
         return;
     }
+    end_line(queue);
     (void)weir_io_close(queue->io, queue->fd);
     set_target(queue, fd);
     (void)pthread_mutex_lock(&queue->lock);

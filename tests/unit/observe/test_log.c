@@ -333,6 +333,48 @@ START_TEST(stays_with_the_old_file)
 }
 END_TEST
 
+static struct weir_log_queue *being_written;
+
+static void reopen_now(void *context, enum weir_io_op op, const long args[6])
+{
+    (void)context;
+    (void)op;
+    (void)args;
+    weir_log_queue_reopen(being_written);
+}
+
+/* Asked to reopen in the middle of a line, where there is no other file (0: a pipe, 1: it cannot be
+ * opened): the line goes on. */
+START_TEST(goes_on_without_another)
+{
+    int fds[2] = {-1, -1};
+    const struct weir_io_rule gone = {.op = WEIR_IO_OPENAT2, .error = EACCES};
+    const struct weir_io_rule once = {
+        .op = WEIR_IO_WRITE, .count = 1, .bytes_max = 7, .before = reopen_now};
+    const struct weir_io_rule torn = {.op = WEIR_IO_WRITE, .bytes_max = 7};
+    if (_i == 0)
+        ck_assert_int_eq(pipe(fds), 0);
+    struct weir_log_queue *queue = being_written = open_log(fds[1], 64 << 10);
+    ck_assert(weir_io_faulty_add(&faulty, &gone));
+    ck_assert(weir_io_faulty_add(&faulty, &once));
+    ck_assert(weir_io_faulty_add(&faulty, &torn));
+    ck_assert_uint_eq(write_numbered(queue, 8, 20), 20);
+    weir_log_queue_free(queue);
+    if (_i == 0) {
+        char bytes[4096];
+        (void)close(fds[1]);
+        ssize_t size = read(fds[0], bytes, sizeof bytes);
+        FILE *copy = fopen(path, "we");
+        ck_assert(size > 0 && fwrite(bytes, 1, (size_t)size, copy) == (size_t)size);
+        (void)fclose(copy);
+        (void)close(fds[0]);
+    }
+    unsigned next = 8;
+    check_file(path, &next);
+    ck_assert_uint_eq(next, 28);
+}
+END_TEST
+
 /* A pipe that nobody reads holds up neither the writer nor the end. */
 START_TEST(ignores_a_full_pipe)
 {
@@ -368,6 +410,7 @@ int main(void)
     tcase_add_test(queue, drops_and_tells);
     tcase_add_test(queue, rotates_under_load);
     tcase_add_test(queue, stays_with_the_old_file);
+    tcase_add_loop_test(queue, goes_on_without_another, 0, 2);
     tcase_add_loop_test(queue, ignores_a_full_pipe, 0, 2);
     suite_add_tcase(suite, lines);
     suite_add_tcase(suite, queue);
