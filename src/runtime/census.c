@@ -123,7 +123,8 @@ static void say_origin(struct look *look, const struct weir__handle_entry *entry
         (void)snprintf(look->origin, sizeof look->origin, "%.60s (+0x%x) in %.50s%s%.50s",
                        site.function, site.module_offset, site.module, comma, label);
     else
-        (void)snprintf(look->origin, sizeof look->origin, "the host%s%.60s", comma, label);
+        (void)snprintf(look->origin, sizeof look->origin, "%s%s%.60s", weir__handle_maker(entry),
+                       comma, label);
 }
 
 static void add_handles(struct look *look, const struct weir_handles *handles)

@@ -18,13 +18,15 @@ struct weir__type_use {
     uint32_t count;
 };
 
+#define WEIR__SITE_GONE UINT64_C(1)
+
 struct weir__handle_entry {
     struct weir__type_use *use; /* NULL: free */
     uint64_t rep;
     struct weir_scope *scope; /* of a borrow; NULL when that is over */
     const char *label;
     uint64_t made_ns;
-    uint64_t site_pc; /* in guest code; 0: not made during a call */
+    uint64_t site_pc; /* in guest code; 0: not made during a call; or WEIR__SITE_GONE */
     uint32_t generation;
     uint32_t lend_count;
     uint32_t child_count;
@@ -46,6 +48,10 @@ struct weir_handles {
     bool is_ending;
 };
 
+/* Who made it, where no place in guest code is known. */
+const char *weir__handle_maker(const struct weir__handle_entry *entry);
+/* The code goes away: it must not be looked at any more, nor taken for what comes there next. */
+void weir__handles_forget_code(struct weir_handles *handles, const struct weir__code_range *code);
 /* "handle 7 of store \"x\"" or "… of instance 2 of store \"x\"". */
 #define WEIR__HANDLE_WHERE_SIZE 128
 enum weir_status weir__handle_refuse_untyped(struct weir_error *error);

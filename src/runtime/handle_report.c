@@ -21,6 +21,25 @@ void weir__handle_where(const struct weir_handles *handles, uint32_t index,
                    reading.name);
 }
 
+const char *weir__handle_maker(const struct weir__handle_entry *entry)
+{
+    return entry->site_pc == WEIR__SITE_GONE ? "an instance that was released" : "the host";
+}
+
+void weir__handles_forget_code(struct weir_handles *handles, const struct weir__code_range *code)
+{
+    if (handles == NULL)
+        return;
+    weir__census_begin(&handles->store->mark);
+    for (uint32_t index = handles->oldest; index != 0; index = handles->entries[index].newer) {
+        struct weir__handle_entry *entry = &handles->entries[index];
+        /* A return address: behind the call, which may be the last instruction. */
+        if (entry->site_pc > code->begin && entry->site_pc <= code->end)
+            entry->site_pc = WEIR__SITE_GONE;
+    }
+    weir__census_end(&handles->store->mark);
+}
+
 void weir__handle_info(const struct weir_handles *handles, uint32_t index,
                        struct weir_handle_info *ret_info)
 {
@@ -56,11 +75,13 @@ void weir__handle_list(const struct weir_handles *handles, uint32_t index,
     struct weir_handle_info info;
     weir__handle_info(handles, index, &info);
     char where[WEIR__HANDLE_WHERE_SIZE];
-    char site[2 * WEIR_TRAP_NAME_SIZE + 32] = "the host";
+    char site[2 * WEIR_TRAP_NAME_SIZE + 32];
     weir__handle_where(handles, index, where);
     if (info.has_site)
         (void)snprintf(site, sizeof site, "%s (+0x%x) in %s", info.site.function,
                        info.site.module_offset, info.site.module);
+    else
+        (void)snprintf(site, sizeof site, "%s", weir__handle_maker(&handles->entries[index]));
     weir_receipt_undropped(receipt, "%s: \"%s\", %s old, made by %s%s%s", where, info.type->name,
                            weir_duration_format(info.age_ns).text, site,
                            info.label != NULL ? ", " : "", info.label != NULL ? info.label : "");

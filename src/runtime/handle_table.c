@@ -159,7 +159,7 @@ static enum weir_status refuse(const struct weir_handles *handles,
                    (unsigned long long)(info.age_ns / 1000000),
                    info.has_site        ? info.site.function
                    : info.label != NULL ? info.label
-                                        : "the host");
+                                        : weir__handle_maker(&handles->entries[handles->oldest]));
     return status;
 }
 

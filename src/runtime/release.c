@@ -289,6 +289,19 @@ static void unlink_instance(struct weir_instance *instance)
     weir__census_end(&instance->store->mark);
 }
 
+/* The store does not hold the module's code any more; its handles may tell of places in it. */
+static void forget_code(const struct weir_store *store, const struct weir_module *module)
+{
+    const struct weir_instance *at = store->instances;
+    while (at != NULL && at->module != module)
+        at = at->next;
+    if (at != NULL)
+        return;
+    weir__handles_forget_code(store->handles, &module->code);
+    for (at = store->instances; at != NULL; at = at->next)
+        weir__handles_forget_code(at->handles, &module->code);
+}
+
 static void release(struct weir_instance *instance, struct weir_receipt *receipt)
 {
     struct weir_store *store = instance->store;
@@ -300,6 +313,7 @@ static void release(struct weir_instance *instance, struct weir_receipt *receipt
     weir__handles_free(instance->handles, receipt);
     weir__instance_free_parts(instance);
     weir__region_free(store, &instance->region);
+    forget_code(store, module);
     weir_module_unref(module);
 }
 

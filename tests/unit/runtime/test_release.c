@@ -22,6 +22,8 @@ static enum weir_status inner_status;
 
 static const struct weir_resource_type file = {.name = "file"};
 
+#define FOR_THE_STORE 99
+
 static enum weir_status host_open(struct weir_caller *caller, void *data,
                                   const union weir_value *args, union weir_value *results)
 {
@@ -32,7 +34,9 @@ static enum weir_status host_open(struct weir_caller *caller, void *data,
         inner_status = weir_instance_release(victim, NULL, NULL);
     if (args[0].i32 < 0)
         return WEIR_PENDING;
-    if (weir_instance_handles(weir_caller_instance(caller), &handles, NULL) != WEIR_OK ||
+    if ((args[0].i32 == FOR_THE_STORE
+             ? weir_store_handles(weir_caller_store(caller), &handles, NULL)
+             : weir_instance_handles(weir_caller_instance(caller), &handles, NULL)) != WEIR_OK ||
         weir_handle_make(handles, &(struct weir_handle_new){.type = &file}, &handle, NULL) !=
             WEIR_OK)
         return WEIR_LIMIT;
@@ -201,6 +205,38 @@ START_TEST(the_embedder_pins)
 }
 END_TEST
 
+static bool has_site(void *context, const struct weir_handle_info *info)
+{
+    *(bool *)context = info->has_site;
+    return true;
+}
+
+/* A handle that outlives the guest which made it: where that was is told while some instance in the
+ * store still keeps its code, and not looked for afterwards. */
+START_TEST(handles_outlive_their_maker)
+{
+    struct weir_handles *handles;
+    struct weir_receipt receipt = {0};
+    bool is_told = false;
+    struct weir_instance *instance = plugin();
+    struct weir_instance *twin = plugin();
+    ck_assert_int_eq(CALL_OK(instance, "host", FOR_THE_STORE), 1);
+    ck_assert_int_eq(weir_store_handles(store, &handles, NULL), WEIR_OK);
+    release_ok(instance);
+    weir_handles_walk(handles, has_site, &is_told);
+    ck_assert(is_told);
+    release_ok(twin);
+    weir_handles_walk(handles, has_site, &is_told);
+    ck_assert(!is_told);
+    weir_store_close(store, &receipt);
+    store = fixture_store(engine);
+    ck_assert_uint_eq(receipt.undropped_count, 1);
+    ck_assert_ptr_nonnull(
+        strstr(receipt.undropped->holder, "made by an instance that was released"));
+    weir_receipt_done(&receipt);
+}
+END_TEST
+
 START_TEST(never_on_the_stack)
 {
     struct weir_instance *instance = plugin();
@@ -300,6 +336,7 @@ int main(void)
     tcase_add_test(tests, importers_pin);
     tcase_add_test(tests, references_pin);
     tcase_add_test(tests, the_embedder_pins);
+    tcase_add_test(tests, handles_outlive_their_maker);
     tcase_add_test(tests, never_on_the_stack);
     tcase_add_test(tests, a_closed_store_leaves_no_definitions);
     tcase_add_test(tests, ten_thousand_plugins_in_one_store);
