@@ -15,6 +15,7 @@ void weir__gen_advance(struct gen *g)
         weir__gen_fail(g, status);
         g->next.op = WEIR_OP_END;
     }
+    weir__gen_number_local(g, &g->next);
 }
 
 /* In dead code only what ends it matters. True when g->insn is to be emitted after all. */
@@ -103,7 +104,7 @@ void weir__gen_function(struct gen *g, uint32_t index)
     weir__gen_assign(g);
     weir__gen_prologue(g);
     if (g->costs != NULL)
-        weir__gen_charge_entry(g, g->local_count - g->type->param_count);
+        weir__gen_charge_entry(g, g->func->local_count - g->type->param_count);
     weir__gen_push_control(g, CONTROL_FUNC, 0);
     emit_body(g);
     if (g->status != WEIR_OK)

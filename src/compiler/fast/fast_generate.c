@@ -215,6 +215,8 @@ static void drop_working_state(struct gen *g)
 {
     free(g->values);
     free(g->locals);
+    free(g->numbers);
+    free(g->group_ends.items);
     free(g->controls);
     free(g->labels.items);
     free(g->jumps.items);

@@ -67,6 +67,12 @@ struct gen_value {
     };
 };
 
+/* The number under which the generator has a local, in one function (counted from 1). */
+struct gen_number {
+    uint32_t function;
+    uint32_t number;
+};
+
 struct gen_local {
     uint8_t type;
     uint8_t reg;     /* of its present web; X64_NONE: lives in its home */
@@ -203,11 +209,14 @@ struct gen {
 
     struct gen_local *locals; /* local_count, then the pseudo locals */
     uint32_t local_capacity;
-    uint32_t local_count;
-    uint32_t position;     /* number of the present instruction, from 1 */
-    uint32_t next_web;     /* the next web to begin */
-    uint32_t local_regs;   /* registers that some web has */
-    uint32_t resident[32]; /* which local is in each of them */
+    uint32_t local_count;         /* with a number */
+    bool is_numbered;             /* fast_locals.c: instructions are read with new numbers */
+    struct gen_number *numbers;   /* by index; NULL until needed */
+    struct gen_vector group_ends; /* uint32_t */
+    uint32_t position;            /* number of the present instruction, from 1 */
+    uint32_t next_web;            /* the next web to begin */
+    uint32_t local_regs;          /* registers that some web has */
+    uint32_t resident[32];        /* which local is in each of them */
     uint32_t resident_end[32];
     uint32_t dirty; /* registers whose local is newer than its home */
     uint32_t kept;  /* registers saved for the call being made */
@@ -294,6 +303,10 @@ void weir__gen_access_site(struct gen *g, uint32_t offset);
 /* fast_function.c */
 void weir__gen_function(struct gen *g, uint32_t index);
 void weir__gen_advance(struct gen *g);
+
+/* fast_locals.c */
+bool weir__gen_list_locals(struct gen *g);
+void weir__gen_number_local(const struct gen *g, struct weir_insn *insn);
 
 /* fast_scan.c */
 void weir__gen_scan(struct gen *g);

@@ -11,8 +11,6 @@
  */
 #include "compiler/fast/fast_internal.h"
 
-#include <stdlib.h>
-
 #define LOOP_SHIFT 3u
 #define LOOP_DEPTH_MAX 6u
 #define WEIGHT_MAX (UINT32_C(1) << 28)
@@ -56,26 +54,9 @@ static struct gen_web *add_web(struct gen *g, uint32_t local, uint32_t first)
 
 static bool prepare_locals(struct gen *g)
 {
-    uint32_t count = g->func->local_count;
-    if (count + GEN_PSEUDO_COUNT > g->local_capacity) {
-        uint32_t capacity = count + GEN_PSEUDO_COUNT + 64;
-        void *grown = realloc(g->locals, capacity * sizeof *g->locals);
-        if (grown == NULL) {
-            weir__gen_fail(g, WEIR_NO_MEMORY);
-            return false;
-        }
-        g->locals = grown;
-        g->local_capacity = capacity;
-    }
-    g->local_count = count;
-    uint32_t index = 0;
-    for (uint32_t i = 0; i < g->type->param_count; i++)
-        g->locals[index++].type = (uint8_t)g->type->params[i];
-    for (uint32_t i = 0; i < g->func->local_group_count; i++) {
-        const struct weir_wasm_local_group *group = &g->func->local_groups[i];
-        for (uint32_t k = 0; k < group->count; k++)
-            g->locals[index++].type = (uint8_t)group->type;
-    }
+    if (!weir__gen_list_locals(g))
+        return false;
+    uint32_t count = g->local_count;
     g->webs.count = 0;
     for (uint32_t i = 0; i < count + GEN_PSEUDO_COUNT; i++) {
         unsigned type = i < count ? g->locals[i].type : WEIR_TYPE_I64;
@@ -286,6 +267,7 @@ static bool scan_body(struct gen *g)
             weir__gen_fail(g, status);
             return false;
         }
+        weir__gen_number_local(g, &insn);
         position++;
         g->special |= special_regs(insn.op, before);
         before = insn.op;

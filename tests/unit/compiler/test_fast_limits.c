@@ -62,11 +62,18 @@ static void put_types(struct writer *w, uint32_t count, unsigned type)
         put(w, type);
 }
 
-/* One function, exported as "f", whose body (locals and final `end` included) is given. */
-static struct writer module_of(uint32_t params, uint32_t results, struct writer *body)
+static void put_body(struct writer *section, const struct writer *body)
+{
+    put_leb(section, (uint32_t)body->size);
+    put_bytes(section, body->bytes, body->size);
+}
+
+/* `count` functions: the first, exported as "f", has the given body (locals and final `end`
+ * included), the others another one, of the same type. */
+static struct writer module_of_many(uint32_t params, uint32_t results, struct writer *body,
+                                    uint32_t count, struct writer *others)
 {
     static const uint8_t head[] = {0, 'a', 's', 'm', 1, 0, 0, 0};
-    static const uint8_t function[] = {3, 2, 1, 0};
     static const uint8_t export[] = {7, 5, 1, 1, 'f', 0, 0};
     struct writer w = {0};
     struct writer section = {0};
@@ -76,14 +83,23 @@ static struct writer module_of(uint32_t params, uint32_t results, struct writer 
     put_types(&section, params, 0x7f);
     put_types(&section, results, 0x7f);
     put_section(&w, 1, &section);
-    put_bytes(&w, function, sizeof function);
+    put_types(&section, count, 0);
+    put_section(&w, 3, &section);
     put_bytes(&w, export, sizeof export);
-    put(&section, 1);
-    put_leb(&section, (uint32_t)body->size);
-    put_bytes(&section, body->bytes, body->size);
+    put_leb(&section, count);
+    put_body(&section, body);
+    for (uint32_t i = 1; i < count; i++)
+        put_body(&section, others);
     free(body->bytes);
+    free(others->bytes);
     put_section(&w, 10, &section);
     return w;
+}
+
+static struct writer module_of(uint32_t params, uint32_t results, struct writer *body)
+{
+    struct writer none = {0};
+    return module_of_many(params, results, body, 1, &none);
 }
 
 static double cpu_seconds(void)
@@ -138,6 +154,55 @@ START_TEST(test_many_locals)
     struct writer module = module_of(1, 1, &body);
     struct harness *h = compile(&module, 5);
     ck_assert_uint_eq(call(h, 7), 7 + 49999);
+    harness_free(h);
+}
+END_TEST
+
+static void put_local(struct writer *w, unsigned opcode, uint32_t index)
+{
+    put(w, opcode);
+    put_leb(w, index);
+}
+
+static void put_group(struct writer *w, uint32_t count, unsigned type)
+{
+    put_leb(w, count);
+    put(w, type);
+}
+
+/* 49,999 locals of three types, of which three are used, and 20,000 functions that use none of as
+ * many: the time goes by what is mentioned. */
+START_TEST(test_unused_locals)
+{
+    static const uint8_t times_three[] = {0x42, 3, 0x7e}, to_i64[] = {0xad}, sum[] = {0x7c, 0xa7};
+    struct writer body = {0};
+    struct writer idle = {0};
+    put(&body, 3);
+    put_group(&body, 20000, 0x7f);
+    put_group(&body, 20000, 0x7e);
+    put_group(&body, 9999, 0x7c);
+    put_local(&body, 0x20, 0);
+    put_bytes(&body, to_i64, sizeof to_i64);
+    put_local(&body, 0x21, 40000);
+    put_local(&body, 0x20, 40000);
+    put_bytes(&body, times_three, sizeof times_three);
+    put_local(&body, 0x21, 40000);
+    put_local(&body, 0x20, 49999);
+    put(&body, 0xb0); /* i64.trunc_f64_s */
+    put_local(&body, 0x20, 40000);
+    put_bytes(&body, sum, sizeof sum);
+    put_local(&body, 0x20, 20000);
+    put(&body, 0x6a);
+    put_local(&body, 0x22, 20000);
+    put(&body, 0x0b);
+    put(&idle, 1);
+    put_group(&idle, 49999, 0x7f);
+    put_i32_const(&idle, 1);
+    put(&idle, 0x0b);
+    struct writer module = module_of_many(1, 1, &body, 20000, &idle);
+    struct harness *h = compile(&module, 5);
+    ck_assert_uint_eq(call(h, 7), 21);
+    ck_assert_uint_eq(call(h, 11), 33);
     harness_free(h);
 }
 END_TEST
@@ -319,6 +384,7 @@ int main(void)
     Suite *suite = suite_create("fast at its limits");
     TCase *tcase = tcase_create("limits");
     tcase_add_test(tcase, test_many_locals);
+    tcase_add_test(tcase, test_unused_locals);
     tcase_add_test(tcase, test_many_pending_locals);
     tcase_add_test(tcase, test_deep_blocks);
     tcase_add_test(tcase, test_large_br_table);
