@@ -170,10 +170,11 @@ void weir_store_close(struct weir_store *store, struct weir_receipt *receipt)
     tell_of_end(store);
     if (receipt != NULL)
         weir_account_read(account, &before);
-    struct weir__task_group *group = weir__tasks_close(store, receipt);
+    weir_store_cancel_tasks(store, NULL);
     destroy_handles(store, receipt);
     if (store->data_free != NULL)
-        store->data_free(store->data);
+        store->data_free(store->data); /* may wait for tasks: nothing is locked yet */
+    struct weir__task_group *group = weir__tasks_close(store, receipt);
     weir_store_unpark(store);
     free_contents(store);
     struct weir_mapping mapping = store->mapping; /* the record goes with it */

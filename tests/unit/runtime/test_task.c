@@ -244,6 +244,36 @@ START_TEST(a_task_pins_its_instance)
 }
 END_TEST
 
+static void free_data(void *data)
+{
+    struct work *work = data;
+    atomic_store(work->gate, true);
+    weir_executor_free(executor);
+    executor = NULL;
+}
+
+/* What the embedder keeps for a store may be the executor of its tasks, which still run. */
+START_TEST(an_executor_ends_with_its_store)
+{
+    atomic_bool gate = false;
+    struct work works[2] = {{.gate = &gate}, {.gate = &gate}};
+    struct weir_store *store = NULL;
+    struct weir_receipt receipt = {0};
+    const struct weir_store_config with_data = {.data = &works[0], .data_free = free_data};
+    ck_assert_int_eq(weir_store_new(engine, &with_data, &store, NULL), WEIR_OK);
+    ck_assert_int_eq(start(store, &works[0], 1000, NULL), WEIR_OK);
+    wait_for(&works[0].ran, 1);
+    ck_assert_int_eq(start(store, &works[1], 1000, NULL), WEIR_OK);
+    weir_store_close(store, &receipt);
+    ck_assert_ptr_null(executor);
+    ck_assert_int_eq(works[0].ended, 1);
+    ck_assert_int_eq(works[1].dropped, 1);
+    ck_assert(receipt.drained);
+    ck_assert_uint_eq(receipt.released[WEIR_KIND_HOST_BUFFER], 2000);
+    weir_receipt_done(&receipt);
+}
+END_TEST
+
 START_TEST(an_executor_that_ends_gives_its_queue_back)
 {
     struct weir_store *store = fixture_store(engine);
@@ -369,6 +399,7 @@ int main(void)
     tcase_add_test(tests, a_store_closes_at_once_and_drains);
     tcase_add_test(tests, a_task_pins_its_instance);
     tcase_add_test(tests, an_executor_that_ends_gives_its_queue_back);
+    tcase_add_test(tests, an_executor_ends_with_its_store);
     tcase_add_test(tests, many_stores_and_few_threads);
     tcase_add_test(tests, refused_memory_loses_nothing);
     suite_add_tcase(suite, tests);
