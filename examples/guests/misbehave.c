@@ -8,6 +8,7 @@
  *   ...?late      traps after half of its answer        ...?short     says more than it sends
  *   ...?hoard     takes memory, keeps it, answers       ...?wild      reads beyond its memory
  *   ...?drip      answers in drops, asleep between them
+ *   ...?stall     answers a drop, sleeps for an hour
  *   ...?hold      takes memory, keeps it, sleeps for an hour
  *   ...?deep      fills its stack halfway, sleeps there for an hour
  */
@@ -143,6 +144,13 @@ static void drip(const char *argument)
     exit(0);
 }
 
+static void stall(const char *argument)
+{
+    printf("Content-Type: text/plain\n\ndrop\n");
+    fflush(stdout);
+    sleep_long(argument);
+}
+
 static void late(const char *argument)
 {
     static char block[4096];
@@ -176,7 +184,8 @@ static const struct {
     {"loop", loop},        {"trap", trap}, {"recurse", recurse}, {"bomb", bomb},
     {"flood", flood},      {"exit", end},  {"silent", silent},   {"garbage", garbage},
     {"sleep", sleep_long}, {"late", late}, {"short", shorter},   {"hoard", hoard},
-    {"wild", wild},        {"drip", drip}, {"hold", hold},     {"deep", deep},
+    {"wild", wild},        {"drip", drip}, {"hold", hold},       {"deep", deep},
+    {"stall", stall},
 };
 
 int main(void)

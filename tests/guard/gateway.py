@@ -13,8 +13,7 @@ import subprocess
 import stand_in_node
 from weir_guard import MIB, equal, figures, holds, put, until
 
-GUARD = ("--mem-free-limit", "100MiB", "--leave-free", "150MiB", "--stale", "100ms",
-         "--transitions", "60")
+GUARD = ("--mem-free-limit", "100MiB", "--leave-free", "150MiB", "--transitions", "60")
 
 
 def free_port():
@@ -27,7 +26,7 @@ class Client:
         self.port = port
 
     def request(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()
@@ -46,7 +45,7 @@ class Client:
     def websocket(self):
         """(status, headers, send(text) -> text) of an upgrade."""
         key = base64.b64encode(os.urandom(16)).decode()
-        with socket.create_connection(("127.0.0.1", self.port), 30) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), 60) as connection:
             connection.sendall((f"GET /ws HTTP/1.1\r\nHost: node\r\nUpgrade: websocket\r\n"
                                 f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                                 f"Sec-WebSocket-Key: {key}\r\n\r\n").encode())

@@ -7,7 +7,7 @@ import sys
 
 from weir_guard import MIB, Tree, equal, guarding, holds, main, run_once, until
 
-LIMIT = ("--mem-free-limit", "100MiB", "--leave-free", "150MiB", "--stale", "100ms")
+LIMIT = ("--mem-free-limit", "100MiB", "--leave-free", "150MiB")
 
 
 def once(tree, *arguments):
@@ -166,8 +166,8 @@ def test_changes_while_running():
     tree.level("/c", limit=1000 * MIB, usage=950 * MIB)
     tree.level("")
     with guarding("--cgroup-root", tree.root, "--pid", "77", "--on-unknown", "closed",
-                  "--transitions", "60", *LIMIT) as guard:
-        equal(guard.status(), 204)
+                  "--transitions", "60", *LIMIT, stale="2s") as guard:
+        guard.until_status(204)
         tree.level("/a/b", limit=600 * MIB, usage=500 * MIB)  # made smaller
         refusal = until(guard.refusal, "the smaller limit is seen")
         equal(refusal["limit_bytes"], 600 * MIB)

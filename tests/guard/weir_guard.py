@@ -124,16 +124,19 @@ class Tree:
 
 
 class Guard:
-    def __init__(self, *arguments, wrap=(), interval="10ms", dwell="50ms"):
+    """No reading becomes stale by itself: a monitor that waits for a processor is as silent as one
+    that hangs. Where stale readings are wanted, `stale` says so."""
+
+    def __init__(self, *arguments, wrap=(), interval="10ms", dwell="50ms", stale="10m"):
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [*wrap, Options.program, "guard", "--quiet", "--listen", "127.0.0.1:0", "--interval",
-             interval, "--dwell", dwell, *arguments],
+             interval, "--dwell", dwell, "--stale", stale, *arguments],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         line = self.process.stdout.readline()
         match = re.match(r"http://127\.0\.0\.1:(\d+)", line)
         if not match:
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
             raise AssertionError(f"the guard did not start: {line!r} {self.read_log()}")
         self.port = int(match.group(1))
 
@@ -142,7 +145,7 @@ class Guard:
         return self.log.read()
 
     def request(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()

@@ -82,7 +82,7 @@ static int do_local(uint32_t context)
 
 static int do_call(uint32_t context)
 {
-    int status = start_call(context, "/path", 1000);
+    int status = start_call(context, "/path", 60000);
     tell("x-result", (uint32_t)status);
     return status == PW_OK ? PW_PAUSE : PW_CONTINUE;
 }

@@ -41,7 +41,7 @@ def misbehave(server, act, stop):
 
 def ask(server, share, counts, stop):
     """Open loop: request number i is due at its time, whatever became of the one before."""
-    connection = server.connect(5)
+    connection = server.connect()
     begin = time.monotonic()
     for number in range(RATE * SECONDS // share):
         due = begin + number * share / RATE
@@ -58,7 +58,7 @@ def ask(server, share, counts, stop):
             good = response.read() == wanted and response.status == 200
         except (http.client.HTTPException, OSError):
             connection.close()
-            connection = server.connect(5)
+            connection = server.connect()
         counts.append(good)
     stop.set()
 

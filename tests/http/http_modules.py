@@ -13,19 +13,19 @@ import sys
 import tempfile
 import threading
 
-from weir_http import Options, Server, equal, parse_options
+from weir_http import Options, Server, equal, parse_options, until
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 CONFIG = """
 cache: {{cache}}
 modules: {modules}
-server: {{{{ loops: 2, workers: 2, spool: {{spool}}, body_timeout: 5s }}}}
+server: {{{{ loops: 2, workers: 2, spool: {{spool}}, body_timeout: 600s }}}}
 control: {{{{ {control} }}}}
 log: {{{{ events: events, events_format: json, access: access, access_format: json }}}}
 routes:
-  - {{{{ path: /a, module: a.wasm, limits: {{{{ memory: 4MiB, time: 2s, body: 64KiB }}}} }}}}
+  - {{{{ path: /a, module: a.wasm, limits: {{{{ memory: 4MiB, time: 60s, body: 64KiB }}}} }}}}
   - {{{{ path: /fuel, module: a.wasm,
-      limits: {{{{ memory: 4MiB, time: 2s, fuel: 100000000 }}}} }}}}
+      limits: {{{{ memory: 4MiB, time: 60s, fuel: 100000000 }}}} }}}}
 """
 BEARER = {"Authorization": "Bearer " + TOKEN}
 
@@ -174,6 +174,10 @@ def obeys_conditions(server):
     equal(server.get("/v1/modules/n.wasm")[0], 404)
 
 
+def uploads(server):
+    return [name for name in os.listdir(server.modules) if name.startswith(".upload-")]
+
+
 def begin_put(server, name, size):
     client = server.socket()
     client.sendall(f"PUT /v1/modules/{name} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n"
@@ -185,8 +189,7 @@ def has_one_winner(server):
     hello = guest("hello.wasm")
     client = begin_put(server, "a.wasm", len(hello))
     client.sendall(hello[:1000])
-    while not any(name.startswith(".upload-") for name in os.listdir(server.modules)):
-        pass
+    until("it is being uploaded", lambda: uploads(server))
     equal(server.put("a.wasm", hello)[0], 409, "while another one is being uploaded")
     equal(server.put("b.wasm", hello)[0], 201, "another name is free")
     equal(server.request("DELETE", "/v1/modules/b.wasm", None, BEARER)[0], 200)
@@ -195,11 +198,9 @@ def has_one_winner(server):
     client.close()
     client = begin_put(server, "a.wasm", len(hello))
     client.sendall(hello[:1000])
-    while not any(name.startswith(".upload-") for name in os.listdir(server.modules)):
-        pass
+    until("it is being uploaded", lambda: uploads(server))
     client.close()  # a client that leaves
-    while any(name.startswith(".upload-") for name in os.listdir(server.modules)):
-        pass
+    until("nothing is left of it", lambda: not uploads(server))
     equal(server.put("a.wasm", hello)[0], 200, "the name is free again")
 
 
@@ -213,8 +214,8 @@ def rereads_the_token(server):
         os.chmod(path, mode)
         before = count(server, "reloaded") + count(server, "reload_refused")
         server.process.send_signal(signal.SIGHUP)
-        while count(server, "reloaded") + count(server, "reload_refused") == before:
-            pass
+        until("the reload ends",
+              lambda: count(server, "reloaded") + count(server, "reload_refused") > before)
 
     hello = guest("hello.wasm")
     reload_with(other, 0o644)
@@ -230,7 +231,8 @@ def rereads_the_token(server):
 
 def count(server, name):
     with open(os.path.join(server.folder.name, "events"), encoding="utf-8") as file:
-        return sum(json.loads(line)["event"] == name for line in file)
+        lines = file.read().split("\n")[:-1]  # the last one is being written
+    return sum(json.loads(line)["event"] == name for line in lines)
 
 
 def outlives_kill(server):
@@ -238,8 +240,7 @@ def outlives_kill(server):
     equal(server.put("a.wasm", guest("transform.wasm"))[0], 200)
     client = begin_put(server, "a.wasm", 100000)
     client.sendall(guest("hello.wasm")[:5000])
-    while not any(name.startswith(".upload-") for name in os.listdir(server.modules)):
-        pass
+    until("it is being uploaded", lambda: uploads(server))
     server.process.kill()
     server.process.wait()
     client.close()
@@ -254,10 +255,10 @@ def outlives_kill(server):
         again.close()
 
 
-FILTERED = CONFIG.replace("body_timeout: 5s", "body_timeout: 60s") + """
+FILTERED = CONFIG + """
   - path: /filtered
     module: a.wasm
-    limits: {{{{ memory: 4MiB, time: 60s }}}}
+    limits: {{{{ memory: 4MiB, time: 600s }}}}
     filters: [ {{{{ name: f, module: f.wasm, configuration: none }}}} ]
 """
 
@@ -313,8 +314,7 @@ def switch_filters(server, first, second):
         streams = view_of(server)["streams"]
         client = server.socket()
         client.sendall(b"POST /filtered HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab")
-        while view_of(server)["streams"] == streams:
-            pass
+        until("it has begun", lambda: view_of(server)["streams"] > streams)
         return client
 
     old = begin()
@@ -326,20 +326,21 @@ def switch_filters(server, first, second):
         status, _, body = server.put("f.wasm", module)
         equal((status, body["routes"]), (200, ["/filtered"]), body)
         equal(mark in server.request("POST", "/filtered", b"abc")[1], True, "the new one answers")
+        seen = len(answers)  # those that are under way may be of the old one
+        until("the others see it", lambda: (mark,) in [each[2:] for each in answers[seen:]])
     stop.set()
     for thread in threads:
         thread.join()
     equal({answer[:2] for answer in answers}, {(200, b"hello, world\n")}, "none was dropped")
     equal({answer[2:] for answer in answers}, {("x-filtered",), ("x-replaced",)})
     server.put("f.wasm", second)
-    while accounts(server.memory()["accounts"], "f") > 2:
-        pass  # those without a request go by themselves
+    until("those without a request go by themselves",
+          lambda: accounts(server.memory()["accounts"], "f") <= 2)
     equal(accounts(server.memory()["accounts"], "f"), 2, "the old one has a request")
     old.sendall(b"c")
     equal(b"x-filtered" in old.recv(4096), True, "it ends where it began")
     old.close()
-    while accounts(server.memory()["accounts"], "f") != 1:
-        pass
+    until("the old one is gone", lambda: accounts(server.memory()["accounts"], "f") == 1)
     for bad in (guest("hello.wasm"), second[:-1], b""):
         status, _, answer = server.put("f.wasm", bad)
         equal((status, answer["error"], answer["reason"].startswith("filter f of /filtered: ")),

@@ -13,8 +13,8 @@ import tempfile
 import threading
 import time
 
-from weir_http import Options, Server, equal, parse_options, serving, skip
-from http_pressure import pressure, wait
+from weir_http import Options, Server, equal, parse_options, serving, skip, until
+from http_pressure import pressure
 from memory_cgroup import Cgroup
 
 MIB = 1 << 20
@@ -108,7 +108,7 @@ def overload(cgroup, server):
     equal(len(sampler.samples) > SECONDS * 20, True, "it was sampled")
     equal(cgroup.oom_kills(), 0, "oom_kill")
     equal(cgroup.peak() > LIMIT * 9 // 10, True, "page cache filled the cgroup")
-    wait("admission is open", lambda: pressure(server)["state"] == "normal" and
+    until("admission is open", lambda: pressure(server)["state"] == "normal" and
          server.get("/hoard?hoard")[0] == 200)
 
 
@@ -117,13 +117,13 @@ def another_fills_it(cgroup, server):
     hog = in_cgroup(cgroup, 'exec python3 -c "$1"', f"a = b'x' * {176 * MIB}; import time; "
                     "time.sleep(600)")
     try:
-        status, headers, body = wait("a refusal", lambda: (
+        status, headers, body = until("a refusal", lambda: (
             lambda got: got if got[0] == 429 else None)(server.get("/hoard?hoard")), 60)
         answer = json.loads(body)
         equal((status, answer["error"], "Retry-After" in headers), (429, "memory", True), body)
     finally:
         end(hog)
-    wait("admission is open again", lambda: pressure(server)["state"] == "normal" and
+    until("admission is open again", lambda: pressure(server)["state"] == "normal" and
          server.get("/hoard?hoard")[0] == 200, 60)
     equal(cgroup.oom_kills(), 0, "oom_kill")
 
@@ -149,7 +149,7 @@ def run(cgroup, wrap, folder):
                           'dd if=/dev/zero of="$1" bs=1M count=32 conv=notrunc 2>/dev/null; done',
                           os.path.join(folder, "file"), str(FILE_BYTES // MIB))
         try:
-            wait("page cache fills the cgroup",
+            until("page cache fills the cgroup",
                  lambda: cgroup.read("memory.usage_in_bytes") > LIMIT * 8 // 10, 120)
             overload(cgroup, server)
             another_fills_it(cgroup, server)

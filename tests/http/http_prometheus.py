@@ -165,7 +165,8 @@ def start_guards(stack, stop):
     weir_guard.Options.program = Options.program
     pressed, path = stack.enter_context(weir_guard.injected("--mem-free-limit", "100MiB"))
     weir_guard.put(path, weir_guard.figures(1000, 950))
-    blind, path = stack.enter_context(weir_guard.injected("--mem-free-limit", "100MiB"))
+    blind, path = stack.enter_context(weir_guard.injected("--mem-free-limit", "100MiB",
+                                                          stale="1s"))
     weir_guard.put(path, "unknown the test says so\n")
     jobs = {"weir-guard-pressed": (pressed.port, "/metrics"),
             "weir-guard-blind": (blind.port, "/metrics")}

@@ -8,20 +8,21 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
-from weir_http import Options, Server, equal, parse_options
+from weir_http import PATIENCE, Options, Server, equal, parse_options, until
 
 CONFIG = """
 memory_max: 512MiB
 cache: {{cache}}
-server: {{{{ loops: 2, workers: {workers}, spool: {{spool}}, drain_timeout: {drain} }}}}
+server: {{{{ loops: 2, workers: {workers}, spool: {{spool}}, drain_timeout: {drain},
+          body_timeout: 600s }}}}
 routes:
 {routes}
 """
 HELLO = "  - {{ path: /hello, module: %s, warm: %d, limits: {{ memory: 4MiB, body: %s }} }}\n"
 MODE = ("  - {{ path: /m, module: reactor_tester.wasm, mode: %s, "
-        "limits: {{ memory: 4MiB, time: 5s }} }}\n")
+        "limits: {{ memory: 4MiB, time: 600s }} }}\n")
+ECHO = "  - {{ path: /echo, module: transform.wasm, limits: {{ memory: 4MiB, time: 600s }} }}\n"
 BAD = "  - {{ path: /bad, module: misbehave.wasm, limits: {{ memory: 4MiB, time: %s }} }}\n"
 
 
@@ -53,16 +54,33 @@ class Reloading(Server):
             self.put(text)
         seen, said = len(self.output), len(self.read_log())
         self.process.send_signal(signal.SIGHUP)
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
+
+        def result():
             log = self.read_log()[said:]
             if "not reloaded" in log:
-                return log
-            if any(line.startswith(("  total ", "The plan is the same"))
-                   for line in self.output[seen:]):
-                return ""
-            time.sleep(0.01)
-        raise AssertionError("the reload did not end")
+                return [log]
+            return any(line.startswith(("  total ", "The plan is the same"))
+                       for line in self.output[seen:]) and [""]
+
+        return until("the reload ends", result)[0]
+
+    def begin(self, path):
+        """A request whose body comes in two parts; its guest has begun when this returns."""
+        client = self.socket()
+        client.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n"
+                       "Connection: close\r\n\r\nabc".encode())
+        until("it is in use", lambda: self.metric(rf'^weir_pool_in_use\{{route="{path}"') == 1)
+        return client
+
+    @staticmethod
+    def end(client):
+        """The answer to such a request."""
+        client.sendall(b"def")
+        answer = b""
+        while part := client.recv(65536):
+            answer += part
+        client.close()
+        return answer
 
 
 def changes_routes(server):
@@ -70,7 +88,8 @@ def changes_routes(server):
     status, _, _ = server.request("POST", "/hello", b"x" * 2000)
     equal(status, 200, "a body within the limit")
     equal(server.get("/bad?exit=3")[0], 404, "no such route yet")
-    equal(server.reload(config(HELLO % ("hello.wasm", 8, "1KiB") + BAD % "30s")), "", "reloaded")
+    equal(server.reload(config(HELLO % ("hello.wasm", 8, "1KiB") + BAD % "30s" + ECHO)), "",
+          "reloaded")
     equal(server.request("POST", "/hello", b"x" * 2000)[0], 413, "the new limit holds")
     equal(server.get("/bad?exit=3")[0], 502, "the new route answers")
     text = "\n".join(server.output)
@@ -79,18 +98,15 @@ def changes_routes(server):
 
 def drains_removed(server):
     """A request in flight ends as it began, although its route is gone."""
-    answers = []
-    thread = threading.Thread(target=lambda: answers.append(server.get("/bad?drip")))
-    thread.start()
-    while server.metric(r'^weir_pool_in_use\{route="/bad"') < 1:
-        time.sleep(0.005)
+    client = server.begin("/echo")
     equal(server.reload(config(HELLO % ("hello.wasm", 8, "1KiB"))), "", "reloaded")
-    equal(server.get("/bad?exit=3")[0], 404, "the route is gone")
-    thread.join()
-    equal((answers[0][0], answers[0][2].count(b"drop")), (200, 4), "the old request ended well")
+    equal(server.get("/bad?exit=3")[0], 404, "a route is gone")
+    equal(server.get("/echo")[0], 404, "the other, too")
+    answer = server.end(client)
+    equal((answer[:12], b"ABCDEF" in answer), (b"HTTP/1.1 200", True), "the old request ended well")
     server.wait_idle()
     tenants = [child["name"] for child in server.memory()["accounts"]["children"]]
-    equal("/bad" in tenants, False, "nothing of it is left")
+    equal({"/bad", "/echo"} & set(tenants), set(), "nothing of them is left")
 
 
 def refuses_bad(server):
@@ -133,17 +149,12 @@ def changes_modes(server):
     equal("route /m: changed: warm, mode, recycle.calls" in server.read_log()[said:], True,
           server.read_log()[said:])
     equal([count(server) for _ in range(7)], [101, 102, 103, 101, 102, 103, 101], "kept for three")
-    answers = []
-    thread = threading.Thread(target=lambda: answers.append(server.get("/m?nap=500")))
-    thread.start()
-    while server.metric(r'^weir_pool_in_use\{route="/m"') < 1:
-        time.sleep(0.005)
+    client = server.begin("/m")
     said = len(server.read_log())
     equal(server.reload(config(resident.replace("calls: 3", "calls: 5"))), "", "reloaded")
     equal("route /m: changed: recycle.calls\n" in server.read_log()[said:], True, "told")
     equal([count(server) for _ in range(6)], [101, 102, 103, 104, 105, 101], "the new policy")
-    thread.join()
-    equal((answers[0][0], answers[0][2][:9]), (200, b"count=102"), "the old guest ended well")
+    equal(b"count=102 set_ups=1 body=6" in server.end(client), True, "the old guest ended well")
     equal(server.reload(config(resident.replace("calls: 3", "calls: 5").replace("1KiB", "2KiB"))),
           "", "reloaded")
     equal(count(server), 102, "a route that did not change keeps its guests")
@@ -210,7 +221,7 @@ def main():
             test(server)
             print("pass", test.__name__)
         server.process.send_signal(signal.SIGTERM)
-        equal(server.process.wait(30), 0, "a clean stop")
+        equal(server.process.wait(PATIENCE), 0, "a clean stop")
     except (AssertionError, subprocess.TimeoutExpired) as failure:
         print("FAIL", failure, server.read_log()[-2000:])
         sys.exit(1)

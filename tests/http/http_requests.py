@@ -5,9 +5,8 @@ import json
 import os
 import socket
 import threading
-import time
 
-from weir_http import Options, account, equal, main, serving
+from weir_http import CONFIG, Options, account, equal, main, serving, until
 
 
 def test_hello(server):
@@ -120,7 +119,7 @@ def test_large_streams_in_little_memory(server):
             if number % 200 == 0:
                 peaks.append(server.memory()["rss_bytes"])
 
-    with server.socket(60) as raw:
+    with server.socket() as raw:
         sender = threading.Thread(target=send, args=(raw,))
         sender.start()
         received = 0
@@ -146,16 +145,20 @@ def test_drops_leave_at_once(server):
     """What a guest has written is on its way before it sleeps, not when it ends."""
     with server.socket() as raw:
         raw.sendall(b"GET /misbehave?drip HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        got, begin, first = b"", time.monotonic(), None
+        got = b""
         while chunk := raw.recv(65536):
             got += chunk
-            if first is None and b"drop 0" in got:
-                first = time.monotonic() - begin
-        whole = time.monotonic() - begin
     for number in range(4):
         equal(b"drop %d\n" % number in got, True, f"drop {number}")
     equal(got.endswith(b"0\r\n\r\n"), True, "a proper end")
-    equal(whole - first > 0.1, True, f"the first after {first} s, the last after {whole} s")
+    with server.socket() as raw:
+        raw.sendall(b"GET /fuel?stall HTTP/1.1\r\nHost: x\r\n\r\n")
+        got = b""
+        while b"drop\n" not in got:
+            chunk = raw.recv(65536)
+            equal(chunk != b"", True, "the guest sleeps, and has not ended")
+            got += chunk
+    server.wait_idle()
 
 
 def test_four_connections(server):
@@ -229,17 +232,14 @@ routes:
 """
 
 
-def wait_for_places(server, seconds=20):
+def wait_for_places(server):
     """Until the connections of clients that left are gone; beyond the last place one is closed."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    def is_alone():
         try:
-            if server.metric(r"^weir_connections_open$") == 1:
-                return
+            return server.metric(r"^weir_connections_open$") == 1
         except (OSError, http.client.HTTPException):
-            pass
-        time.sleep(0.02)
-    raise AssertionError("connections of clients that left are still open")
+            return False
+    until("connections of clients that left are closed", is_alone)
 
 
 def test_clients_that_end_with_their_last_bytes(_):
@@ -252,8 +252,8 @@ def test_clients_that_end_with_their_last_bytes(_):
                 raw.shutdown(socket.SHUT_WR)
         wait_for_places(server)
         answered = 0
-        for _ in range(20):
-            with server.socket(10) as raw:
+        for _ in range(2000):  # one that has to wait for a processor is parked, too
+            with server.socket() as raw:
                 raw.sendall(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
                 raw.shutdown(socket.SHUT_WR)
                 answer = b""
@@ -261,7 +261,9 @@ def test_clients_that_end_with_their_last_bytes(_):
                     answer += chunk
                 answered += answer[:15] == b"HTTP/1.1 200 OK"
                 equal(answer[:15] in (b"", b"HTTP/1.1 200 OK"), True, "and the connection ends")
-        equal(answered >= 10, True, "guests that are done in a millisecond answer")
+            if answered == 10:
+                break
+        equal(answered, 10, "guests that are done in a millisecond answer")
 
 
 def test_health(server):
@@ -274,7 +276,7 @@ def test_nonsense(server):
                  b"GET /hello HTTP/9.9\r\n\r\n", b"GET http:// HTTP/1.1\r\nHost: x\r\n\r\n",
                  b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
                  b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"):
-        with server.socket(5) as raw:
+        with server.socket() as raw:
             raw.sendall(text)
             raw.shutdown(socket.SHUT_WR)
             try:
@@ -286,4 +288,5 @@ def test_nonsense(server):
 
 
 if __name__ == "__main__":
-    main([test for name, test in list(globals().items()) if name.startswith("test_")])
+    main([test for name, test in list(globals().items()) if name.startswith("test_")],
+         CONFIG.replace("_timeout: 3s", "_timeout: 60s"))

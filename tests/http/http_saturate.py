@@ -9,8 +9,7 @@ import sys
 import threading
 import time
 
-from weir_http import Options, account, equal, parse_options, serving
-from http_pressure import wait
+from weir_http import Options, account, equal, parse_options, serving, until
 
 MIB = 1 << 20
 SLOTS = 10
@@ -87,7 +86,7 @@ def guests(plan, server):
         memory = server.memory()
         return memory if memory["classes"]["linear_memory"] > SLOTS * 14 * MIB else None
 
-    memory = wait("all guests hold what they can", full, 60)
+    memory = until("all guests hold what they can", full, 60)
     tenant = account(memory["accounts"], "/bad")
     requests = tenant["kinds"].get("request", 0)
     plan.holds(tenant["used_bytes"] + tenant["reserved_bytes"] - requests, "running guests /bad",
@@ -104,7 +103,7 @@ def guests(plan, server):
 def stacks(plan, server):
     """All workers deep in guests' stacks; then the stacks wait idle."""
     sockets = hang(server, "/bad?deep", SLOTS)
-    memory = wait("deep stacks", lambda: (lambda got: got if got["classes"]["stack"] >
+    memory = until("deep stacks", lambda: (lambda got: got if got["classes"]["stack"] >
                                           SLOTS * 100 << 10 else None)(server.memory()), 60)
     tenant = account(memory["accounts"], "/bad")
     equal(tenant["kinds"]["stack"], SLOTS * MIB, "a stack each")
@@ -123,7 +122,7 @@ def buffers(plan, server):
     for socket in sockets:
         socket.sendall(b"POST /bad?hold HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n")
         socket.sendall(b"x" * 65000)
-    memory = wait("bodies in flight", lambda: (
+    memory = until("bodies in flight", lambda: (
         lambda got: got if account(got["accounts"], "/bad")["kinds"].get("request", 0) >
         SLOTS * 160 << 10 else None)(server.memory()), 60)
     used = sum(child["kinds"].get("request", 0) for child in memory["accounts"]["children"])
@@ -137,7 +136,7 @@ def connections(plan, server):
     sockets = [server.socket() for _ in range(CONNECTIONS - 2)]
     for socket in sockets:
         socket.sendall(b"GET /hello HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 20000)
-    wait("they are open", lambda: server.metric(r"^weir_connections_open$") >= CONNECTIONS - 2)
+    until("they are open", lambda: server.metric(r"^weir_connections_open$") >= CONNECTIONS - 2)
     memory = server.memory()
     charged = account(memory["accounts"], "server")["kinds"]["server"]
     plan.holds(charged, "connections", "reports", "records of slots and engines")

@@ -20,20 +20,21 @@ import traceback
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from weir_outcome import equal, skip  # noqa: E402
 
+PATIENCE = 60  # seconds until what must come is given up
 CONFIG = """
 memory_max: 1GiB
 cache: {cache}
-server: {{ loops: 2, workers: 2, idle_timeout: 3s, body_timeout: 1s, write_timeout: 1s,
+server: {{ loops: 2, workers: 2, idle_timeout: 3s, body_timeout: 3s, write_timeout: 3s,
           drain_timeout: 3s, spool: {spool} }}
 routes:
-  - {{ path: /hello, module: hello.wasm, limits: {{ memory: 4MiB, time: 2s, body: 64KiB }} }}
+  - {{ path: /hello, module: hello.wasm, limits: {{ memory: 4MiB, time: 60s, body: 64KiB }} }}
   - {{ path: /echo, module: echo.wasm, env: [ 'ROUTE=yes' ],
-      limits: {{ memory: 4MiB, time: 5s, body: 1MiB }} }}
+      limits: {{ memory: 4MiB, time: 60s, body: 1MiB }} }}
   - {{ path: /transform, module: transform.wasm,
-      limits: {{ memory: 4MiB, time: 20s, body: 256MiB, output: 256MiB }} }}
+      limits: {{ memory: 4MiB, time: 60s, body: 256MiB, output: 256MiB }} }}
   - {{ path: /misbehave, module: misbehave.wasm,
-      limits: {{ memory: 16MiB, time: 500ms, concurrency: 4, body: 64KiB, output: 1MiB }} }}
-  - {{ path: /fuel, module: misbehave.wasm, limits: {{ memory: 4MiB, time: 10s, fuel: 1000000 }} }}
+      limits: {{ memory: 16MiB, time: 2s, concurrency: 4, body: 64KiB, output: 1MiB }} }}
+  - {{ path: /fuel, module: misbehave.wasm, limits: {{ memory: 4MiB, time: 600s, fuel: 1000000 }} }}
 """
 
 
@@ -73,7 +74,7 @@ class Server:
         line = self.process.stdout.readline()
         match = re.match(r"http://127\.0\.0\.1:(\d+)", line)
         if not match:
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
             raise AssertionError(f"the server did not start: {line!r} {self.read_log()}")
         self.port = int(match.group(1))
 
@@ -81,7 +82,7 @@ class Server:
         with open(self.log.name, encoding="utf-8") as log:
             return log.read()
 
-    def connect(self, timeout=30):
+    def connect(self, timeout=PATIENCE):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def request(self, method, path, body=None, headers=None):
@@ -96,7 +97,7 @@ class Server:
     def get(self, path):
         return self.request("GET", path)
 
-    def socket(self, timeout=30):
+    def socket(self, timeout=PATIENCE):
         return socket.create_connection(("127.0.0.1", self.port), timeout)
 
     def memory(self):
@@ -107,15 +108,14 @@ class Server:
         return sum(float(value) for name, value in re.findall(r"^(\S+) (\S+)$", text, re.M)
                    if re.search(pattern, name))
 
-    def wait_idle(self, seconds=20):
-        """Until no request but the question itself is in flight."""
-        end = time.monotonic() + seconds
-        while self.metric(r"^weir_requests_active$") > 1:
-            if time.monotonic() > end:
-                raise AssertionError("requests are still in flight")
-            time.sleep(0.02)
+    def wait_active(self, count):
+        """Until so many requests are in flight beside the question itself."""
+        until(f"{count} in flight", lambda: self.metric(r"^weir_requests_active$") == count + 1)
 
-    def stop(self, number=signal.SIGTERM, seconds=30):
+    def wait_idle(self):
+        self.wait_active(0)
+
+    def stop(self, number=signal.SIGTERM, seconds=PATIENCE):
         if self.process.poll() is None:
             self.process.send_signal(number)
         code = self.process.wait(seconds)
@@ -128,6 +128,16 @@ class Server:
             self.process.wait()
         self.log.close()
         self.folder.cleanup()
+
+
+def until(what, condition, seconds=PATIENCE):
+    """The first true value of the condition."""
+    end = time.monotonic() + seconds
+    while not (got := condition()):
+        if time.monotonic() > end:
+            raise AssertionError(f"waited in vain for: {what}")
+        time.sleep(0.01)
+    return got
 
 
 @contextlib.contextmanager
