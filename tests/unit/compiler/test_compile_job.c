@@ -219,7 +219,7 @@ static bool wait_children(pid_t pid, int count, pid_t *ret_child)
 {
     char path[64], text[256];
     (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 10000; i++) {
         FILE *file = fopen(path, "re");
         if (file != NULL) {
             size_t size = fread(text, 1, sizeof text - 1, file);

@@ -24,7 +24,7 @@
 
 #define MIB ((int64_t)1 << 20)
 #define TAKEN (24 * MIB)
-#define WAIT_MS 20000
+#define WAIT_MS 60000
 
 /* --- the taker ----------------------------------------------------------------------------- */
 

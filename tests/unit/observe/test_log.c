@@ -215,6 +215,10 @@ START_TEST(outlives_errors)
     ck_assert(weir_io_faulty_add(&faulty, &torn));
     struct weir_log_queue *queue = open_log(-1, 1 << 20);
     ck_assert_uint_eq(write_numbered(queue, 0, 1), 1);
+    struct weir_log_figures figures;
+    do /* or one write could take them all */
+        weir_log_queue_figures(queue, &figures);
+    while (figures.lines < 1);
     for (unsigned i = 1; i < 2000; i++)
         ck_assert_uint_eq(write_numbered(queue, i, 1), 1);
     (void)sem_wait(&told.failed);
@@ -404,7 +408,6 @@ int main(void)
     tcase_add_test(lines, cuts);
     tcase_add_test(lines, writes_times);
     tcase_add_checked_fixture(queue, set_up, NULL);
-    tcase_set_timeout(queue, 60);
     tcase_add_test(queue, keeps_order);
     tcase_add_test(queue, outlives_errors);
     tcase_add_test(queue, drops_and_tells);

@@ -588,7 +588,6 @@ int main(void)
 {
     Suite *suite = suite_create("retention");
     TCase *tests = tcase_create("retention");
-    tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, the_fault_is_named, 0, CASES);
     tcase_add_loop_test(tests, its_twin_is_not_blamed, 0, CASES);

@@ -249,7 +249,6 @@ int main(void)
         return EXIT_FAILURE;
     Suite *suite = suite_create("module_store");
     TCase *tcase = tcase_create("module_store");
-    tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, set_up, NULL);
     tcase_add_test(tcase, checks_names);
     tcase_add_test(tcase, replaces);

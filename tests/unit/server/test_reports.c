@@ -105,7 +105,7 @@ START_TEST(hold_up_nobody)
     for (uint32_t i = 0; i < WEIR_SERVER_REPORTS_MAX - 1; i++)
         ck_assert_uint_eq(answer(others[i]), 200);
     wait_reports(0);
-    ck_assert(weir_server_stop(server, UINT64_C(5000000000)));
+    ck_assert(weir_server_stop(server, UINT64_C(60000000000)));
 }
 END_TEST
 
@@ -129,7 +129,7 @@ START_TEST(clients_leave)
     }
     weir_account_read(server->reports_account, &after);
     ck_assert_uint_eq(after.used_bytes, before.used_bytes);
-    ck_assert(weir_server_stop(server, UINT64_C(5000000000)));
+    ck_assert(weir_server_stop(server, UINT64_C(60000000000)));
 }
 END_TEST
 
@@ -163,7 +163,7 @@ START_TEST(memory_is_refused)
         }
         ck_assert_uint_gt(refused, 0);
     }
-    ck_assert(weir_server_stop(server, UINT64_C(5000000000)));
+    ck_assert(weir_server_stop(server, UINT64_C(60000000000)));
 }
 END_TEST
 
@@ -196,7 +196,7 @@ START_TEST(stopping_ends_them)
     for (size_t i = 0; i < PAGE_COUNT; i++)
         fds[i] = ask(PAGES[i]);
     wait_reports(PAGE_COUNT);
-    ck_assert(weir_server_stop(server, UINT64_C(5000000000)));
+    ck_assert(weir_server_stop(server, UINT64_C(60000000000)));
     (void)pthread_join(thread, NULL);
     for (size_t i = 0; i < PAGE_COUNT; i++)
         ck_assert_uint_eq(answer(fds[i]), 200);
