@@ -116,6 +116,12 @@ void weir__watch_resumed(struct weir__connection *connection)
     connection->resumed_at_ns = weir_clock_ns();
     lock(watch);
     (void)epoll_ctl(watch->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
+    /* That was not the client's time; the loop counts anew when it has the connection again. */
+    uint64_t deadline = atomic_load_explicit(&connection->deadline_ns, memory_order_relaxed);
+    if (deadline != 0)
+        atomic_store_explicit(&connection->deadline_ns,
+                              deadline + connection->resumed_at_ns - connection->suspended_at_ns,
+                              memory_order_relaxed);
     atomic_store_explicit(&connection->is_suspended, false, memory_order_release);
     unlock(watch);
 }
@@ -162,13 +168,21 @@ static void client_left(struct weir__watch *watch, uint64_t key)
 
 /* --- time ---------------------------------------------------------------------------------- */
 
+/* All of the request is there and nothing was said: the loop will do so as soon as it runs. */
+static bool is_being_answered(const struct weir__connection *connection)
+{
+    return atomic_load_explicit(&connection->awaits_body, memory_order_acquire) &&
+           atomic_load_explicit(&connection->is_whole, memory_order_relaxed);
+}
+
 /* Under the lock: whoever is too slow is told, where nothing was said yet, and cut off. */
 static void end_slow(struct weir__connection *connection, uint64_t now)
 {
     uint64_t deadline = atomic_load_explicit(&connection->deadline_ns, memory_order_relaxed);
     bool is_stopped = atomic_load_explicit(&connection->is_stopped, memory_order_relaxed);
     if (deadline == 0 || (now < deadline && !is_stopped) ||
-        atomic_load_explicit(&connection->is_suspended, memory_order_relaxed))
+        atomic_load_explicit(&connection->is_suspended, memory_order_acquire) ||
+        is_being_answered(connection))
         return;
     atomic_store_explicit(&connection->deadline_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&connection->is_timed_out, true, memory_order_relaxed);
@@ -282,12 +296,17 @@ static void *watch_clients(void *context)
     }
 }
 
-/* Its body is still coming: it gets an answer. One that is being answered is cut. */
+/* Its body is still coming: it gets an answer. One that is being answered is cut, unless that is
+ * what it was cancelled with. */
 static void end_connection(struct weir__connection *connection)
 {
+    if (is_being_answered(connection))
+        return;
     if (atomic_exchange(&connection->awaits_body, false)) {
         atomic_store_explicit(&connection->is_drained, true, memory_order_relaxed);
         weir__answer_raw(connection, WEIR__REFUSAL_DRAINING, WEIR__DRAINING_REASON);
+    } else if (atomic_load_explicit(&connection->is_cancelled, memory_order_relaxed)) {
+        return;
     }
     (void)shutdown(connection->fd, SHUT_RDWR);
 }
@@ -298,10 +317,12 @@ void weir__watch_cancel_all(struct weir_server *server)
     lock(watch);
     for (uint32_t i = 0; i < watch->connection_count; i++) {
         struct weir__connection *connection = watch->connections[i];
-        if (atomic_load_explicit(&connection->is_suspended, memory_order_relaxed))
+        if (atomic_load_explicit(&connection->is_suspended, memory_order_acquire)) {
+            atomic_store_explicit(&connection->is_cancelled, true, memory_order_relaxed);
             cancel(connection);
-        else
+        } else {
             end_connection(connection);
+        }
     }
     unlock(watch);
     weir__detached_cancel(server);

@@ -268,7 +268,8 @@ enum MHD_Result weir__exchange_begin(struct weir__connection *connection)
 {
     (void)atomic_fetch_add_explicit(&connection->server->active, 1, memory_order_relaxed);
     connection->is_begun = true;
-    atomic_store_explicit(&connection->awaits_body, true, memory_order_relaxed);
+    atomic_store_explicit(&connection->is_whole, false, memory_order_relaxed);
+    atomic_store_explicit(&connection->awaits_body, true, memory_order_release);
     connection->begin_ns = weir_clock_ns();
     weir__log_name_request(connection);
     if (connection->is_inner) {
@@ -376,6 +377,7 @@ static bool can_flush(const struct weir__request *request)
 enum MHD_Result weir__exchange_end(struct weir__connection *connection)
 {
     take_over(connection);
+    atomic_store_explicit(&connection->is_whole, true, memory_order_relaxed);
     if (connection->failure.refusal != WEIR__REFUSAL_NONE && connection->report.text == NULL)
         return weir__answer_failure(connection);
     struct weir__request *request = connection->request;
@@ -499,6 +501,7 @@ void weir__exchange_completed(struct weir__connection *connection, bool is_compl
     if (request != NULL && !is_left_alone)
         weir__request_give(request);
     atomic_store_explicit(&connection->is_stopped, false, memory_order_relaxed);
+    atomic_store_explicit(&connection->is_cancelled, false, memory_order_relaxed);
     if (connection->report.text != NULL) /* the client left while it was made */
         connection->report.release(connection->report.context);
     weir__modules_end(connection);

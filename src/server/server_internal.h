@@ -216,9 +216,11 @@ struct weir__connection {
     _Atomic uint64_t deadline_ns; /* the watch ends the connection then; 0: none */
     _Atomic bool is_suspended;
     _Atomic bool is_timed_out;
-    _Atomic bool is_drained; /* its body was late for the stop */
-    _Atomic bool is_stopped;  /* by the governor, to free memory */
-    _Atomic bool awaits_body; /* begun, nothing answered yet */
+    _Atomic bool is_drained;   /* its body was late for the stop */
+    _Atomic bool is_stopped;   /* by the governor, to free memory */
+    _Atomic bool is_cancelled; /* by a stop, while it was suspended */
+    _Atomic bool awaits_body;  /* begun, nothing answered yet */
+    _Atomic bool is_whole;     /* its body is there */
     uint32_t watch_generation;
 
     /* Of the present request. */

@@ -81,6 +81,7 @@ def hurries():
     """A second SIGTERM does not wait for the bound."""
     with serving(DRAIN) as server:
         connection = server.connect()
+        connection.connect()
         clients = ask_all(server)
         server.process.send_signal(signal.SIGTERM)
         until_draining(connection)

@@ -183,6 +183,24 @@ static void *lock_and_unlock_later(void *context)
     return unlock_later(NULL);
 }
 
+/* Between a connection's resumption and its answer it looks as if its body was still coming. */
+START_TEST(stopping_leaves_what_is_about_to_be_answered)
+{
+    (void)pthread_mutex_lock(&server->report_lock);
+    int fd = ask("/v1/memory");
+    wait_reports(1);
+    struct weir__connection *connection = server->watch.connections[0];
+    while (!atomic_load(&connection->is_suspended))
+        (void)usleep(1000);
+    atomic_store(&connection->is_suspended, false);
+    weir__watch_cancel_all(server);
+    atomic_store(&connection->is_suspended, true);
+    (void)pthread_mutex_unlock(&server->report_lock);
+    ck_assert_uint_eq(answer(fd), 200);
+    ck_assert(weir_server_stop(server, UINT64_C(60000000000)));
+}
+END_TEST
+
 /* A server that stops answers the reports that it has begun. */
 START_TEST(stopping_ends_them)
 {
@@ -215,6 +233,7 @@ int main(void)
     tcase_add_test(tcase, hold_up_nobody);
     tcase_add_test(tcase, clients_leave);
     tcase_add_test(tcase, memory_is_refused);
+    tcase_add_test(tcase, stopping_leaves_what_is_about_to_be_answered);
     tcase_add_test(tcase, stopping_ends_them);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
