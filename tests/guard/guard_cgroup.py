@@ -87,7 +87,7 @@ def test_a_real_cgroup():
     arguments = ("--mem-free-limit", "64MiB", "--leave-free", "72MiB", "--transitions", "60")
     try:
         with filler(cgroup, file) as (do, program), \
-                guarding("--pid", str(program.pid), *arguments) as guard, \
+                guarding("--pid", str(program.pid), *arguments, stale="2s") as guard, \
                 guard_nginx.gateway(node_port, guard.port) as (client, _):
             until(lambda: client.status() == 200, "nginx answers")
             equal(guard.pressure()["reading"]["binding"], f"{cgroup.path}/{cgroup.limit_file}")
