@@ -157,8 +157,8 @@ static size_t read_escape(struct parse *parse, uint8_t *to)
     if (found == NULL &&
         (hex(c) < 0 || parse->at == parse->size || hex(parse->text[parse->at]) < 0))
         return 0;
-    *to = found != NULL ? (uint8_t)bytes[found - from]
-                        : (uint8_t)(hex(c) << 4 | hex(parse->text[parse->at++]));
+    *to = (uint8_t)(found != NULL ? bytes[found - from]
+                                  : hex(c) << 4 | hex(parse->text[parse->at++]));
     return 1;
 }
 
