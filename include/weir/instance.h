@@ -68,7 +68,8 @@ struct weir_memory *weir_instance_memory(struct weir_instance *instance, size_t 
 
 /* Puts own memories, tables, globals and dropped segments back to the state right after
  * instantiation and start (kernel ≥ 6.7 by PAGEMAP_SCAN, else by pagemap), and destroys the handles
- * of its table. STATE while a call is active or parked. */
+ * of its table. STATE while a call is active or parked. After any other error the instance stands
+ * between the two states: only another reset or a release may follow. */
 enum weir_status weir_instance_reset(struct weir_instance *instance, struct weir_error *error);
 /* For tests, and for those who don't believe it: compares all that a reset puts back, each page of
  * the memories, with that state. CORRUPT names the first difference: memory and offset, table and
