@@ -149,7 +149,7 @@ START_TEST(calls_and_goes_on)
     ck_assert(weir_filter_stream_is_paused(c.stream, WEIR_FILTER_REQUEST));
     ck_assert_uint_eq(c.call_count, 1);
     struct weir_filter_call *call = c.calls[0];
-    ck_assert_uint_eq(call->timeout_ns, UINT64_C(1000000000));
+    ck_assert_uint_eq(call->timeout_ns, UINT64_C(60000000000));
     ck_assert_uint_eq(call->body.size, 5);
     ck_assert_uint_eq(call->headers.count, 4);
     ck_assert(!weir_filter_vm_is_idle(c.vm));
