@@ -122,6 +122,10 @@ static enum weir_status take_record(struct weir_account **ret_account, struct we
 
 static void give_record(struct weir_account *account)
 {
+    if (account->is_housed) {
+        weir__house_free(account);
+        return;
+    }
     weir__heap_remove(account);
     free(account);
     weir_account_discharge(weir_account_host(), WEIR_KIND_METADATA, sizeof(struct weir_account));
@@ -136,9 +140,9 @@ static void put_name(struct weir_account *account, const char *name)
     memcpy(account->name, name, length);
 }
 
-enum weir_status weir_account_new(struct weir_account *parent, enum weir_account_role role,
-                                  const char *name, uint64_t limit_bytes,
-                                  struct weir_account **ret_account, struct weir_error *error)
+enum weir_status weir__account_may_stand(const struct weir_account *parent,
+                                         enum weir_account_role role, const char *name,
+                                         struct weir_error *error)
 {
     if (parent == NULL || name == NULL)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET, "an account needs a %s",
@@ -150,24 +154,30 @@ enum weir_status weir_account_new(struct weir_account *parent, enum weir_account
                               name, parent->name);
     if (parent->depth + 1 >= WEIR__DEPTH_MAX)
         return weir_error_set(error, WEIR_LIMIT, WEIR_NO_OFFSET,
-                              "account \"%s\" would stand %u levels deep, at most %d are allowed",
+                              "account \"%s\" would stand %d levels deep, at most %d are allowed",
                               name, parent->depth + 1, WEIR__DEPTH_MAX - 1);
-    struct weir_account *account = NULL;
-    enum weir_status status = take_record(&account, error);
-    if (status != WEIR_OK)
-        return status;
+    return WEIR_OK;
+}
+
+void weir__account_fill(struct weir_account *account, struct weir_account *parent,
+                        enum weir_account_role role, const char *name, uint64_t limit_bytes)
+{
     put_name(account, name);
-    account->role = role;
+    account->role = (uint8_t)role;
     account->parent = parent;
-    account->depth = parent->depth + 1;
+    account->depth = (uint8_t)(parent->depth + 1);
     weir__set(&account->limit, limit_bytes);
     if (role == WEIR_ACCOUNT_STORE)
         account->holder = account;
     else if (role == WEIR_ACCOUNT_INSTANCE)
         account->holder = parent->holder != NULL ? parent->holder : account;
+}
+
+void weir__account_link(struct weir_account *account)
+{
+    struct weir_account *parent = account->parent;
     if (parent->holder == NULL)
         atomic_fetch_add_explicit(&parent->holds, 1, memory_order_relaxed);
-
     weir__tree_lock();
     account->next = parent->first_child;
     if (account->next != NULL)
@@ -176,6 +186,21 @@ enum weir_status weir_account_new(struct weir_account *parent, enum weir_account
     parent->child_count++;
     weir__ledger.account_count++;
     weir__tree_unlock();
+}
+
+enum weir_status weir_account_new(struct weir_account *parent, enum weir_account_role role,
+                                  const char *name, uint64_t limit_bytes,
+                                  struct weir_account **ret_account, struct weir_error *error)
+{
+    enum weir_status status = weir__account_may_stand(parent, role, name, error);
+    if (status != WEIR_OK)
+        return status;
+    struct weir_account *account = NULL;
+    status = take_record(&account, error);
+    if (status != WEIR_OK)
+        return status;
+    weir__account_fill(account, parent, role, name, limit_bytes);
+    weir__account_link(account);
     *ret_account = account;
     return WEIR_OK;
 }
@@ -239,7 +264,7 @@ static bool is_empty(const struct weir_account *account)
 {
     if (account->child_count != 0 || weir__get(&account->used) != 0)
         return false;
-    for (int kind = 0; kind < WEIR_KIND_COUNT; kind++)
+    for (int kind = WEIR__BYTE_KINDS; kind < WEIR_KIND_COUNT; kind++)
         if (weir__get(&account->kinds[kind]) != 0)
             return false;
     return true;

@@ -10,12 +10,10 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* The kinds that are counted stand behind those that are bytes: one comparison tells them apart. */
-#define BYTE_KINDS WEIR_KIND_MAPPING
 #define B true
 #define N false
 #define WEIR_KIND(id, name, unit, covers)                                                          \
-    static_assert((unit) == (WEIR_KIND_##id < BYTE_KINDS), "bytes before counts");
+    static_assert((unit) == (WEIR_KIND_##id < WEIR__BYTE_KINDS), "bytes before counts");
 #include <weir/account_kinds.def>
 #undef WEIR_KIND
 #undef B
@@ -23,7 +21,7 @@
 
 static inline bool is_bytes(enum weir_kind kind)
 {
-    return (unsigned)kind < BYTE_KINDS;
+    return (unsigned)kind < WEIR__BYTE_KINDS;
 }
 
 bool weir_kind_is_bytes(enum weir_kind kind)
@@ -267,6 +265,25 @@ static __attribute__((noinline)) void discharge_slow(struct weir_account *accoun
         weir__ungrant(holder->parent, excess);
     if (is_closed(account))
         weir__account_settle(account);
+}
+
+void weir__move_to_host(struct weir_account *holder, enum weir_kind kind, uint64_t amount,
+                        enum weir_kind host_kind)
+{
+    struct weir_account *host = weir_account_host();
+    weir__peak_leave();
+    enter_wait(holder);
+    drop(&holder->kinds[kind], amount);
+    if (is_bytes(kind))
+        drop(&holder->used, amount);
+    leave(holder);
+    atomic_fetch_add_explicit(&host->holds, amount, memory_order_relaxed);
+    uint64_t had = atomic_fetch_add_explicit(&host->kinds[host_kind], amount, memory_order_relaxed);
+    (void)weir__raise(&host->kind_peaks[host_kind], had + amount);
+    for (struct weir_account *at = holder->parent; is_bytes(kind) && at != host; at = at->parent) {
+        uint64_t granted = atomic_fetch_sub_explicit(&at->granted, amount, memory_order_relaxed);
+        WEIR_ASSERT(amount <= granted);
+    }
 }
 
 /* --- reservations -------------------------------------------------------------------------- */

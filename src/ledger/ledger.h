@@ -42,6 +42,24 @@ void weir_ledger_refresh_limits(void);
 /* What may be held of a counted kind, the reserve for libraries taken off. */
 uint64_t weir_ledger_count_limit(enum weir_kind kind);
 
+/* A store's account that lives in the store's own memory: `size` bytes of private pages are mapped,
+ * charged to the account as `kind`, and its record lies in the first of them, `offset` bytes in;
+ * WEIR_HOUSED_BYTES from there are taken, the rest is the caller's, zeroed. */
+#define WEIR_HOUSED_BYTES 704
+struct weir_house {
+    enum weir_kind kind;
+    size_t size;
+    size_t offset; /* a multiple of 64 */
+    uint64_t limit_bytes;
+};
+enum weir_status weir_account_new_housed(struct weir_account *parent, const char *name,
+                                         const struct weir_house *house,
+                                         void **ret_memory, struct weir_account **ret_account,
+                                         struct weir_error *error) WEIR_MUST_USE;
+/* The caller is done with the memory: the account no longer holds it (the host does, until the
+ * account goes, which unmaps it). Right before weir_account_close(). */
+void weir_account_vacate(struct weir_account *account);
+
 /* Two-phase close. What an account still holds, as `pending` of a receipt; `drained` when that is
  * nothing. Ask before weir_account_close(): afterwards the account may be gone. */
 void weir_account_pending(const struct weir_account *account, struct weir_receipt *receipt);

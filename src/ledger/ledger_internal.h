@@ -12,6 +12,8 @@
  * accounts come and go, when figures are summed and before a refusal; never by a charge that
  * succeeds at once.
  *
+ * A record lies on the heap, or for a store in the store's own memory (account_house.c).
+ *
  * Draining credit without making the owner pay for it: the owner writes busy = 1, then reads
  * `slow`; the drainer writes DRAIN into `slow`, makes every running thread of the process pass a
  * barrier (membarrier), then reads `busy`. One of the two sees the other. Where membarrier is
@@ -35,6 +37,9 @@ enum {
     WEIR__SLOW_CLOSED = 2 /* keep no credit; look whether the account can go */
 };
 
+/* The kinds that are counted stand behind those that are bytes: one comparison tells them apart. */
+#define WEIR__BYTE_KINDS WEIR_KIND_MAPPING
+
 /* Top bit of `holds`. */
 #define WEIR__HOLDS_CLOSED (UINT64_C(1) << 63)
 
@@ -55,10 +60,11 @@ struct weir_account {
     /* What fills the owner's last line: set once, or about the account's own subtree. */
     void (*drained)(void *context);
     void *drained_context;
-    enum weir_account_role role;
-    unsigned depth;
+    uint8_t role; /* enum weir_account_role */
+    uint8_t depth;
+    bool is_housed; /* the record lies in a mapping of its own (account_house.c) */
     struct weir_account *first_child; /* from here on under weir__tree */
-    uint64_t child_count;
+    uint32_t child_count;
     uint32_t pins;
     bool closed; /* by its owner; owned accounts */
     bool dead;   /* closed and empty; goes with its last pin */
@@ -170,9 +176,29 @@ static inline void weir__peak_leave(void)
         weir__peak_capture();
 }
 
+/* The steps of weir_account_new(): the place, a zeroed record, the tree (account.c). */
+enum weir_status weir__account_may_stand(const struct weir_account *parent,
+                                         enum weir_account_role role, const char *name,
+                                         struct weir_error *error);
+void weir__account_fill(struct weir_account *account, struct weir_account *parent,
+                        enum weir_account_role role, const char *name, uint64_t limit_bytes);
+void weir__account_link(struct weir_account *account);
+/* What a holder held is the host's from here on: granted below the host only shrinks, so nothing
+ * can be refused. By its owner (charge.c). */
+void weir__move_to_host(struct weir_account *holder, enum weir_kind kind, uint64_t amount,
+                        enum weir_kind host_kind);
+
 /* The registered mapping that `address` is in, or else the first behind it. */
 struct weir_mapping;
 bool weir__mapping_next(uint64_t address, struct weir_mapping *ret_mapping);
+
+struct weir_mapping_entry;
+void *weir__map_pages(size_t size, int protection, int flags, struct weir_error *error);
+void weir__mapping_enter(struct weir_mapping_entry *entry, const struct weir_mapping *mapping);
+/* From here on the host's metadata, by the registry; returns what it was. */
+struct weir_mapping weir__mapping_give_to_host(struct weir_mapping_entry *entry);
+/* The pages of a dead account, its record with them (account_house.c). */
+void weir__house_free(struct weir_account *account);
 
 /* weir_account_alloc() for those who want the status. */
 enum weir_status weir__alloc(struct weir_account *account, enum weir_kind kind, size_t bytes,

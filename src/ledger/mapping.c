@@ -14,15 +14,8 @@
 
 #define PAGE 4096u
 
-struct node {
-    struct node *left;
-    struct node *right;
-    uint64_t priority;
-    struct weir_mapping mapping;
-};
-
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct node *root;
+static struct weir_mapping_entry *root;
 static size_t node_count;
 static uint64_t priority_seed = 0x9e3779b97f4a7c15u;
 
@@ -49,8 +42,8 @@ static uint64_t next_priority(void)
 }
 
 /* Cuts `tree` into what lies below `base` and the rest. */
-static void split(struct node *tree, const uint8_t *base, struct node **ret_below,
-                  struct node **ret_above)
+static void split(struct weir_mapping_entry *tree, const uint8_t *base,
+                  struct weir_mapping_entry **ret_below, struct weir_mapping_entry **ret_above)
 {
     while (tree != NULL) {
         if (tree->mapping.base < base) {
@@ -67,10 +60,10 @@ static void split(struct node *tree, const uint8_t *base, struct node **ret_belo
     *ret_above = NULL;
 }
 
-static void insert(struct node *node)
+static void insert(struct weir_mapping_entry *node)
 {
     node->priority = next_priority();
-    struct node **at = &root;
+    struct weir_mapping_entry **at = &root;
     while (*at != NULL && (*at)->priority >= node->priority)
         at = node->mapping.base < (*at)->mapping.base ? &(*at)->left : &(*at)->right;
     split(*at, node->mapping.base, &node->left, &node->right);
@@ -79,10 +72,11 @@ static void insert(struct node *node)
 }
 
 /* Joins two trees of which the first lies below the second. */
-static struct node *join(struct node *below, struct node *above)
+static struct weir_mapping_entry *join(struct weir_mapping_entry *below,
+                                       struct weir_mapping_entry *above)
 {
-    struct node *joined = NULL;
-    struct node **at = &joined;
+    struct weir_mapping_entry *joined = NULL;
+    struct weir_mapping_entry **at = &joined;
     while (below != NULL && above != NULL) {
         if (below->priority >= above->priority) {
             *at = below;
@@ -98,12 +92,18 @@ static struct node *join(struct node *below, struct node *above)
     return joined;
 }
 
-static struct node *take_out(const uint8_t *base)
+static struct weir_mapping_entry **link_to(const uint8_t *base)
 {
-    struct node **at = &root;
+    struct weir_mapping_entry **at = &root;
     while (*at != NULL && (*at)->mapping.base != base)
         at = base < (*at)->mapping.base ? &(*at)->left : &(*at)->right;
-    struct node *node = *at;
+    return at;
+}
+
+static struct weir_mapping_entry *take_out(const uint8_t *base)
+{
+    struct weir_mapping_entry **at = link_to(base);
+    struct weir_mapping_entry *node = *at;
     if (node != NULL) {
         *at = join(node->left, node->right);
         node_count--;
@@ -113,9 +113,9 @@ static struct node *take_out(const uint8_t *base)
 
 bool weir__mapping_next(uint64_t address, struct weir_mapping *ret_mapping)
 {
-    const struct node *best = NULL;
+    const struct weir_mapping_entry *best = NULL;
     registry_acquire();
-    for (const struct node *at = root; at != NULL;) {
+    for (const struct weir_mapping_entry *at = root; at != NULL;) {
         uint64_t end = (uint64_t)(uintptr_t)at->mapping.base + at->mapping.size;
         if (end > address) {
             best = at;
@@ -139,7 +139,7 @@ size_t weir_mapping_count(void)
 }
 
 /* Depth is about 3 log2 of the count; the recursion is no deeper. */
-static void walk(const struct node *node,
+static void walk(const struct weir_mapping_entry *node,
                  void (*visit)(void *context, const struct weir_mapping *mapping), void *context)
 {
     while (node != NULL) {
@@ -159,7 +159,7 @@ void weir_mapping_walk(void (*visit)(void *context, const struct weir_mapping *m
 
 /* --- taking and giving --------------------------------------------------------------------- */
 
-static void *map_pages(size_t size, int protection, int flags, struct weir_error *error)
+void *weir__map_pages(size_t size, int protection, int flags, struct weir_error *error)
 {
     if (atomic_load_explicit(&weir__ledger.failing, memory_order_relaxed) != 0 &&
         weir__fail_now()) {
@@ -188,95 +188,145 @@ static enum weir_status round_size(size_t size, size_t *ret_rounded, struct weir
     return WEIR_OK;
 }
 
-/* Charges the mapping units and takes the registry's node. */
+/* Charges the mapping units and takes an entry of the registry, unless there is one. */
 static enum weir_status prepare(struct weir_account *account, uint32_t map_count,
-                                struct node **ret_node, struct weir_error *error)
+                                struct weir_mapping_entry **entry, struct weir_error *error)
 {
     enum weir_status status = weir_account_charge(account, WEIR_KIND_MAPPING, map_count, error);
-    if (status != WEIR_OK)
+    if (status != WEIR_OK || *entry != NULL)
         return status;
-    void *node = NULL;
-    status = weir__alloc(weir_account_host(), WEIR_KIND_METADATA, sizeof **ret_node, &node, error);
+    void *memory = NULL;
+    status = weir__alloc(weir_account_host(), WEIR_KIND_METADATA, sizeof **entry, &memory, error);
     if (status != WEIR_OK)
         weir_account_discharge(account, WEIR_KIND_MAPPING, map_count);
     else
-        *ret_node = node;
+        *entry = memory;
     return status;
 }
 
-static void give_node(struct node *node)
+static void give_entry(struct weir_mapping_entry *entry, bool is_lent)
 {
-    weir_account_free(weir_account_host(), WEIR_KIND_METADATA, node, sizeof *node);
+    if (!is_lent)
+        weir_account_free(weir_account_host(), WEIR_KIND_METADATA, entry, sizeof *entry);
 }
 
-static void enter_registry(struct node *node, const struct weir_mapping *mapping)
+void weir__mapping_enter(struct weir_mapping_entry *entry, const struct weir_mapping *mapping)
 {
-    node->mapping = *mapping;
+    entry->mapping = *mapping;
     registry_acquire();
-    insert(node);
+    insert(entry);
     registry_release();
 }
 
 enum weir_status weir_mapping_adopt(struct weir_mapping *mapping, struct weir_error *error)
 {
-    struct node *node;
+    struct weir_mapping_entry *entry = NULL;
     enum weir_status status = round_size(mapping->size, &mapping->size, error);
     if (status == WEIR_OK)
-        status = prepare(mapping->account, mapping->charged_mappings, &node, error);
+        status = prepare(mapping->account, mapping->charged_mappings, &entry, error);
     if (status != WEIR_OK)
         return status;
     mapping->charged_bytes = 0;
-    enter_registry(node, mapping);
+    mapping->is_entry_lent = false;
+    weir__mapping_enter(entry, mapping);
     return WEIR_OK;
+}
+
+/* As `wanted` describes it; on success it is in *ret_mapping and in the registry. */
+static enum weir_status map_prepared(struct weir_mapping wanted, int protection, int flags,
+                                     struct weir_mapping_entry *entry,
+                                     struct weir_mapping *ret_mapping, struct weir_error *error)
+{
+    wanted.is_entry_lent = entry != NULL;
+    enum weir_status status = prepare(wanted.account, wanted.charged_mappings, &entry, error);
+    if (status != WEIR_OK)
+        return status;
+    wanted.base = weir__map_pages(wanted.size, protection, flags, error);
+    if (wanted.base == NULL) {
+        give_entry(entry, wanted.is_entry_lent);
+        weir_account_discharge(wanted.account, WEIR_KIND_MAPPING, wanted.charged_mappings);
+        return WEIR_NO_MEMORY;
+    }
+    weir__mapping_enter(entry, &wanted);
+    *ret_mapping = wanted;
+    return WEIR_OK;
+}
+
+enum weir_status weir_mapping_reserve_at(struct weir_mapping *mapping,
+                                         struct weir_mapping_entry *entry, struct weir_error *error)
+{
+    struct weir_mapping wanted = *mapping;
+    enum weir_status status = round_size(wanted.size, &wanted.size, error);
+    if (status == WEIR_OK)
+        status = map_prepared(wanted, PROT_NONE, MAP_NORESERVE, entry, &wanted, error);
+    *mapping = status == WEIR_OK ? wanted : (struct weir_mapping){0};
+    return status;
 }
 
 enum weir_status weir_mapping_reserve(struct weir_account *account, enum weir_kind kind,
                                       size_t size, uint32_t map_count,
                                       struct weir_mapping *ret_mapping, struct weir_error *error)
 {
-    struct node *node;
-    enum weir_status status = round_size(size, &size, error);
+    struct weir_mapping mapping = {
+        .size = size, .account = account, .kind = kind, .charged_mappings = map_count};
+    enum weir_status status = weir_mapping_reserve_at(&mapping, NULL, error);
     if (status == WEIR_OK)
-        status = prepare(account, map_count, &node, error);
-    if (status != WEIR_OK)
-        return status;
-    void *base = map_pages(size, PROT_NONE, MAP_NORESERVE, error);
-    if (base == NULL) {
-        give_node(node);
-        weir_account_discharge(account, WEIR_KIND_MAPPING, map_count);
-        return WEIR_NO_MEMORY;
-    }
-    struct weir_mapping mapping = {base, size, account, kind, 0, map_count};
-    enter_registry(node, &mapping);
-    *ret_mapping = mapping;
-    return WEIR_OK;
+        *ret_mapping = mapping;
+    return status;
 }
 
 enum weir_status weir_mapping_new_charged(struct weir_account *account, enum weir_kind kind,
                                           size_t size, struct weir_mapping *ret_mapping,
                                           struct weir_error *error)
 {
-    struct node *node;
     enum weir_status status = round_size(size, &size, error);
     if (status == WEIR_OK)
         status = weir_account_charge(account, kind, size, error);
     if (status != WEIR_OK)
         return status;
-    status = prepare(account, 1, &node, error);
-    if (status == WEIR_OK) {
-        void *base = map_pages(size, PROT_READ | PROT_WRITE, 0, error);
-        if (base != NULL) {
-            struct weir_mapping mapping = {base, size, account, kind, size, 1};
-            enter_registry(node, &mapping);
-            *ret_mapping = mapping;
-            return WEIR_OK;
-        }
-        status = WEIR_NO_MEMORY;
-        give_node(node);
-        weir_account_discharge(account, WEIR_KIND_MAPPING, 1);
-    }
-    weir_account_discharge(account, kind, size);
+    const struct weir_mapping wanted = {.size = size,
+                                        .account = account,
+                                        .kind = kind,
+                                        .charged_bytes = size,
+                                        .charged_mappings = 1};
+    status = map_prepared(wanted, PROT_READ | PROT_WRITE, 0, NULL, ret_mapping, error);
+    if (status != WEIR_OK)
+        weir_account_discharge(account, kind, size);
     return status;
+}
+
+void weir_mapping_move_entry(const struct weir_mapping *mapping, struct weir_mapping_entry *to)
+{
+    WEIR_ASSERT(mapping->is_entry_lent);
+    registry_acquire();
+    struct weir_mapping_entry **at = link_to(mapping->base);
+    WEIR_ASSERT(*at != NULL);
+    *to = **at;
+    *at = to;
+    registry_release();
+}
+
+struct weir_mapping weir__mapping_give_to_host(struct weir_mapping_entry *entry)
+{
+    registry_acquire();
+    struct weir_mapping was = entry->mapping;
+    entry->mapping.account = weir_account_host();
+    entry->mapping.kind = WEIR_KIND_METADATA;
+    registry_release();
+    return was;
+}
+
+/* Cutting a merged area in two can be refused at the limit of areas. The pages go back then, and
+ * the range stays registered and counted: it is still mapped. A lent entry goes with its lender;
+ * without memory for another one the range is unclassified. */
+static void keep_empty(struct weir_mapping_entry *entry, struct weir_mapping mapping)
+{
+    (void)madvise(mapping.base, mapping.size, MADV_DONTNEED);
+    if (mapping.is_entry_lent)
+        entry = weir_account_alloc(weir_account_host(), WEIR_KIND_METADATA, sizeof *entry, NULL);
+    mapping.is_entry_lent = false;
+    if (entry != NULL)
+        weir__mapping_enter(entry, &mapping);
 }
 
 void weir_mapping_free(struct weir_mapping *mapping)
@@ -284,22 +334,18 @@ void weir_mapping_free(struct weir_mapping *mapping)
     if (mapping->base == NULL)
         return;
     registry_acquire();
-    struct node *node = take_out(mapping->base);
+    struct weir_mapping_entry *entry = take_out(mapping->base);
     registry_release();
-    WEIR_ASSERT(node != NULL && node->mapping.size == mapping->size);
-    struct weir_account *account = mapping->account;
+    WEIR_ASSERT(entry != NULL && entry->mapping.size == mapping->size);
+    const struct weir_mapping known = entry->mapping; /* a lent entry may lie in the mapping */
     bool unmapped = munmap(mapping->base, mapping->size) == 0;
-    /* Cutting a merged area in two can be refused at the limit of areas. The pages go back then,
-     * and the range stays registered and counted: it is still mapped. */
-    if (!unmapped) {
-        (void)madvise(mapping->base, mapping->size, MADV_DONTNEED);
-        enter_registry(node, &node->mapping);
-    }
+    if (!unmapped)
+        keep_empty(entry, known);
     if (mapping->charged_bytes != 0)
-        weir_account_discharge(account, mapping->kind, mapping->charged_bytes);
+        weir_account_discharge(mapping->account, mapping->kind, mapping->charged_bytes);
     if (unmapped) {
-        give_node(node);
-        weir_account_discharge(account, WEIR_KIND_MAPPING, mapping->charged_mappings);
+        give_entry(entry, known.is_entry_lent);
+        weir_account_discharge(mapping->account, WEIR_KIND_MAPPING, mapping->charged_mappings);
     }
     *mapping = (struct weir_mapping){0};
 }

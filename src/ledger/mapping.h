@@ -17,6 +17,14 @@ struct weir_mapping {
     enum weir_kind kind;       /* what the bytes inside are for */
     uint64_t charged_bytes;    /* of `kind`, by weir_mapping_new_charged() */
     uint32_t charged_mappings; /* units of WEIR_KIND_MAPPING */
+    bool is_entry_lent;        /* by weir_mapping_reserve_at() */
+};
+
+/* What the registry keeps of one; its own to read and write. */
+struct weir_mapping_entry {
+    struct weir_mapping_entry *left, *right;
+    uint64_t priority;
+    struct weir_mapping mapping;
 };
 
 /* PROT_NONE, private, no reserve, no huge pages. `map_count` is how many VMAs it may become
@@ -25,6 +33,14 @@ enum weir_status weir_mapping_reserve(struct weir_account *account, enum weir_ki
                                       size_t size, uint32_t map_count,
                                       struct weir_mapping *ret_mapping, struct weir_error *error)
     WEIR_MUST_USE;
+/* The same for what `mapping` describes: size, account, kind and charged_mappings; zeroed when it
+ * fails. The registry's entry is lent by the caller, whose memory outlives the mapping: no
+ * allocation for what is mapped and unmapped all day. NULL: one is allocated. */
+enum weir_status weir_mapping_reserve_at(struct weir_mapping *mapping,
+                                         struct weir_mapping_entry *entry, struct weir_error *error)
+    WEIR_MUST_USE;
+/* What was lent is needed elsewhere: from here on `to` is the entry, and nobody reads the other. */
+void weir_mapping_move_entry(const struct weir_mapping *mapping, struct weir_mapping_entry *to);
 /* Read-write private memory; charges size (rounded up to pages) to kind. */
 enum weir_status weir_mapping_new_charged(struct weir_account *account, enum weir_kind kind,
                                           size_t size, struct weir_mapping *ret_mapping,

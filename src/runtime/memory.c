@@ -85,15 +85,17 @@ enum weir_status weir__memory_resize(struct weir_memory *memory, uint64_t bytes,
 
 /* Address space for all that the memory may become. */
 static enum weir_status reserve(struct weir_memory *memory, bool has_image,
-                                struct weir_error *error)
+                                struct weir_mapping_entry *entry, struct weir_error *error)
 {
     uint64_t bytes = memory->is_guard ? WEIR_ABI_GUARD_SPACE + WEIR_ABI_GUARD_BYTES
                      : memory->limit_bytes != 0 ? memory->limit_bytes
                                                 : PAGE_BYTES;
     struct weir_error refusal = {0};
-    enum weir_status status =
-        weir_mapping_reserve(memory->store->account, WEIR_KIND_LINEAR_MEMORY, bytes,
-                             has_image ? 4 : 2, &memory->mapping, &refusal);
+    memory->mapping = (struct weir_mapping){.size = bytes,
+                                            .account = memory->store->account,
+                                            .kind = WEIR_KIND_LINEAR_MEMORY,
+                                            .charged_mappings = has_image ? 4 : 2};
+    enum weir_status status = weir_mapping_reserve_at(&memory->mapping, entry, &refusal);
     if (status == WEIR_NO_MEMORY) {
         struct weir_size_text size = weir_size_format(bytes);
         return weir_error_set(error, status, WEIR_NO_OFFSET,
@@ -109,12 +111,13 @@ static enum weir_status reserve(struct weir_memory *memory, bool has_image,
 
 /* `memory` is new and not in the store yet; on failure nothing is left of it. */
 static enum weir_status take_space(struct weir_memory *memory, uint64_t min_bytes,
-                                   const struct weir_module *image_module, struct weir_error *error)
+                                   const struct weir_module *image_module,
+                                   struct weir_mapping_entry *entry, struct weir_error *error)
 {
     const struct weir_artifact_head *head =
         image_module != NULL ? image_module->artifact.head : NULL;
     bool has_image = head != NULL && head->image.count != 0;
-    enum weir_status status = reserve(memory, has_image, error);
+    enum weir_status status = reserve(memory, has_image, entry, error);
     if (status != WEIR_OK)
         return status;
     memory->vm.base = memory->mapping.base;
@@ -149,7 +152,8 @@ enum weir_status weir__memory_new(struct weir_store *store, const struct weir_li
                                .is_64 = limits->is_64,
                                .is_guard =
                                    store->engine->bounds == WEIR_BOUNDS_GUARD && !limits->is_64};
-    status = take_space(&made, min, image_module, error);
+    struct weir_mapping_entry entry; /* others read and write it: not copied with the record */
+    status = take_space(&made, min, image_module, &entry, error);
     if (status != WEIR_OK)
         return status;
     struct weir_memory *memory = weir__store_alloc(store, sizeof *memory, error);
@@ -158,6 +162,7 @@ enum weir_status weir__memory_new(struct weir_store *store, const struct weir_li
         return weir__refused(error);
     }
     *memory = made;
+    weir_mapping_move_entry(&made.mapping, &memory->entry);
     memory->made_ns = weir_clock_ns();
     weir__census_begin(&store->mark);
     memory->next = store->memories;

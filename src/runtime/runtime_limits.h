@@ -100,8 +100,10 @@
 #define WEIR_MODULE_MAPPINGS 3u
 #define WEIR_SLOT_MAPPINGS 16u
 
-/* What a slot costs outside its own account: the account's record. What the process keeps whatever
- * runs: engines, linkers with the world's functions, code table, types, identities of files. */
+/* What a slot costs outside its own account: entries of the registry for mappings that lend none
+ * (tables, blocks of its arena, undo pages), and why its growth was refused. What the process keeps
+ * whatever runs: engines, linkers with the world's functions, code table, types, identities of
+ * files. */
 #define WEIR_SLOT_RECORD_BYTES (UINT64_C(4) << 10)
 #define WEIR_PROCESS_RECORD_BYTES (UINT64_C(2) << 20)
 

@@ -1,7 +1,7 @@
 /* Stores: made of one mapping, ended at once on every path (DESIGN law 3).
  *
  * Close gives back in the order of dependence: memories and tables, modules, the arena, the stack,
- * the store's own mapping, and last the account, which must be empty then.
+ * and last the account, which must be empty then, with the mapping it lives in.
  */
 #include <string.h>
 
@@ -10,10 +10,13 @@
 #include "runtime/handle_internal.h"
 #include "runtime/task_internal.h"
 
-/* Record and block, then the state: its fixed words and first argument slots share their page. */
+/* Record, account and block, then the state: its fixed words and first argument slots share their
+ * page. */
+#define ACCOUNT_OFFSET ((sizeof(struct weir_store) + 63u) & ~(size_t)63u)
+#define BLOCK_OFFSET ((ACCOUNT_OFFSET + WEIR_HOUSED_BYTES + 15u) & ~(size_t)15u)
 #define STATE_OFFSET (4096u - 256u)
 #define STORE_BYTES (STATE_OFFSET + sizeof(struct weir_vm_state))
-static_assert(sizeof(struct weir_store) < STATE_OFFSET / 2, "the block beside the record");
+static_assert(BLOCK_OFFSET <= STATE_OFFSET / 2, "the block beside the records");
 
 static uint64_t or_default(uint64_t value, uint64_t fallback)
 {
@@ -58,29 +61,25 @@ enum weir_status weir_store_new(struct weir_engine *engine, const struct weir_st
     if (config == NULL)
         config = &defaults;
     struct weir_account *account;
-    enum weir_status status =
-        weir_account_new(config->account != NULL ? config->account : engine->parent,
-                         WEIR_ACCOUNT_STORE, config->name != NULL ? config->name : "store",
-                         or_default(config->memory_bytes_max, WEIR_UNLIMITED), &account, error);
+    void *memory;
+    enum weir_status status = weir_account_new_housed(
+        config->account != NULL ? config->account : engine->parent,
+        config->name != NULL ? config->name : "store",
+        &(struct weir_house){WEIR_KIND_INSTANCE, STORE_BYTES, ACCOUNT_OFFSET,
+                             or_default(config->memory_bytes_max, WEIR_UNLIMITED)},
+        &memory, &account, error);
     if (status != WEIR_OK)
         return status;
-    struct weir_mapping mapping;
-    status = weir_mapping_new_charged(account, WEIR_KIND_INSTANCE, STORE_BYTES, &mapping, error);
-    if (status != WEIR_OK) {
-        weir_account_close(account);
-        return status;
-    }
-    struct weir_store *store = (struct weir_store *)(void *)mapping.base;
-    store->mapping = mapping;
+    struct weir_store *store = memory;
     store->account = account;
     store->engine = weir_engine_ref(engine);
     store->thread_needs =
         WEIR__THREAD_LIMIT |
         (engine->bounds != WEIR_BOUNDS_NO_SIGNALS ? WEIR__THREAD_SIGNALS : 0u);
-    store->state = (struct weir_vm_state *)(void *)(mapping.base + STATE_OFFSET);
+    store->state = (struct weir_vm_state *)(void *)((uint8_t *)memory + STATE_OFFSET);
     store->state->fuel = engine->has_fuel ? 0 : INT64_MAX;
     store->state->stack_limit = UINT64_MAX; /* until there is a stack */
-    store->block = mapping.base + weir_align_up(sizeof *store, 16);
+    store->block = (uint8_t *)memory + BLOCK_OFFSET;
     store->block_end = (uint8_t *)store->state;
     store->source = (struct weir_account_source){.account = account, .kind = WEIR_KIND_INSTANCE};
     store->timer.store = store;
@@ -177,8 +176,7 @@ void weir_store_close(struct weir_store *store, struct weir_receipt *receipt)
     struct weir__task_group *group = weir__tasks_close(store, receipt);
     weir_store_unpark(store);
     free_contents(store);
-    struct weir_mapping mapping = store->mapping; /* the record goes with it */
-    weir_mapping_free(&mapping);
+    weir_account_vacate(account); /* the record goes with it */
     if (receipt != NULL)
         fill_receipt(&before, account, receipt);
     weir_account_close(account);

@@ -1,9 +1,9 @@
 /* Store, instance and what they own, as the runtime's files see them. Everything here is used by
  * one thread at a time, but for the events and the two words of state that ask for a poll.
  *
- * A store is one mapping to begin with: the record, a small block for the first instance, and the
- * state, placed so that an idle store with a small instance touches one page. More instances take
- * chunks of an arena, memories and growable tables mappings of their own.
+ * A store is one mapping to begin with: the record, its account, a small block for the first
+ * instance, and the state, placed so that an idle store with a small instance touches one page.
+ * More instances take chunks of an arena, memories and growable tables mappings of their own.
  */
 #ifndef WEIR_RUNTIME_STORE_INTERNAL_H
 #define WEIR_RUNTIME_STORE_INTERNAL_H
@@ -40,9 +40,10 @@ struct weir_memory {
     struct weir_memory *next;
     uint64_t made_ns;
     struct weir_mapping mapping;
-    uint64_t reset_bytes;      /* size right after instantiation and start */
-    uint64_t limit_bytes;      /* growth ends here: declared maximum or configured limit */
-    uint64_t accessible_bytes; /* what mprotect has opened; never below vm.size_bytes */
+    struct weir_mapping_entry entry; /* of the mapping */
+    uint64_t reset_bytes;            /* size right after instantiation and start */
+    uint64_t limit_bytes;            /* growth ends here: declared maximum or configured limit */
+    uint64_t accessible_bytes;       /* what mprotect has opened; never below vm.size_bytes */
     uint64_t peak_bytes;
     uint64_t max_pages; /* declared */
     bool has_max;
@@ -182,7 +183,6 @@ struct weir_store {
     struct weir_error cause;
     struct weir_error refusal; /* the first growth that was refused since the last reset */
     struct weir__timer timer;
-    struct weir_mapping mapping;
     uint8_t *block, *block_end; /* beside the record: one instance's, then the store's own */
     struct weir__region *block_user;
     struct weir_account_source source;

@@ -438,8 +438,11 @@ void sweep_state_expect(const struct sweep_state *before, const char *what)
         ck_assert_msg(now.kinds[i] == before->kinds[i], "%s: %s %llu, was %llu", what,
                       weir_kind_name((enum weir_kind)i), (unsigned long long)now.kinds[i],
                       (unsigned long long)before->kinds[i]);
-    ck_assert_msg(now.heap_bytes == before->heap_bytes, "%s: heap %llu, was %llu", what,
-                  (unsigned long long)now.heap_bytes, (unsigned long long)before->heap_bytes);
+    /* malloc gives a block that was taken anew 16 bytes more or fewer; a lost one is 32. */
+    ck_assert_msg(now.heap_bytes + 16 >= before->heap_bytes &&
+                      now.heap_bytes <= before->heap_bytes + 16,
+                  "%s: heap %llu, was %llu", what, (unsigned long long)now.heap_bytes,
+                  (unsigned long long)before->heap_bytes);
     ck_assert_msg(now.mapping_count == before->mapping_count, "%s: %zu mappings, were %zu", what,
                   now.mapping_count, before->mapping_count);
     ck_assert_msg(now.descriptor_count == before->descriptor_count, "%s: %u descriptors, were %u",

@@ -140,6 +140,36 @@ START_TEST(the_registry_is_in_address_order)
 }
 END_TEST
 
+#define LENT 64
+
+/* Wherever the entries of the registry lie, it finds them; nobody looks at where they lay. */
+START_TEST(a_lent_entry_may_move)
+{
+    static struct weir_mapping mappings[LENT];
+    static struct weir_mapping_entry first[LENT], second[LENT];
+    for (size_t i = 0; i < LENT; i++) {
+        mappings[i] = (struct weir_mapping){.size = 4096 * (1 + i % 3),
+                                            .account = weir_account_host(),
+                                            .kind = WEIR_KIND_LINEAR_MEMORY,
+                                            .charged_mappings = 1};
+        ck_assert_int_eq(weir_mapping_reserve_at(&mappings[i], &first[i], NULL), WEIR_OK);
+    }
+    ck_assert_uint_eq(used(WEIR_KIND_METADATA), 0);
+    for (size_t i = 0; i < LENT; i++) {
+        weir_mapping_move_entry(&mappings[i], &second[i]);
+        memset(&first[i], 0xff, sizeof first[i]);
+    }
+    struct order order = {NULL, 0, true};
+    weir_mapping_walk(check_order, &order);
+    ck_assert(order.good);
+    ck_assert_uint_eq(order.count, LENT);
+    for (size_t i = 0; i < LENT; i++)
+        weir_mapping_free(&mappings[i]);
+    ck_assert_uint_eq(weir_mapping_count(), 0);
+    ck_assert_uint_eq(used(WEIR_KIND_MAPPING), 0);
+}
+END_TEST
+
 START_TEST(an_arena_takes_and_gives_mappings)
 {
     struct weir_account_source context = {weir_account_host(), WEIR_KIND_METADATA};
@@ -164,6 +194,7 @@ int main(void)
     tcase_add_test(tests, foreign_ranges_are_adopted);
     tcase_add_test(tests, refused_by_size_and_by_limit);
     tcase_add_test(tests, the_registry_is_in_address_order);
+    tcase_add_test(tests, a_lent_entry_may_move);
     tcase_add_test(tests, an_arena_takes_and_gives_mappings);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

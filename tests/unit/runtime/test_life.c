@@ -10,6 +10,7 @@
 
 #include "base/poison.h"
 #include "ledger/equation.h"
+#include "at_rest_wasm.h"
 #include "life_wasm.h"
 
 static struct weir_engine_config config;
@@ -317,6 +318,29 @@ START_TEST(stays_below_its_ceiling)
 }
 END_TEST
 
+/* Account, entries of the registry and records lie in the store's one page: nothing on the heap. */
+START_TEST(an_instance_at_rest_is_its_page)
+{
+    config.bounds = WEIR_BOUNDS_GUARD;
+    struct weir_engine *engine = fixture_engine(&config);
+    struct weir_module *module = fixture_module(engine, &config, at_rest_wasm, sizeof at_rest_wasm);
+    struct weir_linker *linker = NULL;
+    struct weir_store *store = NULL;
+    ck_assert_int_eq(make_linker(engine, &linker, NULL), WEIR_OK);
+    uint64_t heap = weir_ledger_heap_bytes();
+    ck_assert_int_eq(weir_store_new(engine, NULL, &store, NULL), WEIR_OK);
+    ck_assert_ptr_nonnull(fixture_instance(store, linker, module));
+    ck_assert_uint_eq(weir_ledger_heap_bytes(), heap);
+    struct weir_account_reading reading;
+    weir_account_read(weir_store_account(store), &reading);
+    ck_assert_uint_eq(reading.kinds[WEIR_KIND_MAPPING], 3); /* the store 1, its memory 2 */
+    weir_store_close(store, NULL);
+    weir_linker_free(linker);
+    weir_module_unref(module);
+    weir_engine_unref(engine);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -329,6 +353,7 @@ int main(int argc, char **argv)
         tcase_add_loop_test(tests, first_life_survives_refusal, 1, FIRST_LIFE_CHARGES);
         tcase_add_test(tests, gives_receipts);
         tcase_add_test(tests, stays_below_its_ceiling);
+        tcase_add_test(tests, an_instance_at_rest_is_its_page);
     }
     tcase_add_loop_test(tests, does_not_grow, 0, 2);
     suite_add_tcase(suite, tests);
