@@ -5,6 +5,7 @@
  * memory; then it moves in. It moves out of its own figures before it closes: the host holds the
  * pages until the record goes, which may be later (tasks of the store, somebody who reads).
  */
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -19,7 +20,9 @@ struct inhabitants {
     struct weir_account account; /* first: known by its address */
     struct weir_mapping_entry entry;
 };
-static_assert(sizeof(struct inhabitants) <= WEIR_HOUSED_BYTES, "the room that is left for them");
+static_assert(offsetof(struct inhabitants, entry) + sizeof(struct weir_mapping_entry) <=
+                  WEIR_HOUSED_BYTES,
+              "the room that is left for them");
 
 static struct weir_mapping_entry *entry_of(struct weir_account *account)
 {

@@ -45,7 +45,7 @@ uint64_t weir_ledger_count_limit(enum weir_kind kind);
 /* A store's account that lives in the store's own memory: `size` bytes of private pages are mapped,
  * charged to the account as `kind`, and its record lies in the first of them, `offset` bytes in;
  * WEIR_HOUSED_BYTES from there are taken, the rest is the caller's, zeroed. */
-#define WEIR_HOUSED_BYTES 704
+#define WEIR_HOUSED_BYTES 648
 struct weir_house {
     enum weir_kind kind;
     size_t size;

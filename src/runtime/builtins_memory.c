@@ -65,8 +65,9 @@ int weir__builtin_MEMORY_GROW(uint64_t *slots)
     struct weir_store *store = memory->store;
     if (store->growth_hook != NULL && slots[2] != 0 && ask_hook(store, memory, slots[2]) != WEIR_OK)
         return weir__trap_raise(store, WEIR_TRAP_MEMORY_LIMIT);
-    struct weir_error *error = store->refusal.status == WEIR_OK ? &store->refusal : NULL;
-    uint64_t old = weir_memory_grow(memory, slots[2], error);
+    struct weir_error refused = {0};
+    uint64_t old = weir_memory_grow(memory, slots[2], store->refusal == NULL ? &refused : NULL);
+    weir__store_note_refusal(store, &refused);
     slots[0] = memory->is_64 ? old : (uint32_t)old;
     return WEIR__BACK_OK;
 }

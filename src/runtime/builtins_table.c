@@ -18,8 +18,10 @@ int weir__builtin_TABLE_GROW(uint64_t *slots)
     const struct weir_vmctx *vmctx = (const struct weir_vmctx *)slots[0];
     struct weir_table *table = table_at(vmctx, slots[1]);
     struct weir_store *store = table->store;
-    struct weir_error *error = store->refusal.status == WEIR_OK ? &store->refusal : NULL;
-    uint64_t old = weir__table_grow(table, (void *)slots[2], slots[3], error);
+    struct weir_error refused = {0};
+    uint64_t old = weir__table_grow(table, (void *)slots[2], slots[3],
+                                    store->refusal == NULL ? &refused : NULL);
+    weir__store_note_refusal(store, &refused);
     if (old != UINT64_MAX) {
         int back = weir__bulk_step(store, slots[3], true);
         if (back != WEIR__BACK_OK)

@@ -182,7 +182,7 @@ enum weir_status weir_instance_reset(struct weir_instance *instance, struct weir
     restore_globals(instance);
     weir__handles_destroy(instance->handles, NULL);
     weir__held_end(instance);
-    weir_error_done(&store->refusal);
+    weir__store_forget_refusal(store);
     weir__census_count(&store->resets);
     return WEIR_OK;
 }

@@ -142,7 +142,7 @@ static void free_contents(struct weir_store *store)
     weir__handles_free(store->handles, NULL);
     weir__host_funcs_done(store);
     weir_error_done(&store->cause);
-    weir_error_done(&store->refusal);
+    weir__store_forget_refusal(store);
     weir_arena_free(store->own.arena);
     weir__linker_forget_store(store);
     weir__store_rest(store);
@@ -204,9 +204,31 @@ struct weir_engine *weir_store_engine(struct weir_store *store)
     return store->engine;
 }
 
+/* The host pays: the store may be at its limit. Without memory the reason is not kept. */
+void weir__store_note_refusal(struct weir_store *store, struct weir_error *refused)
+{
+    if (refused->status == WEIR_OK)
+        return;
+    store->refusal = weir_account_alloc(weir_account_host(), WEIR_KIND_METADATA,
+                                        sizeof *store->refusal, NULL);
+    if (store->refusal != NULL)
+        weir_error_move(store->refusal, refused);
+    weir_error_done(refused);
+}
+
+void weir__store_forget_refusal(struct weir_store *store)
+{
+    if (store->refusal == NULL)
+        return;
+    weir_error_done(store->refusal);
+    weir_account_free(weir_account_host(), WEIR_KIND_METADATA, store->refusal,
+                      sizeof *store->refusal);
+    store->refusal = NULL;
+}
+
 const struct weir_error *weir_store_refusal(const struct weir_store *store)
 {
-    return store->refusal.status != WEIR_OK ? &store->refusal : NULL;
+    return store->refusal;
 }
 
 enum weir_status weir_store_set_fuel(struct weir_store *store, uint64_t fuel,

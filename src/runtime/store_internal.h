@@ -181,7 +181,7 @@ struct weir_store {
     int exit_code;
     enum weir_trap_code said_code; /* by weir_caller_trap() */
     struct weir_error cause;
-    struct weir_error refusal; /* the first growth that was refused since the last reset */
+    struct weir_error *refusal; /* the first refused growth since the last reset; NULL: none */
     struct weir__timer timer;
     uint8_t *block, *block_end; /* beside the record: one instance's, then the store's own */
     struct weir__region *block_user;
@@ -242,6 +242,9 @@ void weir__region_free(struct weir_store *store, struct weir__region *region);
 void weir__store_raise(struct weir_store *store, uint32_t event);
 /* Gives the stack back; the next call takes one again. */
 void weir__store_rest(struct weir_store *store);
+/* Growth was tried, and refused if `refused` says so; it is emptied. */
+void weir__store_note_refusal(struct weir_store *store, struct weir_error *refused);
+void weir__store_forget_refusal(struct weir_store *store);
 /* Notes why a host routine makes the guest trap; answers WEIR__BACK_TRAP for thunks. */
 int weir__trap_raise(struct weir_store *store, enum weir_trap_code code);
 /* Where in a guest this address is; false where it is no guest code. */
