@@ -59,27 +59,42 @@ static uint64_t sum_promised(const struct weir_account *root)
     return sum;
 }
 
+/* The parts of a shared account's sum are read one after another, while others move bytes between
+ * them: it may come out higher than there ever was. No moment had more than was granted at most. */
+static void clip_sums(struct weir_account *account, struct weir_account_reading *ret)
+{
+    if (ret->used_bytes > ret->peak_bytes)
+        ret->used_bytes = ret->peak_bytes;
+    for (int kind = 0; kind < WEIR_KIND_COUNT; kind++) {
+        uint64_t seen = ret->kinds[kind];
+        if (weir_kind_is_bytes((enum weir_kind)kind) && seen > ret->peak_bytes)
+            seen = ret->peak_bytes;
+        /* A shared account sees its sums only when someone looks. */
+        (void)weir__raise(&account->kind_peaks[kind], seen);
+    }
+}
+
 /* Under the tree, unless the account is owned. */
 static void read_account(const struct weir_account *account, struct weir_account_reading *ret)
 {
     memcpy(ret->name, account->name, sizeof ret->name);
     ret->role = account->role;
     ret->limit_bytes = weir__get(&account->limit);
-    ret->peak_bytes = weir__get(&account->peak);
     ret->refused_count = weir__get(&account->refused);
     weir__tree_sum(account, ret->kinds);
     ret->reserved_bytes = sum_promised(account);
     ret->used_bytes = 0;
-    for (int kind = 0; kind < WEIR_KIND_COUNT; kind++) {
+    for (int kind = 0; kind < WEIR_KIND_COUNT; kind++)
         if (weir_kind_is_bytes((enum weir_kind)kind))
             ret->used_bytes += ret->kinds[kind];
-        /* A shared account sees its sums only when someone looks. */
-        if (account->holder == NULL)
-            (void)weir__raise((_Atomic uint64_t *)&account->kind_peaks[kind], ret->kinds[kind]);
-        ret->kind_peaks[kind] = weir__get(&account->kind_peaks[kind]);
-    }
-    if (ret->peak_bytes < ret->used_bytes)
+    atomic_thread_fence(memory_order_acquire);
+    ret->peak_bytes = weir__get(&account->peak); /* not before what it is held against */
+    if (account->holder == NULL)
+        clip_sums((struct weir_account *)account, ret);
+    else if (ret->peak_bytes < ret->used_bytes)
         ret->peak_bytes = ret->used_bytes;
+    for (int kind = 0; kind < WEIR_KIND_COUNT; kind++)
+        ret->kind_peaks[kind] = weir__get(&account->kind_peaks[kind]);
 }
 
 void weir_account_read(const struct weir_account *account, struct weir_account_reading *ret)
