@@ -210,8 +210,15 @@ static void give_entry(struct weir_mapping_entry *entry, bool is_lent)
         weir_account_free(weir_account_host(), WEIR_KIND_METADATA, entry, sizeof *entry);
 }
 
+/* Leak checkers look for pointers in the heap, not in mapped pages, where records lie, too. NULL
+ * in a process without such a checker. */
+extern void __lsan_register_root_region(const void *memory, size_t size) __attribute__((weak));
+extern void __lsan_unregister_root_region(const void *memory, size_t size) __attribute__((weak));
+
 void weir__mapping_enter(struct weir_mapping_entry *entry, const struct weir_mapping *mapping)
 {
+    if (__lsan_register_root_region != NULL && mapping->charged_bytes != 0)
+        __lsan_register_root_region(mapping->base, mapping->size);
     entry->mapping = *mapping;
     registry_acquire();
     insert(entry);
@@ -338,6 +345,8 @@ void weir_mapping_free(struct weir_mapping *mapping)
     registry_release();
     WEIR_ASSERT(entry != NULL && entry->mapping.size == mapping->size);
     const struct weir_mapping known = entry->mapping; /* a lent entry may lie in the mapping */
+    if (__lsan_unregister_root_region != NULL && known.charged_bytes != 0)
+        __lsan_unregister_root_region(known.base, known.size);
     bool unmapped = munmap(mapping->base, mapping->size) == 0;
     if (!unmapped)
         keep_empty(entry, known);
