@@ -15,7 +15,7 @@ enum script_function {
 #define SCRIPT_WIDE 13u
 static const uint8_t script_kinds[SCRIPT_FUNCTIONS] = {
 #define FILTER_FUNCTION(name, params, is_free)                                                     \
-    sizeof(params) == 3 && (params)[1] == 'I' ? SCRIPT_WIDE : sizeof(params) - 1,
+    sizeof(params) == 3 && (params "\0")[1] == 'I' ? SCRIPT_WIDE : sizeof(params) - 1,
 #include "worlds/filter/filter_functions.def"
 #undef FILTER_FUNCTION
 };
