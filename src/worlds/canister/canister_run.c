@@ -134,6 +134,23 @@ static void end_outside(const struct weir_canister *canister,
     response->pages_written = canister->pages_written;
 }
 
+/* The end of what may have changed the canister: the response goes to *ret, or nowhere. */
+static enum weir_status finish(struct weir_canister *canister, enum weir_status status,
+                               struct weir_canister_response *response,
+                               struct weir_canister_response *ret, struct weir_error *error)
+{
+    if (status == WEIR_OK)
+        status = weir__low_memory_check(canister, response, error);
+    if (status != WEIR_OK) {
+        weir_canister_response_done(response);
+        weir__calls_forget(canister);
+        return status;
+    }
+    end_outside(canister, response);
+    *ret = *response;
+    return WEIR_OK;
+}
+
 /* The method and everything it sets off. */
 static enum weir_status run_update(struct weir_canister *canister,
                                    const struct weir_canister_call *call,
@@ -164,16 +181,7 @@ enum weir_status weir_canister_update(struct weir_canister *canister,
     status = inspect(canister, call, &caller, &response, &is_accepted, error);
     if (status == WEIR_OK && is_accepted)
         status = run_update(canister, call, &caller, &response, error);
-    if (status == WEIR_OK)
-        status = weir__low_memory_check(canister, &response, error);
-    if (status != WEIR_OK) {
-        weir_canister_response_done(&response);
-        weir__calls_forget(canister);
-        return status;
-    }
-    end_outside(canister, &response);
-    *ret = response;
-    return WEIR_OK;
+    return finish(canister, status, &response, ret, error);
 }
 
 static enum weir_status run_query(struct weir_canister *canister,
@@ -313,15 +321,6 @@ enum weir_status weir_canister_tick(struct weir_canister *canister, unsigned *re
         status = run_task(canister, "canister_global_timer", &response, error);
         count++;
     }
-    if (status == WEIR_OK)
-        status = weir__low_memory_check(canister, &response, error);
-    if (status != WEIR_OK) {
-        weir_canister_response_done(&response);
-        weir__calls_forget(canister);
-        return status;
-    }
-    end_outside(canister, &response);
     *ret_count = count;
-    *ret = response;
-    return WEIR_OK;
+    return finish(canister, status, &response, ret, error);
 }
