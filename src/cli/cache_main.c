@@ -6,7 +6,6 @@
 
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -134,24 +133,6 @@ static int refuse_command(const char *name)
                : weir_cli_usage_error(&weir__cache_command, "unknown command %s", name);
 }
 
-/* Options may stand before, between and behind the arguments: the parser stops at each. */
-static enum weir_status parse(int argc, char **argv, struct cache_options *options,
-                              struct cache_arguments *words, struct weir_error *error)
-{
-    int at = 0; /* argv[at] stands for the program's name */
-    while (at + 1 < argc) {
-        struct weir_cli_arguments rest = {.count = argc - at, .texts = argv + at};
-        enum weir_status status =
-            weir_cli_parse(&weir__cache_command, &rest, set_option, options, error);
-        if (status != WEIR_OK)
-            return status;
-        at += rest.next;
-        if (at < argc)
-            words->texts[words->count++] = argv[at];
-    }
-    return WEIR_OK;
-}
-
 static int run(const struct cache_options *options, const struct cache_arguments *words)
 {
     if (words->count == 0)
@@ -172,24 +153,19 @@ int main(int argc, char **argv)
 {
     char folder[PATH_MAX];
     struct cache_options options = {.bytes_max = WEIR_UNLIMITED};
-    struct cache_arguments words = {.texts = calloc((size_t)argc + 1, sizeof *words.texts)};
+    struct weir_cli_arguments all = {.count = argc, .texts = argv};
     struct weir_error error = {0};
-    if (words.texts == NULL)
-        return weir_status_exit_code(WEIR_NO_MEMORY);
-    enum weir_status status = parse(argc, argv, &options, &words, &error);
-    int exit_code;
+    enum weir_status status =
+        weir_cli_parse_all(&weir__cache_command, &all, set_option, &options, &error);
     if (status == WEIR_EXIT)
-        exit_code = 0;
-    else if (status != WEIR_OK)
-        exit_code = weir_cli_fail(weir__cache_command.name, &error);
-    else if (options.folder == NULL && !weir_host_cache_dir(folder, sizeof folder))
-        exit_code = weir_cli_usage_error(&weir__cache_command,
-                                         "neither --cache nor HOME says where the cache is");
-    else {
-        if (options.folder == NULL)
-            options.folder = folder;
-        exit_code = run(&options, &words);
-    }
-    free(words.texts);
-    return exit_code;
+        return 0;
+    if (status != WEIR_OK)
+        return weir_cli_fail(weir__cache_command.name, &error);
+    if (options.folder == NULL && !weir_host_cache_dir(folder, sizeof folder))
+        return weir_cli_usage_error(&weir__cache_command,
+                                    "neither --cache nor HOME says where the cache is");
+    if (options.folder == NULL)
+        options.folder = folder;
+    const struct cache_arguments words = {all.texts + 1, all.count - 1};
+    return run(&options, &words);
 }

@@ -6,7 +6,6 @@
 #include "server/host_file.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -284,7 +283,6 @@ static const struct {
     {"top", top, 0, 0, ""},
 };
 #define COMMAND_COUNT (sizeof COMMANDS / sizeof COMMANDS[0])
-#define WORDS_MAX 5
 
 static int refuse_command(const char *name)
 {
@@ -298,25 +296,7 @@ static int refuse_command(const char *name)
                : weir_cli_usage_error(&weir__canister_command, "unknown command %s", name);
 }
 
-/* Options may stand before, between and behind the words. */
-static enum weir_status parse(int argc, char **argv, struct canister_options *options,
-                              char *words[WORDS_MAX + 2], int *ret_count, struct weir_error *error)
-{
-    int count = 0;
-    for (int at = 0; at + 1 < argc;) {
-        struct weir_cli_arguments rest = {.count = argc - at, .texts = argv + at};
-        enum weir_status parsed =
-            weir_cli_parse(&weir__canister_command, &rest, set_option, options, error);
-        if (parsed != WEIR_OK)
-            return parsed;
-        at += rest.next;
-        if (at < argc && count <= WORDS_MAX)
-            words[count++] = argv[at];
-    }
-    *ret_count = count;
-    return WEIR_OK;
-}
-
+#define WORDS_MAX 5
 static int dispatch(const struct canister_options *options, char **words, int count)
 {
     const struct weir_cli_command *command = &weir__canister_command;
@@ -350,11 +330,13 @@ int main(int argc, char **argv)
 {
     struct canister_options options = {0};
     struct weir_error error = {0};
-    char *words[WORDS_MAX + 2] = {0};
-    int count = 0;
-    enum weir_status parsed = parse(argc, argv, &options, words, &count, &error);
-    if (parsed == WEIR_EXIT)
-        return 0;
-    return parsed == WEIR_OK ? dispatch(&options, words, count)
-                             : weir_cli_fail(weir__canister_command.name, &error);
+    struct weir_cli_arguments all = {.count = argc, .texts = argv};
+    enum weir_status status =
+        weir_cli_parse_all(&weir__canister_command, &all, set_option, &options, &error);
+    if (status != WEIR_OK)
+        return status == WEIR_EXIT ? 0 : weir_cli_fail(weir__canister_command.name, &error);
+    char *words[WORDS_MAX + 2] = {0}; /* what may be left out is NULL */
+    for (int i = 0; i + 1 < all.count && i <= WORDS_MAX; i++)
+        words[i] = all.texts[i + 1];
+    return dispatch(&options, words, all.count - 1);
 }

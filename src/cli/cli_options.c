@@ -163,6 +163,26 @@ enum weir_status weir_cli_parse(const struct weir_cli_command *command,
     return WEIR_OK;
 }
 
+enum weir_status weir_cli_parse_all(const struct weir_cli_command *command,
+                                    struct weir_cli_arguments *arguments,
+                                    weir_cli_handler *handler, void *context,
+                                    struct weir_error *error)
+{
+    int count = 1;
+    for (int at = 0; at + 1 < arguments->count;) { /* texts[at] stands for the program's name */
+        struct weir_cli_arguments rest = {.count = arguments->count - at,
+                                          .texts = arguments->texts + at};
+        enum weir_status status = weir_cli_parse(command, &rest, handler, context, error);
+        if (status != WEIR_OK)
+            return status;
+        at += rest.next;
+        if (at < arguments->count)
+            arguments->texts[count++] = arguments->texts[at];
+    }
+    arguments->count = count;
+    return WEIR_OK;
+}
+
 int weir_cli_fail(const char *command, struct weir_error *error)
 {
     enum weir_status status = error->status;

@@ -39,6 +39,12 @@ struct weir_cli_arguments {
 enum weir_status weir_cli_parse(const struct weir_cli_command *command,
                                 struct weir_cli_arguments *arguments, weir_cli_handler *handler,
                                 void *context, struct weir_error *error) WEIR_MUST_USE;
+/* For commands whose options may stand before, between and behind the other arguments. OK: those
+ * are texts[1] to texts[count - 1], moved there. */
+enum weir_status weir_cli_parse_all(const struct weir_cli_command *command,
+                                    struct weir_cli_arguments *arguments,
+                                    weir_cli_handler *handler, void *context,
+                                    struct weir_error *error) WEIR_MUST_USE;
 
 void weir_cli_print_help(const struct weir_cli_command *command);
 

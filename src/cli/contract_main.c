@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -68,8 +67,8 @@ const struct weir_cli_command weir__contract_command = {
                "  address NAME           the address that name:NAME stands for",
     .options = OPTIONS,
     .examples = "  weir contract --state chain store hackatom.wasm\n"
-                "  weir contract --state chain instantiate 2a16… --sender name:creator \\\n"
-                "      --label hack --msg '{\"verifier\":\"…\",\"beneficiary\":\"…\"}'\n"
+                "  weir contract --state chain instantiate CHECKSUM \\\n"
+                "      --sender name:creator --label hack --msg @hack.json\n"
                 "  weir contract --state chain query name:hack --msg '{\"verifier\":{}}'\n",
 };
 
@@ -164,24 +163,6 @@ static size_t find_command(const char *name)
     else
         (void)weir_cli_usage_error(&weir__contract_command, "unknown command %s", name);
     return COMMAND_COUNT;
-}
-
-/* Options may stand before, between and behind the arguments: the parser stops at each. */
-static enum weir_status parse(int argc, char **argv, struct contract_options *options,
-                              struct contract_words *words, struct weir_error *error)
-{
-    int at = 0; /* argv[at] stands for the program's name */
-    while (at + 1 < argc) {
-        struct weir_cli_arguments rest = {.count = argc - at, .texts = argv + at};
-        enum weir_status status =
-            weir_cli_parse(&weir__contract_command, &rest, set_option, options, error);
-        if (status != WEIR_OK)
-            return status;
-        at += rest.next;
-        if (at < argc)
-            words->texts[words->count++] = argv[at];
-    }
-    return WEIR_OK;
 }
 
 /* The folder and its file are made by `store` alone: elsewhere a name that is not there is a slip.
@@ -330,17 +311,14 @@ int main(int argc, char **argv)
 {
     weir_process_tune_malloc();
     struct contract_options options = {.message = {.gas_limit = GAS_LIMIT_DEFAULT}};
-    struct contract_words words = {.texts = calloc((size_t)argc + 1, sizeof *words.texts)};
+    struct weir_cli_arguments all = {.count = argc, .texts = argv};
     struct weir_error error = {0};
     size_t which = 0;
-    if (words.texts == NULL)
-        return weir_status_exit_code(WEIR_NO_MEMORY);
-    int exit_code = 0;
-    enum weir_status status = parse(argc, argv, &options, &words, &error);
+    enum weir_status status =
+        weir_cli_parse_all(&weir__contract_command, &all, set_option, &options, &error);
     if (status != WEIR_OK)
-        exit_code = status == WEIR_EXIT ? 0 : weir_cli_fail(weir__contract_command.name, &error);
-    else if ((exit_code = check_words(&options, &words, &which)) == 0)
-        exit_code = run(&options, &words, which);
-    free(words.texts);
-    return exit_code;
+        return status == WEIR_EXIT ? 0 : weir_cli_fail(weir__contract_command.name, &error);
+    const struct contract_words words = {all.texts + 1, all.count - 1};
+    int exit_code = check_words(&options, &words, &which);
+    return exit_code != 0 ? exit_code : run(&options, &words, which);
 }
