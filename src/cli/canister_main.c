@@ -283,6 +283,7 @@ static const struct {
     {"top", top, 0, 0, ""},
 };
 #define COMMAND_COUNT (sizeof COMMANDS / sizeof COMMANDS[0])
+#define WORDS_MAX 5
 
 static int refuse_command(const char *name)
 {
@@ -296,7 +297,6 @@ static int refuse_command(const char *name)
                : weir_cli_usage_error(&weir__canister_command, "unknown command %s", name);
 }
 
-#define WORDS_MAX 5
 static int dispatch(const struct canister_options *options, char **words, int count)
 {
     const struct weir_cli_command *command = &weir__canister_command;
