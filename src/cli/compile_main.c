@@ -7,18 +7,16 @@
 
 #include "artifact/cpu.h"
 #include "base/cleanup.h"
-#include "base/io.h"
+#include "base/copy_out.h"
 #include "base/sizes.h"
 #include "runtime/compile_job.h"
 #include "server/host_file.h"
 
 #include <jansson.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #define MODULE_BYTES_MAX (UINT64_C(1) << 30) /* the engine's own limit: weir/engine.h */
-#define COPY_BYTES 65536u
 
 enum {
     BOUNDS = 16,
@@ -117,43 +115,6 @@ static enum weir_status compile(const struct options *options, struct weir_compi
     return status;
 }
 
-static enum weir_status io_error(const char *path, int number, struct weir_error *error)
-{
-    return weir_error_set_errno(error, WEIR_IO, number, "cannot write %s", path);
-}
-
-/* Written beside its final name and renamed: nobody sees half an artifact. */
-static enum weir_status copy_out(int from, const char *path, uint64_t *ret_bytes,
-                                 struct weir_error *error)
-{
-    struct weir_io *io = weir_io_system();
-    char temporary[PATH_MAX];
-    if (snprintf(temporary, sizeof temporary, "%s.part", path) >= PATH_MAX)
-        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET, "path too long: %s",
-                              path);
-    AUTO_CLOSE to = weir_io_open(io, AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    if (to < 0)
-        return io_error(temporary, -to, error);
-    char bytes[COPY_BYTES];
-    uint64_t offset = 0;
-    for (;;) {
-        long got = weir_io_pread(io, from, bytes, sizeof bytes, offset);
-        int failed = got > 0 ? weir_io_write_all(io, to, bytes, (size_t)got) : (int)got;
-        if (failed < 0) {
-            (void)weir_io_unlinkat(io, AT_FDCWD, temporary, 0);
-            return io_error(path, -failed, error);
-        }
-        if (got == 0)
-            break;
-        offset += (uint64_t)got;
-    }
-    int failed = weir_io_renameat(io, AT_FDCWD, temporary, AT_FDCWD, path, 0);
-    if (failed < 0)
-        return io_error(path, -failed, error);
-    *ret_bytes = offset;
-    return WEIR_OK;
-}
-
 static void print_result(const struct options *options, uint64_t module_bytes,
                          uint64_t artifact_bytes, const struct weir_compile_result *result)
 {
@@ -185,7 +146,8 @@ static int run(const struct options *options)
     uint64_t module_bytes = 0, artifact_bytes = 0;
     enum weir_status status = compile(options, &result, &module_bytes, &error);
     if (status == WEIR_OK && options->output != NULL) {
-        status = copy_out(result.fd, options->output, &artifact_bytes, &error);
+        status =
+            weir_copy_out(weir_io_system(), result.fd, options->output, &artifact_bytes, &error);
     } else if (status == WEIR_OK) {
         struct stat st;
         if (weir_io_fstat(weir_io_system(), result.fd, &st) == 0)

@@ -5,8 +5,8 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +15,7 @@
 #include "artifact/cpu.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/copy_out.h"
 #include "base/nearest.h"
 #include "base/sizes.h"
 #include "compiler/child_internal.h"
@@ -249,23 +250,18 @@ static enum weir_status compile_to(struct settings *settings, int module_fd, int
     return status;
 }
 
+/* Compiled in memory: what the sandbox writes to is nobody's file yet. */
 static enum weir_status write_artifact(struct settings *settings, int module_fd,
                                        struct weir_compile_reply_wire ret_replies[2],
                                        struct weir_error *error)
 {
-    size_t size = strlen(settings->output) + sizeof ".new";
-    AUTO_FREE char *temporary = malloc(size);
-    if (temporary == NULL)
-        return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for a name");
-    (void)snprintf(temporary, size, "%s.new", settings->output);
-    AUTO_CLOSE fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    uint64_t bytes;
+    AUTO_CLOSE fd = memfd_create("weir-artifact", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
-        return weir_error_set_errno(error, WEIR_IO, errno, "cannot write %s", temporary);
+        return weir_error_set_errno(error, WEIR_IO, errno, "no file in memory for the artifact");
     enum weir_status status = compile_to(settings, module_fd, fd, ret_replies, error);
-    if (status == WEIR_OK && rename(temporary, settings->output) != 0)
-        status = weir_error_set_errno(error, WEIR_IO, errno, "cannot write %s", settings->output);
-    if (status != WEIR_OK)
-        (void)unlink(temporary);
+    if (status == WEIR_OK)
+        status = weir_copy_out(weir_io_system(), fd, settings->output, &bytes, error);
     return status;
 }
 
