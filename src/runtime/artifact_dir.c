@@ -74,6 +74,40 @@ int weir__dir_open_folder(struct weir_io *io, int at, const char *name)
     return weir_io_open(io, at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 }
 
+/* --- removing --- */
+
+struct removal {
+    struct weir_io *io;
+    unsigned depth;
+};
+
+static int remove_at(struct removal *removal, int at, const char *name);
+
+static void remove_inside(void *context, int fd, const char *name)
+{
+    (void)remove_at(context, fd, name);
+}
+
+static int remove_at(struct removal *removal, int at, const char *name)
+{
+    struct weir_io *io = removal->io;
+    int result = weir_io_unlinkat(io, at, name, 0);
+    if (result != -EISDIR || removal->depth == WEIR_ARTIFACT_TREE_DEPTH)
+        return result;
+    AUTO_FD fd = {io, weir__dir_open_folder(io, at, name)};
+    removal->depth++;
+    if (fd.fd >= 0)
+        (void)weir__dir_each(io, fd.fd, remove_inside, removal);
+    removal->depth--;
+    return weir_io_unlinkat(io, at, name, AT_REMOVEDIR);
+}
+
+int weir__dir_remove(struct weir_io *io, int at, const char *name)
+{
+    struct removal removal = {.io = io};
+    return remove_at(&removal, at, name);
+}
+
 /* --- opening --- */
 
 static enum weir_status open_folder(const char *path, struct weir_io *io, int *ret_fd,
@@ -84,10 +118,17 @@ static enum weir_status open_folder(const char *path, struct weir_io *io, int *r
         return weir_error_set_errno(error, WEIR_IO, -made,
                                     "cannot create the artifact directory %s", path);
     AUTO_FD fd = {io, weir__dir_open_folder(io, AT_FDCWD, path)};
+    struct stat stat;
+    if ((fd.fd == -ENOTDIR || fd.fd == -ELOOP) &&
+        weir_io_fstatat(io, AT_FDCWD, path, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISLNK(stat.st_mode))
+        return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET,
+                              "the artifact directory %s is a symbolic link; name the directory "
+                              "itself",
+                              path);
     if (fd.fd < 0)
         return weir_error_set_errno(error, WEIR_IO, -fd.fd, "cannot open the artifact directory %s",
                                     path);
-    struct stat stat;
     int got = weir_io_fstat(io, fd.fd, &stat);
     if (got < 0)
         return weir__dir_failed(error, got, "no information about it");
@@ -108,7 +149,7 @@ static enum weir_status open_folder(const char *path, struct weir_io *io, int *r
 
 static enum weir_status read_key(struct weir_artifact_dir *dir, struct weir_error *error)
 {
-    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->root, KEY_NAME, O_RDONLY | O_NOFOLLOW, 0)};
+    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->root, KEY_NAME, WEIR__DIR_READ, 0)};
     if (fd.fd == -ENOENT)
         return WEIR_NOT_FOUND;
     if (fd.fd < 0)
@@ -117,7 +158,11 @@ static enum weir_status read_key(struct weir_artifact_dir *dir, struct weir_erro
     int got = weir_io_fstat(dir->io, fd.fd, &stat);
     if (got < 0)
         return weir__dir_failed(error, got, "no information about " KEY_NAME);
-    if (!S_ISREG(stat.st_mode) || stat.st_uid != geteuid() || (stat.st_mode & OTHERS_ANY) != 0)
+    if (!S_ISREG(stat.st_mode))
+        return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
+                              KEY_NAME " of the artifact directory is no file; remove it, all "
+                                       "modules will be compiled again");
+    if (stat.st_uid != geteuid() || (stat.st_mode & OTHERS_ANY) != 0)
         return weir_error_set(error, WEIR_PERMISSION, WEIR_NO_OFFSET,
                               "others may read " KEY_NAME " of the artifact directory (mode "
                               "%04o); remove it, all modules will be compiled again",
@@ -182,7 +227,7 @@ static void remove_stale(void *context, int fd, const char *name)
         weir_io_fstatat(dir->io, fd, name, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
         weir_io_clock_gettime(dir->io, CLOCK_REALTIME, &now) < 0)
         return;
-    if (now.tv_sec - stat.st_mtim.tv_sec > WEIR_ARTIFACT_STALE_S)
+    if (weir__dir_age_s(now.tv_sec, stat.st_mtim.tv_sec) > WEIR_ARTIFACT_STALE_S)
         (void)weir_io_unlinkat(dir->io, fd, name, 0);
 }
 
@@ -204,11 +249,6 @@ static void visit_folder(struct weir_artifact_dir *dir, int at, const char *name
 
 static enum weir_status prepare(struct weir_artifact_dir *dir, struct weir_error *error)
 {
-    struct stat stat;
-    int got = weir_io_fstat(dir->io, dir->root, &stat);
-    if (got < 0)
-        return weir__dir_failed(error, got, "no information about it");
-    dir->device = stat.st_dev;
     enum weir_status status = have_key(dir, error);
     if (status == WEIR_OK)
         status = weir__dir_enter_version(dir, error);
@@ -248,7 +288,10 @@ enum weir_status weir__artifact_dir_open(const char *path, struct weir_io *io,
     dir->quota = WEIR_ARTIFACT_DIR_BYTES_DEFAULT;
     (void)pthread_mutex_init(&dir->lock, NULL);
     (void)pthread_mutex_init(&dir->writing, NULL);
-    if ((status = prepare(dir, error)) != WEIR_OK) {
+    struct weir_error why = {0};
+    if ((status = prepare(dir, &why)) != WEIR_OK) {
+        (void)weir_error_set(error, status, why.offset, "%s (in %s)", why.message, path);
+        weir_error_done(&why);
         weir_artifact_dir_close(dir);
         return status;
     }
@@ -324,7 +367,7 @@ enum weir_status weir_artifact_dir_verify(struct weir_artifact_dir *dir, int fd,
     int got = weir_io_fstat(dir->io, fd, &stat);
     if (got < 0)
         return weir__dir_failed(error, got, "no information about an artifact");
-    if (!S_ISREG(stat.st_mode) || stat.st_dev != dir->device || stat.st_uid != geteuid())
+    if (!S_ISREG(stat.st_mode) || stat.st_uid != geteuid())
         return weir_error_set(error, WEIR_FOREIGN, WEIR_NO_OFFSET,
                               "an artifact that is not a file of ours");
     if ((uint64_t)stat.st_size <= WEIR_ARTIFACT_SEAL_BYTES)
@@ -355,19 +398,22 @@ enum weir_status weir_artifact_dir_verify(struct weir_artifact_dir *dir, int fd,
 
 void weir__dir_quarantine(struct weir_artifact_dir *dir, const char *name)
 {
+    char target[sizeof WEIR__DIR_QUARANTINE + WEIR_HASH_HEX_SIZE];
+    (void)snprintf(target, sizeof target, WEIR__DIR_QUARANTINE "/%s", name);
+    /* What lies there from the last time; a file and a folder cannot take each other's name. */
+    bool was_there = weir__dir_remove(dir->io, dir->root, target) == 0;
     (void)pthread_mutex_lock(&dir->lock);
+    dir->quarantine_files -= was_there && dir->quarantine_files > 0;
     bool has_room = dir->quarantine_files < WEIR_ARTIFACT_QUARANTINE_MAX;
     dir->quarantine_files += has_room;
     dir->counts.quarantined++;
     (void)pthread_mutex_unlock(&dir->lock);
-    char target[sizeof WEIR__DIR_QUARANTINE + WEIR_HASH_HEX_SIZE];
-    (void)snprintf(target, sizeof target, WEIR__DIR_QUARANTINE "/%s", name);
     if (has_room) {
         (void)weir_io_mkdirat(dir->io, dir->root, WEIR__DIR_QUARANTINE, 0700);
         if (weir_io_renameat(dir->io, dir->fd, name, dir->root, target, 0) == 0)
             return;
     }
-    (void)weir_io_unlinkat(dir->io, dir->fd, name, 0);
+    (void)weir__dir_remove(dir->io, dir->fd, name);
 }
 
 enum weir_status weir__dir_check_name(struct weir_artifact_dir *dir, int fd,
@@ -402,7 +448,7 @@ enum weir_status weir__artifact_dir_find(struct weir_artifact_dir *dir, const st
 {
     char name[WEIR_HASH_HEX_SIZE];
     weir_hash_hex(key, name);
-    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->fd, name, O_RDONLY | O_NOFOLLOW, 0)};
+    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->fd, name, WEIR__DIR_READ, 0)};
     *ret_miss = fd.fd == -ENOENT ? WEIR_ARTIFACT_MISS_ABSENT : WEIR_ARTIFACT_MISS_UNREADABLE;
     if (fd.fd >= 0) {
         struct weir_error why = {0};
@@ -486,7 +532,7 @@ static enum weir_status write_sealed(struct weir_artifact_dir *dir, int fd, cons
 static enum weir_status publish(struct weir_artifact_dir *dir, const char *from, const char *to,
                                 int *ret_fd, struct weir_error *error)
 {
-    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->root, from, O_RDONLY | O_NOFOLLOW, 0)};
+    AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->root, from, WEIR__DIR_READ, 0)};
     if (fd.fd < 0)
         return weir__dir_failed(error, fd.fd, "cannot open an artifact");
     long result = weir_io_renameat(dir->io, dir->root, from, dir->fd, to, 0);

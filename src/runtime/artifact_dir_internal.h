@@ -22,7 +22,6 @@ struct weir_artifact_dir {
     int root;
     int fd; /* of this build's version */
     struct weir__dir_version version;
-    uint64_t device;
     struct weir_hash key;
     pthread_mutex_t lock; /* for what follows */
     struct weir_artifact_dir_counts counts;
@@ -62,11 +61,24 @@ enum weir_status weir__dir_random_name(struct weir_io *io, const char *prefix,
 long weir__dir_each(struct weir_io *io, int fd,
                     void (*visit)(void *context, int fd, const char *name), void *context);
 
+/* What lies there need not be a file: no link is followed, and no pipe's other end waited for. */
+#define WEIR__DIR_READ (O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+
 /* The folder `name` under `at`, for reading. A descriptor or -errno. */
 int weir__dir_open_folder(struct weir_io *io, int at, const char *name);
 
-/* Moves a bad file away; where that fails it is removed, and where that fails too it stays and is
- * refused again next time. */
+/* Removes what lies there: a file, or a folder with what is in it. 0 or -errno. */
+int weir__dir_remove(struct weir_io *io, int at, const char *name);
+
+/* How long ago `then` was, in seconds; a file may claim any second there is. */
+static inline int64_t weir__dir_age_s(int64_t now, int64_t then)
+{
+    int64_t age;
+    return !__builtin_sub_overflow(now, then, &age) ? age : then < 0 ? INT64_MAX : INT64_MIN;
+}
+
+/* Moves what is bad away, whatever it is; where that fails it is removed, and where that fails too it
+ * stays and is refused again next time. */
 void weir__dir_quarantine(struct weir_artifact_dir *dir, const char *name);
 
 /* Sealed by us, but also what its name says? */

@@ -134,7 +134,7 @@ static bool remove_candidate(struct weir_artifact_dir *dir, const struct candida
 {
     char name[WEIR_HASH_HEX_SIZE];
     weir_hash_hex(&candidate->key, name);
-    if (!prune->is_trial && weir_io_unlinkat(dir->io, dir->fd, name, 0) < 0)
+    if (!prune->is_trial && weir__dir_remove(dir->io, dir->fd, name) < 0)
         return false;
     if (prune->visit != NULL)
         prune->visit(prune->context, name, candidate->bytes);
@@ -244,7 +244,7 @@ static void empty_quarantine(void *context, int fd, const char *name)
     struct weir_artifact_dir *dir = emptying->dir;
     struct stat stat;
     if (weir_io_fstatat(dir->io, fd, name, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
-        (!emptying->prune->is_trial && weir_io_unlinkat(dir->io, fd, name, 0) < 0))
+        (!emptying->prune->is_trial && weir__dir_remove(dir->io, fd, name) < 0))
         return;
     if (emptying->prune->visit != NULL)
         emptying->prune->visit(emptying->prune->context, name, (uint64_t)stat.st_size);
@@ -265,7 +265,8 @@ static void prune_files(struct weir_artifact_dir *dir, const struct weir_artifac
     pruned->left_bytes = candidates->bytes;
     for (size_t i = 0; i < candidates->count; i++) {
         const struct candidate *candidate = &candidates->list[i];
-        bool is_unused = prune->unused_s > 0 && now.tv_sec - candidate->used_s >= prune->unused_s;
+        bool is_unused = prune->unused_s > 0 &&
+                         weir__dir_age_s(now.tv_sec, candidate->used_s) >= prune->unused_s;
         if (!is_unused && pruned->left_bytes <= prune->bytes_max)
             break;
         if (!remove_candidate(dir, candidate, prune))

@@ -5,20 +5,27 @@
 
 #define READ_BYTES 16384u
 
+/* Only ever compared; a file may claim any second there is, so it wraps. */
+static uint64_t nanoseconds(const struct timespec *moment)
+{
+    return (uint64_t)moment->tv_sec * 1000000000u + (uint64_t)moment->tv_nsec;
+}
+
 struct weir__artifact_identity weir__artifact_identify(const struct stat *stat)
 {
     return (struct weir__artifact_identity){
+        .device = stat->st_dev,
         .inode = stat->st_ino,
         .size = (uint64_t)stat->st_size,
-        .modified_ns = (int64_t)stat->st_mtim.tv_sec * 1000000000 + stat->st_mtim.tv_nsec,
-        .changed_ns = (int64_t)stat->st_ctim.tv_sec * 1000000000 + stat->st_ctim.tv_nsec,
+        .modified_ns = nanoseconds(&stat->st_mtim),
+        .changed_ns = nanoseconds(&stat->st_ctim),
     };
 }
 
 static bool same(const struct weir__artifact_identity *a, const struct weir__artifact_identity *b)
 {
-    return a->inode == b->inode && a->size == b->size && a->modified_ns == b->modified_ns &&
-           a->changed_ns == b->changed_ns;
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->modified_ns == b->modified_ns && a->changed_ns == b->changed_ns;
 }
 
 /* Inodes count upwards; a multiplication spreads them. */

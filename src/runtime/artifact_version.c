@@ -171,7 +171,7 @@ struct collection {
 static bool is_stale(const struct collection *collection, const struct stat *stat)
 {
     return collection->prune->stale_s >= 0 &&
-           collection->now_s - stat->st_mtim.tv_sec >= collection->prune->stale_s;
+           weir__dir_age_s(collection->now_s, stat->st_mtim.tv_sec) >= collection->prune->stale_s;
 }
 
 static void tell(const struct collection *collection, const char *name, uint64_t bytes)
@@ -182,7 +182,7 @@ static void tell(const struct collection *collection, const char *name, uint64_t
 
 static void remove_file(void *context, int fd, const char *name)
 {
-    (void)weir_io_unlinkat(context, fd, name, 0);
+    (void)weir__dir_remove(context, fd, name);
 }
 
 /* The folder is locked and out of the way; what cannot be removed now goes with the next pass. */

@@ -10,7 +10,7 @@
 #include "runtime/artifact_dir_internal.h"
 
 /* Looking at a file is no use of it: what was used longest ago is known by the time of access. */
-#define LOOK (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME)
+#define LOOK (WEIR__DIR_READ | O_NOATIME)
 
 /* --- pins ---------------------------------------------------------------------------------- */
 
@@ -56,15 +56,15 @@ enum weir_status weir_artifact_dir_pin(struct weir_artifact_dir *dir,
     int result;
     if (is_pinned) {
         AUTO_FD fd = {dir->io,
-                      weir_io_open(dir->io, pins.fd, name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600)};
-        result = fd.fd < 0 ? fd.fd : 0;
+                      weir_io_open(dir->io, pins.fd, name, O_WRONLY | O_CREAT | O_EXCL, 0600)};
+        result = fd.fd < 0 && fd.fd != -EEXIST ? fd.fd : 0;
     } else {
-        result = weir_io_unlinkat(dir->io, pins.fd, name, 0);
+        result = weir__dir_remove(dir->io, pins.fd, name);
         result = result == -ENOENT ? 0 : result;
     }
     if (result == 0)
         result = weir_io_fsync(dir->io, pins.fd);
-    return result == 0 ? WEIR_OK : weir__dir_failed(error, result, "cannot keep a pin");
+    return result == 0 ? WEIR_OK : weir__dir_failed(error, result, "cannot change a pin");
 }
 
 bool weir_artifact_dir_is_pinned(struct weir_artifact_dir *dir, const struct weir_hash *module)

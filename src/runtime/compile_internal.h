@@ -31,13 +31,14 @@ enum weir_status weir__artifact_dir_file(struct weir_artifact_dir *dir, const st
 /* --- artifact_seal.c --- */
 
 struct weir__artifact_identity {
+    uint64_t device; /* an overlay's files need not have that of their folder */
     uint64_t inode;
     uint64_t size;
-    int64_t modified_ns;
-    int64_t changed_ns;
+    uint64_t modified_ns;
+    uint64_t changed_ns;
 };
 
-/* Good seals by file identity; of one directory, so the device is the same. */
+/* Good seals by file identity. */
 struct weir__artifact_seen {
     struct weir__artifact_identity sets[WEIR_ARTIFACT_SEEN_SETS][WEIR_ARTIFACT_SEEN_WAYS];
     uint8_t next[WEIR_ARTIFACT_SEEN_SETS];

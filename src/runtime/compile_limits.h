@@ -18,10 +18,14 @@
 /* Times that a job is tried: a spawner that somebody killed is worth one more. */
 #define WEIR_COMPILE_TRIES 2u
 
-/* File identities whose seal is known to be good: sets of a few, 128 KiB in all. 10,000 loaded
+/* File identities whose seal is known to be good: sets of a few, 160 KiB in all. 10,000 loaded
  * artifacts share it; one that fell out costs a hash of its file. */
 #define WEIR_ARTIFACT_SEEN_SETS 512u
 #define WEIR_ARTIFACT_SEEN_WAYS 8u
+
+/* Folders within folders that are removed where an artifact should be: nobody of ours makes any, and
+ * each level holds a descriptor and a buffer. */
+#define WEIR_ARTIFACT_TREE_DEPTH 8u
 
 /* Files kept for inspection in quarantine; beyond, damaged files are removed. */
 #define WEIR_ARTIFACT_QUARANTINE_MAX 64u

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "job_helpers.h"
+#include "runtime/artifact_store.h"
 
 /* The key of own.wasm as compiled by job_for(). */
 static void own_name(char name[WEIR_HASH_HEX_SIZE], struct weir_hash *ret_key)
@@ -103,15 +104,41 @@ static void extend(const struct folder *folder)
     ck_assert_int_eq(write(fd, "more", 4), 4);
 }
 
-static void replace_by_link(const struct folder *folder)
+struct own_path {
+    char text[400];
+};
+static struct own_path own_path(const struct folder *folder)
 {
-    char name[WEIR_HASH_HEX_SIZE], path[400], moved[160];
+    char name[WEIR_HASH_HEX_SIZE];
+    struct own_path path;
     struct weir_hash key;
     own_name(name, &key);
-    (void)snprintf(path, sizeof path, "%s/%s", version_folder(folder).path, name);
+    (void)snprintf(path.text, sizeof path.text, "%s/%s", version_folder(folder).path, name);
+    return path;
+}
+
+static void replace_by_link(const struct folder *folder)
+{
+    char moved[160];
     (void)snprintf(moved, sizeof moved, "%s/elsewhere", folder->path);
-    ck_assert_int_eq(rename(path, moved), 0);
-    ck_assert_int_eq(symlink(moved, path), 0);
+    ck_assert_int_eq(rename(own_path(folder).text, moved), 0);
+    ck_assert_int_eq(symlink(moved, own_path(folder).text), 0);
+}
+
+/* Nobody will ever write to it: who opens it as a file waits for ever. */
+static void replace_by_pipe(const struct folder *folder)
+{
+    ck_assert_int_eq(unlink(own_path(folder).text), 0);
+    ck_assert_int_eq(mkfifo(own_path(folder).text, 0600), 0);
+}
+
+static void replace_by_folder(const struct folder *folder)
+{
+    char inside[460];
+    ck_assert_int_eq(unlink(own_path(folder).text), 0);
+    ck_assert_int_eq(mkdir(own_path(folder).text, 0700), 0);
+    (void)snprintf(inside, sizeof inside, "%s/inside", own_path(folder).text);
+    ck_assert_int_eq(mkdir(inside, 0700), 0);
 }
 
 /* A good seal under the wrong name: the artifact of another module. */
@@ -133,7 +160,8 @@ static void replace_by_other(const struct folder *folder)
 }
 
 static void (*const damages[])(const struct folder *folder) = {
-    flip_byte, flip_seal, cut, cut_to_nothing, extend, replace_by_link, replace_by_other,
+    flip_byte,       flip_seal,       cut,               cut_to_nothing,   extend,
+    replace_by_link, replace_by_pipe, replace_by_folder, replace_by_other,
 };
 
 START_TEST(test_damage)
@@ -151,6 +179,59 @@ START_TEST(test_damage)
     char path[160];
     (void)snprintf(path, sizeof path, "%s/quarantine", folder.path);
     ck_assert_int_eq(count_names(path, ""), 1);
+    weir_artifact_dir_close(dir);
+    remove_folder(&folder);
+}
+END_TEST
+
+/* A bad one takes the place of what was moved away before, whatever that was. */
+START_TEST(test_quarantine_takes_all)
+{
+    struct folder folder = new_folder();
+    struct weir_artifact_dir *dir = open_dir(folder.path);
+    char path[160];
+    (void)snprintf(path, sizeof path, "%s/quarantine", folder.path);
+    expect_cached(dir, false);
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        damages[i](&folder);
+        expect_cached(dir, false);
+        expect_cached(dir, true);
+        ck_assert_int_eq(count_names(path, ""), 1);
+    }
+    const struct weir_artifact_prune prune = {
+        .bytes_max = WEIR_UNLIMITED, .stale_s = -1, .quarantine = true};
+    struct weir_artifact_pruned pruned;
+    for (size_t i = 0; i < 2; i++) { /* a folder with something in it; a file */
+        (i == 0 ? replace_by_folder : flip_byte)(&folder);
+        expect_cached(dir, false);
+        ck_assert_int_eq(weir_artifact_dir_prune(dir, &prune, &pruned, NULL), WEIR_OK);
+        ck_assert_uint_eq(pruned.files, 1);
+        ck_assert_int_eq(count_names(path, ""), 0);
+    }
+    weir_artifact_dir_close(dir);
+    remove_folder(&folder);
+}
+END_TEST
+
+/* On an overlay of several file systems a file has another device number than its folder. */
+static long tell_other_device(struct weir_io *io, enum weir_io_op op, const long args[6])
+{
+    (void)io;
+    long result = weir_io_system()->call(weir_io_system(), op, args);
+    if (op == WEIR_IO_FSTAT && result == 0 && S_ISREG(((struct stat *)args[1])->st_mode))
+        ((struct stat *)args[1])->st_dev += 1;
+    return result;
+}
+
+START_TEST(test_overlay)
+{
+    struct folder folder = new_folder();
+    struct weir_io overlay = {tell_other_device};
+    struct weir_artifact_dir *dir = NULL;
+    ck_assert_int_eq(weir__artifact_dir_open(folder.path, &overlay, &dir, NULL), WEIR_OK);
+    expect_cached(dir, false);
+    expect_cached(dir, true);
+    ck_assert_uint_eq(counts_of(dir).quarantined, 0);
     weir_artifact_dir_close(dir);
     remove_folder(&folder);
 }
@@ -185,7 +266,7 @@ START_TEST(test_verify_strangers)
     struct folder folder = new_folder();
     struct weir_artifact_dir *dir = open_dir(folder.path);
     AUTO_CLOSE memory = memfd_create("stranger", MFD_CLOEXEC);
-    ck_assert_int_eq(weir_artifact_dir_verify(dir, memory, NULL), WEIR_FOREIGN);
+    ck_assert_int_eq(weir_artifact_dir_verify(dir, memory, NULL), WEIR_CORRUPT);
     AUTO_CLOSE null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     ck_assert_int_eq(weir_artifact_dir_verify(dir, null, NULL), WEIR_FOREIGN);
     ck_assert_int_eq(weir_artifact_dir_verify(dir, -1, NULL), WEIR_IO);
@@ -236,11 +317,15 @@ START_TEST(test_refused_directories)
     refuse_dir(path, WEIR_CORRUPT, "31 bytes");
     ck_assert_int_eq(truncate(key, 33), 0);
     refuse_dir(path, WEIR_CORRUPT, "33 bytes");
+    refuse_dir(path, WEIR_CORRUPT, path);
+    ck_assert_int_eq(unlink(key), 0);
+    ck_assert_int_eq(mkfifo(key, 0600), 0);
+    refuse_dir(path, WEIR_CORRUPT, "seal.key of the artifact directory is no file");
     refuse_dir("/nowhere/at/all", WEIR_IO, "/nowhere/at/all");
     refuse_dir("/dev/null", WEIR_IO, "/dev/null");
     (void)snprintf(key, sizeof key, "%s/link", folder.path);
     ck_assert_int_eq(symlink(path, key), 0);
-    refuse_dir(key, WEIR_IO, "link");
+    refuse_dir(key, WEIR_IO, "is a symbolic link");
     remove_folder(&folder);
 }
 END_TEST
@@ -387,7 +472,9 @@ int main(void)
     TCase *files = tcase_create("files");
     tcase_add_test(files, test_found_again);
     tcase_add_loop_test(files, test_damage, 0, (int)(sizeof damages / sizeof damages[0]));
+    tcase_add_test(files, test_quarantine_takes_all);
     tcase_add_test(files, test_quarantine_is_bounded);
+    tcase_add_test(files, test_overlay);
     tcase_add_test(files, test_verify_strangers);
     suite_add_tcase(suite, files);
     TCase *folders = tcase_create("folders");

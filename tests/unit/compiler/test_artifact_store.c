@@ -2,6 +2,7 @@
  * promises when power goes or a writer is killed: no corrupt file is served, and nothing is lost
  * but what was being written. */
 #include <check.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -10,6 +11,7 @@
 #include "artifact/artifact.h"
 #include "base/io_crash.h"
 #include "job_helpers.h"
+#include "runtime/artifact_name.h"
 #include "runtime/artifact_store.h"
 
 #define FILE_BYTES 20000u
@@ -137,6 +139,16 @@ START_TEST(test_pins)
     weir_artifact_dir_walk_pins(dir, count_pin, &count);
     ck_assert_uint_eq(count, 2);
     ck_assert(weir_artifact_dir_is_pinned(dir, &module));
+    ck_assert_int_eq(weir_artifact_dir_pin(dir, &module, false, NULL), WEIR_OK);
+    ck_assert(!weir_artifact_dir_is_pinned(dir, &module));
+    /* Something else under its name pins too, is not waited for, and goes with it. */
+    char hex[WEIR_HASH_HEX_SIZE], path[200];
+    weir_hash_hex(&module, hex);
+    (void)snprintf(path, sizeof path, "%s/pins/%s", folder.path, hex);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(weir_artifact_dir_pin(dir, &module, true, NULL), WEIR_OK);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
     ck_assert_int_eq(weir_artifact_dir_pin(dir, &module, false, NULL), WEIR_OK);
     ck_assert(!weir_artifact_dir_is_pinned(dir, &module));
     weir_artifact_dir_close(dir);
@@ -272,6 +284,43 @@ START_TEST(test_versions)
     prune.is_trial = false;
     ck_assert_int_eq(weir_artifact_dir_prune(dir, &prune, &pruned, NULL), WEIR_OK);
     ck_assert(!is_there(&folder, YOUNG) && is_there(&folder, USED));
+    weir_artifact_dir_close(dir);
+    remove_folder(&folder);
+}
+END_TEST
+
+/* A clock that was wrong, or somebody's touch: any second there is. */
+START_TEST(test_odd_times)
+{
+    static const int64_t SECONDS[] = {INT64_MIN + 1, -99999999999, 99999999999, INT64_MAX - 1};
+    struct folder folder = store_folder();
+    struct weir_artifact_pruned pruned;
+    char hex[WEIR_HASH_HEX_SIZE], stale[24], path[400];
+    for (unsigned i = 0; i < 4; i++) {
+        const struct timespec times[2] = {{SECONDS[i], 0}, {SECONDS[i], 0}};
+        struct weir_artifact_dir *dir = open_dir(folder.path);
+        struct weir_hash key = hash_of(i, 'k');
+        ck_assert_int_eq(put(dir, i), WEIR_OK);
+        weir_artifact_dir_close(dir);
+        weir_hash_hex(&key, hex);
+        (void)snprintf(path, sizeof path, "%s/%s/%s", folder.path, weir__dir_version_now().text,
+                       hex);
+        ck_assert_int_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+        (void)snprintf(stale, sizeof stale, "v0-%016x", i);
+        make_version(&folder, stale, 1);
+        (void)snprintf(path, sizeof path, "%s/%s", folder.path, stale);
+        ck_assert_int_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+        dir = open_dir(folder.path);
+        ck_assert(has(dir, i));
+        ck_assert_int_eq(is_there(&folder, stale), SECONDS[i] > 0);
+        weir_artifact_dir_close(dir);
+    }
+    struct weir_artifact_dir *dir = open_dir(folder.path);
+    const struct weir_artifact_prune prune = {
+        .bytes_max = WEIR_UNLIMITED, .unused_s = 3600, .stale_s = -1};
+    ck_assert_int_eq(weir_artifact_dir_prune(dir, &prune, &pruned, NULL), WEIR_OK);
+    ck_assert_uint_eq(pruned.files + pruned.left_files, 4);
+    ck_assert(has(dir, 2) && has(dir, 3));
     weir_artifact_dir_close(dir);
     remove_folder(&folder);
 }
@@ -494,6 +543,7 @@ int main(void)
     tcase_add_test(tests, test_quota);
     tcase_add_test(tests, test_lock_is_held);
     tcase_add_test(tests, test_versions);
+    tcase_add_test(tests, test_odd_times);
     tcase_add_test(tests, test_prune);
     suite_add_tcase(suite, tests);
     TCase *crashes = tcase_create("crashes");
