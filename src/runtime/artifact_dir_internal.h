@@ -77,8 +77,8 @@ static inline int64_t weir__dir_age_s(int64_t now, int64_t then)
     return !__builtin_sub_overflow(now, then, &age) ? age : then < 0 ? INT64_MAX : INT64_MIN;
 }
 
-/* Moves what is bad away, whatever it is; where that fails it is removed, and where that fails too it
- * stays and is refused again next time. */
+/* Moves what is bad away, whatever it is; where that fails it is removed, and where that fails too
+ * it stays and is refused again next time. */
 void weir__dir_quarantine(struct weir_artifact_dir *dir, const char *name);
 
 /* Sealed by us, but also what its name says? */
@@ -90,7 +90,10 @@ enum weir_status weir__dir_check_seal(struct weir_artifact_dir *dir, int fd, uin
 
 /* --- artifact_prune.c --- */
 
-/* The write lock: one writer of all processes. *ret_fd is to be closed; BUSY after a while. */
+/* Between two tries of a lock that another process holds. */
+void weir__dir_pause(void);
+/* The write lock: one writer of all processes. *ret_fd is to be closed; BUSY after a while. Locks
+ * are let go by name and not only closed: a child that was forked meanwhile has a copy. */
 enum weir_status weir__dir_lock(struct weir_artifact_dir *dir, int *ret_fd,
                                 struct weir_error *error) WEIR_MUST_USE;
 void weir__dir_unlock(struct weir_artifact_dir *dir, int fd);

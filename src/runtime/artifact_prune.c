@@ -13,18 +13,30 @@
 #include "base/check.h"
 #include "runtime/artifact_dir_internal.h"
 
-#define LOCK_PAUSE_MS 2u
-
 /* --- the write lock ------------------------------------------------------------------------ */
 
+void weir__dir_pause(void)
+{
+    const struct timespec pause = {.tv_nsec = WEIR_ARTIFACT_LOCK_PAUSE_MS * 1000000};
+    (void)nanosleep(&pause, NULL);
+}
+
+static bool has_no_locks(int answer)
+{
+    return answer == -ENOLCK || answer == -EOPNOTSUPP || answer == -ENOSYS;
+}
+
+/* Without locks, as on some network file systems, processes may pass the quota together for a
+ * moment, and remove what others have open: neither harms, and nothing kept at all would. */
 static int lock_file(struct weir_artifact_dir *dir, int fd)
 {
-    for (unsigned waited_ms = 0;; waited_ms += LOCK_PAUSE_MS) {
+    for (unsigned waited_ms = 0;; waited_ms += WEIR_ARTIFACT_LOCK_PAUSE_MS) {
         int locked = weir_io_flock(dir->io, fd, LOCK_EX | LOCK_NB);
+        if (has_no_locks(locked))
+            return 0;
         if ((locked != -EWOULDBLOCK && locked != -EINTR) || waited_ms >= WEIR_ARTIFACT_LOCK_MS)
             return locked;
-        const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000};
-        (void)nanosleep(&pause, NULL);
+        weir__dir_pause();
     }
 }
 
@@ -51,6 +63,7 @@ enum weir_status weir__dir_lock(struct weir_artifact_dir *dir, int *ret_fd,
 
 void weir__dir_unlock(struct weir_artifact_dir *dir, int fd)
 {
+    (void)weir_io_flock(dir->io, fd, LOCK_UN);
     (void)weir_io_close(dir->io, fd);
     (void)pthread_mutex_unlock(&dir->writing);
 }

@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "runtime/artifact_dir_internal.h"
 
-#define ENTER_TRIES 8u
+#define ENTER_TRIES (WEIR_ARTIFACT_LOCK_MS / WEIR_ARTIFACT_LOCK_PAUSE_MS)
 
 /* The folder under its name, locked; NOT_FOUND when a collector was faster. */
 static enum weir_status enter_once(struct weir_artifact_dir *dir, struct weir_error *error)
@@ -53,12 +53,12 @@ enum weir_status weir__dir_enter_version(struct weir_artifact_dir *dir, struct w
         enum weir_status status = enter_once(dir, error);
         if (status != WEIR_NOT_FOUND)
             return status;
-        const struct timespec pause = {.tv_nsec = 1000000};
-        (void)nanosleep(&pause, NULL);
+        weir__dir_pause();
     }
     return weir_error_set(error, WEIR_BUSY, WEIR_NO_OFFSET,
-                          "the artifact directory's folder %s is being removed by another process",
-                          dir->version.text);
+                          "another process holds the artifact directory's folder %s for more than "
+                          "%u ms, as who removes it does",
+                          dir->version.text, WEIR_ARTIFACT_LOCK_MS);
 }
 
 /* --- what there is ------------------------------------------------------------------------- */
@@ -192,15 +192,11 @@ static void remove_folder(struct weir_artifact_dir *dir, int fd, const char *nam
     (void)weir_io_unlinkat(dir->io, dir->root, name, AT_REMOVEDIR);
 }
 
-static void collect_version(struct collection *collection, const char *name)
+/* Under the folder's lock. */
+static void collect_locked(struct collection *collection, int fd, const char *name)
 {
     struct weir_artifact_dir *dir = collection->dir;
     struct weir__dir_name old;
-    struct stat stat;
-    AUTO_FD fd = {dir->io, weir__dir_open_folder(dir->io, dir->root, name)};
-    if (fd.fd < 0 || weir_io_fstat(dir->io, fd.fd, &stat) < 0 || !is_stale(collection, &stat) ||
-        weir_io_flock(dir->io, fd.fd, LOCK_EX | LOCK_NB) < 0)
-        return;
     struct sum sum = {.io = dir->io};
     AUTO_FD list = {dir->io, weir__dir_open_folder(dir->io, dir->root, name)};
     if (list.fd < 0 || weir__dir_each(dir->io, list.fd, add_file, &sum) < 0)
@@ -209,12 +205,24 @@ static void collect_version(struct collection *collection, const char *name)
         if (weir__dir_random_name(dir->io, WEIR__DIR_OLD, &old, NULL) != WEIR_OK ||
             weir_io_renameat(dir->io, dir->root, name, dir->root, old.text, 0) < 0)
             return;
-        remove_folder(dir, fd.fd, old.text);
+        remove_folder(dir, fd, old.text);
     }
     tell(collection, name, sum.bytes);
     collection->pruned->versions++;
     collection->pruned->files += sum.files;
     collection->pruned->bytes += sum.bytes;
+}
+
+static void collect_version(struct collection *collection, const char *name)
+{
+    struct weir_artifact_dir *dir = collection->dir;
+    struct stat stat;
+    AUTO_FD fd = {dir->io, weir__dir_open_folder(dir->io, dir->root, name)};
+    if (fd.fd < 0 || weir_io_fstat(dir->io, fd.fd, &stat) < 0 || !is_stale(collection, &stat) ||
+        weir_io_flock(dir->io, fd.fd, LOCK_EX | LOCK_NB) < 0)
+        return;
+    collect_locked(collection, fd.fd, name);
+    (void)weir_io_flock(dir->io, fd.fd, LOCK_UN);
 }
 
 /* A collector died in the middle: nobody else can have the folder. */

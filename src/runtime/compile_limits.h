@@ -23,8 +23,8 @@
 #define WEIR_ARTIFACT_SEEN_SETS 512u
 #define WEIR_ARTIFACT_SEEN_WAYS 8u
 
-/* Folders within folders that are removed where an artifact should be: nobody of ours makes any, and
- * each level holds a descriptor and a buffer. */
+/* Folders within folders that are removed where an artifact should be: nobody of ours makes any,
+ * and each level holds a descriptor and a buffer. */
 #define WEIR_ARTIFACT_TREE_DEPTH 8u
 
 /* Files kept for inspection in quarantine; beyond, damaged files are removed. */
@@ -42,7 +42,9 @@
 #define WEIR_ARTIFACT_VERSION_STALE_S (7 * 24 * 3600)
 
 /* How long a writer waits for another process's write lock, which is held for one publication or
- * one pass of removal; beyond, the artifact is used but not kept. */
+ * one pass of removal; beyond, the artifact is used but not kept. Whoever opens a directory waits
+ * as long for its version, which a collector looks through or removes. */
 #define WEIR_ARTIFACT_LOCK_MS 2000u
+#define WEIR_ARTIFACT_LOCK_PAUSE_MS 2u
 
 #endif

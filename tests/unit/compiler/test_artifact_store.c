@@ -219,6 +219,63 @@ START_TEST(test_lock_is_held)
 }
 END_TEST
 
+/* Some network file systems have no flock(): the quota holds all the same. */
+START_TEST(test_no_locks)
+{
+    static const int ERRORS[] = {ENOLCK, EOPNOTSUPP, ENOSYS};
+    struct folder folder = store_folder();
+    struct weir_io_faulty faulty;
+    struct weir_artifact_dir *dir = NULL;
+    struct weir_artifact_pruned pruned;
+    weir_io_faulty_init(&faulty, weir_io_system());
+    const struct weir_io_rule rule = {.op = WEIR_IO_FLOCK, .error = ERRORS[_i]};
+    ck_assert(weir_io_faulty_add(&faulty, &rule));
+    ck_assert_int_eq(weir__artifact_dir_open(folder.path, &faulty.io, &dir, NULL), WEIR_OK);
+    weir_artifact_dir_set_quota(dir, 2 * WHOLE_BYTES);
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_int_eq(put(dir, i), WEIR_OK);
+    ck_assert_uint_eq(count_files(dir), 2);
+    const struct weir_artifact_prune prune = {.bytes_max = 0, .stale_s = -1};
+    ck_assert_int_eq(weir_artifact_dir_prune(dir, &prune, &pruned, NULL), WEIR_OK);
+    ck_assert_uint_eq(pruned.files, 2);
+    weir_artifact_dir_close(dir);
+    weir_io_faulty_done(&faulty);
+    remove_folder(&folder);
+}
+END_TEST
+
+static void let_go(void *context, enum weir_io_op op, const long args[6])
+{
+    (void)op;
+    (void)args;
+    ck_assert_int_eq(flock(*(int *)context, LOCK_UN), 0);
+}
+
+/* Another build's `weir cache stat`, or a collector that changes its mind, has this build's version
+ * locked for a moment: who opens it waits. */
+START_TEST(test_version_is_held)
+{
+    struct folder folder = store_folder();
+    weir_artifact_dir_close(open_dir(folder.path));
+    AUTO_CLOSE held = open(version_folder(&folder).path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ck_assert_int_eq(flock(held, LOCK_EX), 0);
+    struct weir_io_faulty faulty;
+    weir_io_faulty_init(&faulty, weir_io_system());
+    const struct weir_io_rule rule = {
+        .op = WEIR_IO_FLOCK, .first = 20, .count = 1, .before = let_go, .context = &held};
+    ck_assert(weir_io_faulty_add(&faulty, &rule));
+    struct weir_artifact_dir *dir = NULL;
+    ck_assert_int_eq(weir__artifact_dir_open(folder.path, &faulty.io, &dir, NULL), WEIR_OK);
+    weir_artifact_dir_close(dir);
+    ck_assert_int_eq(flock(held, LOCK_EX), 0);
+    struct weir_error error = {0};
+    ck_assert_int_eq(weir_artifact_dir_open(folder.path, &dir, &error), WEIR_BUSY);
+    ck_assert_ptr_nonnull(strstr(error.message, folder.path));
+    weir_io_faulty_done(&faulty);
+    remove_folder(&folder);
+}
+END_TEST
+
 /* --- versions and pruning ------------------------------------------------------------------ */
 
 static void make_version(const struct folder *folder, const char *name, int64_t days)
@@ -284,6 +341,52 @@ START_TEST(test_versions)
     prune.is_trial = false;
     ck_assert_int_eq(weir_artifact_dir_prune(dir, &prune, &pruned, NULL), WEIR_OK);
     ck_assert(!is_there(&folder, YOUNG) && is_there(&folder, USED));
+    weir_artifact_dir_close(dir);
+    remove_folder(&folder);
+}
+END_TEST
+
+/* A child that is forked while a lock is held, and lives on, does not keep it. */
+struct forked {
+    pid_t pids[8];
+    unsigned count;
+};
+
+static void fork_child(void *context, const char *name, uint64_t bytes)
+{
+    struct forked *forked = context;
+    (void)name;
+    (void)bytes;
+    ck_assert_uint_lt(forked->count, sizeof forked->pids / sizeof forked->pids[0]);
+    pid_t pid = forked->pids[forked->count++] = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0)
+        for (;;)
+            (void)pause();
+}
+
+START_TEST(test_forked_under_locks)
+{
+    static const char *const STALE = "v0-00000000000000aa";
+    struct folder folder = store_folder();
+    struct weir_artifact_dir *dir = open_dir(folder.path);
+    struct weir_artifact_pruned pruned;
+    struct forked forked = {.count = 0};
+    ck_assert_int_eq(put(dir, 1), WEIR_OK);
+    make_version(&folder, STALE, 30);
+    const struct weir_artifact_prune prune = {
+        .bytes_max = 0, .is_trial = true, .visit = fork_child, .context = &forked};
+    ck_assert_int_eq(weir_artifact_dir_prune(dir, &prune, &pruned, NULL), WEIR_OK);
+    ck_assert_uint_eq(forked.count, 2); /* under the write lock, and the old version's as well */
+    ck_assert_int_eq(put(dir, 2), WEIR_OK);
+    char path[200];
+    (void)snprintf(path, sizeof path, "%s/%s", folder.path, STALE);
+    AUTO_CLOSE stale = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ck_assert_int_eq(flock(stale, LOCK_SH | LOCK_NB), 0);
+    for (unsigned i = 0; i < forked.count; i++) {
+        ck_assert_int_eq(kill(forked.pids[i], SIGKILL), 0);
+        ck_assert_int_eq(waitpid(forked.pids[i], NULL, 0), forked.pids[i]);
+    }
     weir_artifact_dir_close(dir);
     remove_folder(&folder);
 }
@@ -542,7 +645,10 @@ int main(void)
     tcase_add_test(tests, test_pins);
     tcase_add_test(tests, test_quota);
     tcase_add_test(tests, test_lock_is_held);
+    tcase_add_loop_test(tests, test_no_locks, 0, 3);
+    tcase_add_test(tests, test_version_is_held);
     tcase_add_test(tests, test_versions);
+    tcase_add_test(tests, test_forked_under_locks);
     tcase_add_test(tests, test_odd_times);
     tcase_add_test(tests, test_prune);
     suite_add_tcase(suite, tests);
