@@ -3,6 +3,9 @@
  * The treap is ordered by base and heap-ordered by a pseudo-random priority, so that 100,000
  * mappings are found in about 40 steps whatever the order they came in. Ranges never overlap. The
  * registry's lock is a leaf: nothing is charged, mapped or freed under it.
+ *
+ * A range leaves the treap before it is unmapped, because the next one mapped may be where it was;
+ * until it is unmapped its pages are still counted by the kernel, and it is among `leaving`.
  */
 #include "ledger/mapping.h"
 
@@ -17,6 +20,10 @@
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct weir_mapping_entry *root;
 static size_t node_count;
+static struct leaving {
+    struct leaving *next;
+    struct weir_mapping mapping;
+} *leaving; /* on the stacks of those who unmap */
 static uint64_t priority_seed = 0x9e3779b97f4a7c15u;
 
 static void registry_acquire(void)
@@ -111,21 +118,44 @@ static struct weir_mapping_entry *take_out(const uint8_t *base)
     return node;
 }
 
-bool weir__mapping_next(uint64_t address, struct weir_mapping *ret_mapping)
+static uint64_t start_of(const struct weir_mapping *mapping)
 {
-    const struct weir_mapping_entry *best = NULL;
-    registry_acquire();
+    return (uint64_t)(uintptr_t)mapping->base;
+}
+
+static uint64_t end_of(const struct weir_mapping *mapping)
+{
+    return start_of(mapping) + mapping->size;
+}
+
+static const struct weir_mapping *next_in_tree(uint64_t address)
+{
+    const struct weir_mapping *best = NULL;
     for (const struct weir_mapping_entry *at = root; at != NULL;) {
-        uint64_t end = (uint64_t)(uintptr_t)at->mapping.base + at->mapping.size;
-        if (end > address) {
-            best = at;
+        if (end_of(&at->mapping) > address) {
+            best = &at->mapping;
             at = at->left;
         } else {
             at = at->right;
         }
     }
-    if (best != NULL)
-        *ret_mapping = best->mapping;
+    return best;
+}
+
+/* Where one that leaves and a newer one overlap, the newer one counts. */
+bool weir__mapping_next(uint64_t address, struct weir_mapping *ret_mapping)
+{
+    registry_acquire();
+    const struct weir_mapping *best = next_in_tree(address);
+    uint64_t newer = best != NULL ? start_of(best) : UINT64_MAX;
+    for (const struct leaving *at = leaving; at != NULL && newer > address; at = at->next)
+        if (end_of(&at->mapping) > address && (best == NULL || at->mapping.base < best->base))
+            best = &at->mapping;
+    if (best != NULL) {
+        *ret_mapping = *best;
+        if (start_of(best) < newer && end_of(best) > newer)
+            ret_mapping->size = newer - start_of(best);
+    }
     registry_release();
     return best != NULL;
 }
@@ -336,20 +366,41 @@ static void keep_empty(struct weir_mapping_entry *entry, struct weir_mapping map
         weir__mapping_enter(entry, &mapping);
 }
 
+static struct weir_mapping_entry *begin_leaving(const uint8_t *base, struct leaving *ret_range)
+{
+    registry_acquire();
+    struct weir_mapping_entry *entry = take_out(base);
+    WEIR_ASSERT(entry != NULL);
+    *ret_range = (struct leaving){leaving, entry->mapping};
+    leaving = ret_range;
+    registry_release();
+    return entry;
+}
+
+static void end_leaving(const struct leaving *range)
+{
+    registry_acquire();
+    struct leaving **at = &leaving;
+    while (*at != range)
+        at = &(*at)->next;
+    *at = range->next;
+    registry_release();
+}
+
 void weir_mapping_free(struct weir_mapping *mapping)
 {
     if (mapping->base == NULL)
         return;
-    registry_acquire();
-    struct weir_mapping_entry *entry = take_out(mapping->base);
-    registry_release();
-    WEIR_ASSERT(entry != NULL && entry->mapping.size == mapping->size);
-    const struct weir_mapping known = entry->mapping; /* a lent entry may lie in the mapping */
+    struct leaving range;
+    struct weir_mapping_entry *entry = begin_leaving(mapping->base, &range);
+    const struct weir_mapping known = range.mapping; /* a lent entry may lie in the mapping */
+    WEIR_ASSERT(known.size == mapping->size);
     if (__lsan_unregister_root_region != NULL && known.charged_bytes != 0)
         __lsan_unregister_root_region(known.base, known.size);
     bool unmapped = munmap(mapping->base, mapping->size) == 0;
     if (!unmapped)
         keep_empty(entry, known);
+    end_leaving(&range);
     if (mapping->charged_bytes != 0)
         weir_account_discharge(mapping->account, mapping->kind, mapping->charged_bytes);
     if (unmapped) {

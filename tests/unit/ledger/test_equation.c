@@ -3,6 +3,7 @@
 #include <check.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,6 +213,37 @@ START_TEST(arenas_and_stacks_of_threads_are_found)
 }
 END_TEST
 
+static atomic_bool is_over;
+
+static void *map_and_unmap(void *context)
+{
+    (void)context;
+    while (!atomic_load(&is_over)) {
+        struct weir_mapping mapping;
+        ck_assert_int_eq(weir_mapping_new_charged(weir_account_host(), WEIR_KIND_STACK, 2 * MIB,
+                                                  &mapping, NULL),
+                         WEIR_OK);
+        memset(mapping.base, 1, mapping.size);
+        weir_mapping_free(&mapping);
+    }
+    return NULL;
+}
+
+START_TEST(it_holds_while_others_unmap)
+{
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, map_and_unmap, NULL), 0);
+    for (int i = 0; i < 200; i++) {
+        struct weir_equation equation = read_equation();
+        check_holds(&equation);
+    }
+    atomic_store(&is_over, true);
+    for (int i = 0; i < THREADS; i++)
+        (void)pthread_join(threads[i], NULL);
+}
+END_TEST
+
 /* Untuned, malloc takes blocks of this size from its heap after the first one was freed, and keeps
  * them below whatever smaller block lives on. */
 START_TEST(tuned_malloc_gives_large_blocks_back)
@@ -271,6 +303,7 @@ int main(void)
     tcase_add_test(tests, malloc_outside_the_ledger_shows);
     tcase_add_test(tests, mmap_merged_with_mallocs_chunks_still_shows);
     tcase_add_test(tests, arenas_and_stacks_of_threads_are_found);
+    tcase_add_test(tests, it_holds_while_others_unmap);
     tcase_add_test(tests, tuned_malloc_gives_large_blocks_back);
     tcase_add_test(tests, growth_sees_growth);
     suite_add_tcase(suite, tests);
