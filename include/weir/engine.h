@@ -2,6 +2,14 @@
  *
  * Several engines can live in one process. Engines and modules are shared between threads; a store
  * and everything in it is used by one thread at a time.
+ *
+ * fork(): the child has no thread but the one that forked. If any call of Weir's was under way (in
+ * another thread, or around a host function that forks) or a task ran, the child may call nothing
+ * of Weir's: it may only exec or _exit. An exec takes no descriptor of Weir's along. Otherwise the
+ * child may go on: engines, modules, stores and pools are copies of its own, and so is the ledger;
+ * it starts a compiler and a timer thread of its own when it needs them. An executor's threads stay
+ * behind: in the child it takes no task (STATE), and freeing it waits for nobody. A child may free
+ * what it has or just end; neither changes anything for its parent.
  */
 #ifndef WEIR_ENGINE_H
 #define WEIR_ENGINE_H

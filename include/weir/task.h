@@ -31,11 +31,12 @@ struct weir_executor_config {
     uint64_t stack_bytes;         /* of a thread: 256 KiB; from 64 KiB to 1 GiB */
 };
 
-/* INVALID_ARGUMENT out of these ranges, LIMIT, NO_MEMORY. */
+/* INVALID_ARGUMENT out of these ranges, LIMIT, NO_MEMORY. Its threads are of this process: in a
+ * child of fork() it takes no task, see engine.h. */
 enum weir_status weir_executor_new(const struct weir_executor_config *config,
                                    struct weir_executor **ret_executor, struct weir_error *error);
-/* Waits for the tasks that run; those that wait are cancelled. No store may start a task with it
- * any more. NULL is allowed. */
+/* Waits for the tasks that run (not in a child of fork(), which has none of its threads); those
+ * that wait are cancelled. No store may start a task with it any more. NULL is allowed. */
 void weir_executor_free(struct weir_executor *executor);
 
 struct weir_executor_figures {
@@ -62,9 +63,9 @@ struct weir_store_task_definition {
     struct weir_instance *instance; /* for whom; may be NULL */
 };
 
-/* BUSY when the executor's queue is full, LIMIT when the store may not have so many (tasks_max) or
- * the charge is refused, INVALID_ARGUMENT without executor, label, run or done; `done` is not
- * called then. */
+/* BUSY when the executor's queue is full, STATE when its threads are another process's, LIMIT when
+ * the store may not have so many (tasks_max) or the charge is refused, INVALID_ARGUMENT without
+ * executor, label, run or done; `done` is not called then. */
 enum weir_status weir_store_task_start(struct weir_store *store, struct weir_executor *executor,
                                        const struct weir_store_task_definition *definition,
                                        struct weir_error *error);

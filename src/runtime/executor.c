@@ -1,10 +1,14 @@
-/* The executor: threads that take tasks from one queue, first come, first served. */
+/* The executor: threads that take tasks from one queue, first come, first served. After a fork they
+ * are in the process that made it only; its child has a queue that nobody serves. */
+#include <unistd.h>
+
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "runtime/task_internal.h"
 
 struct weir_executor {
     struct weir_account *account;
+    pid_t owner; /* the process whose threads they are */
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct weir_store_task *first, *last;
@@ -108,6 +112,7 @@ enum weir_status weir_executor_new(const struct weir_executor_config *config,
     if (executor == NULL)
         return weir__refused(error);
     executor->account = account;
+    executor->owner = getpid();
     (void)pthread_mutex_init(&executor->lock, NULL);
     (void)pthread_cond_init(&executor->wake, NULL);
     executor->queue_max = (uint32_t)or_default(config->queue_max, WEIR_EXECUTOR_QUEUE_DEFAULT);
@@ -141,13 +146,17 @@ void weir_executor_free(struct weir_executor *executor)
 {
     if (executor == NULL)
         return;
+    bool has_threads = executor->owner == getpid();
+    if (!has_threads) /* that wait by it, as far as it knows */
+        (void)pthread_cond_init(&executor->wake, NULL);
     cancel_waiting(executor);
     (void)pthread_mutex_lock(&executor->lock);
     executor->is_stopping = true;
     (void)pthread_cond_broadcast(&executor->wake);
     (void)pthread_mutex_unlock(&executor->lock);
     for (uint32_t i = 0; i < executor->thread_count; i++) {
-        (void)pthread_join(executor->threads[i], NULL);
+        if (has_threads)
+            (void)pthread_join(executor->threads[i], NULL);
         weir_account_discharge(executor->account, WEIR_KIND_THREAD, executor->stack_bytes);
     }
     (void)pthread_cond_destroy(&executor->wake);
@@ -158,6 +167,11 @@ void weir_executor_free(struct weir_executor *executor)
 enum weir_status weir__executor_push(struct weir_executor *executor, struct weir_store_task *task,
                                      struct weir_error *error)
 {
+    if (executor->owner != getpid())
+        return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
+                              "\"%s\" is refused: the executor's threads are in process %d, which "
+                              "this one was forked from; make another here",
+                              task->definition.label, (int)executor->owner);
     (void)pthread_mutex_lock(&executor->lock);
     bool is_full = executor->waiting >= executor->queue_max || executor->is_stopping;
     if (is_full) {

@@ -12,7 +12,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
 static struct weir__timer *armed;
 static uint64_t wakes_at = UINT64_MAX; /* asleep until then: never later than what is armed */
-static bool is_running;
+static bool is_running, is_charged;
 
 uint64_t weir__clock_ns(void)
 {
@@ -62,25 +62,33 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* A child of fork() has the list but not the thread. */
+static void make_condition(void)
+{
+    pthread_condattr_t clock;
+    (void)pthread_condattr_init(&clock);
+    (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&changed, &clock);
+    (void)pthread_condattr_destroy(&clock);
+}
+
+/* A child of fork() has the list but not the thread, which the condition counts as one that waits.
+ * The next store that is armed starts another. */
 static void forget_thread(void)
 {
     is_running = false;
     wakes_at = UINT64_MAX;
     (void)pthread_mutex_init(&lock, NULL);
+    make_condition();
 }
 
 /* Under the lock. */
 static int start_thread(void)
 {
     static bool is_registered;
-    pthread_condattr_t clock;
-    (void)pthread_condattr_init(&clock);
-    (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&changed, &clock);
-    (void)pthread_condattr_destroy(&clock);
-    if (!is_registered)
+    if (!is_registered) {
+        make_condition();
         is_registered = pthread_atfork(NULL, NULL, forget_thread) == 0;
+    }
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
@@ -101,14 +109,15 @@ enum weir_status weir__timer_start(struct weir_error *error)
     enum weir_status status = WEIR_OK;
     (void)pthread_mutex_lock(&lock);
     if (!is_running) {
-        status = weir_account_charge(weir_account_host(), WEIR_KIND_THREAD, WEIR_TIMER_STACK_BYTES,
-                                     error);
+        if (!is_charged)
+            status = weir_account_charge(weir_account_host(), WEIR_KIND_THREAD,
+                                         WEIR_TIMER_STACK_BYTES, error);
         int number = status == WEIR_OK ? start_thread() : 0;
         if (number != 0) {
             weir_account_discharge(weir_account_host(), WEIR_KIND_THREAD, WEIR_TIMER_STACK_BYTES);
             status = weir_error_set_errno(error, WEIR_LIMIT, number, "the timer thread");
         }
-        is_running = status == WEIR_OK;
+        is_running = is_charged = status == WEIR_OK;
     }
     (void)pthread_mutex_unlock(&lock);
     return status;
@@ -132,7 +141,10 @@ void weir__timer_arm(struct weir__timer *timer)
         wakes_at = next;
         (void)pthread_cond_signal(&changed);
     }
+    bool has_thread = is_running;
     (void)pthread_mutex_unlock(&lock);
+    if (!has_thread && weir__timer_start(NULL) != WEIR_OK)
+        weir__store_raise(timer->store, WEIR__EVENT_DEADLINE); /* better at once than never */
 }
 
 void weir__timer_disarm(struct weir__timer *timer)
