@@ -240,6 +240,18 @@ static enum weir_status cannot(struct weir_error *error, int number, const char 
     return weir_error_set_errno(error, status, number, "cannot %s %s", verb, path);
 }
 
+/* The kernel ends the text early, without an error, when the address space ends. An address space
+ * never comes back, so one that can still be read was there all the time. */
+static enum weir_status check_whole(struct weir_io *io, int fd, const char *path,
+                                    struct weir_error *error)
+{
+    char byte;
+    if (weir_io_pread(io, fd, &byte, sizeof byte, 0) == (long)sizeof byte)
+        return WEIR_OK;
+    return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
+                          "%s ended too early: the process ended or began another program", path);
+}
+
 enum weir_status weir_smaps_read(const char *path, weir_vma_visit *visit, void *context,
                                  struct weir_error *error)
 {
@@ -250,6 +262,7 @@ enum weir_status weir_smaps_read(const char *path, weir_vma_visit *visit, void *
     struct weir_smaps smaps;
     weir_smaps_begin(&smaps, visit, context);
     char bytes[8192];
+    bool is_empty = true; /* a thread of the kernel, a process that has ended */
     while (!smaps.stopped) {
         long length = weir_io_read(io, fd, bytes, sizeof bytes);
         if (length == -EINTR)
@@ -258,7 +271,13 @@ enum weir_status weir_smaps_read(const char *path, weir_vma_visit *visit, void *
             return cannot(error, (int)-length, "read", path);
         if (length == 0)
             break;
+        is_empty = false;
         enum weir_status status = weir_smaps_feed(&smaps, bytes, (size_t)length, error);
+        if (status != WEIR_OK)
+            return status;
+    }
+    if (!smaps.stopped && !is_empty) {
+        enum weir_status status = check_whole(io, fd, path, error);
         if (status != WEIR_OK)
             return status;
     }

@@ -69,7 +69,8 @@ enum weir_status weir_smaps_feed(struct weir_smaps *smaps, const char *bytes, si
 /* Delivers the last area. */
 enum weir_status weir_smaps_end(struct weir_smaps *smaps, struct weir_error *error) WEIR_MUST_USE;
 
-/* Reads a whole file ("/proc/self/smaps"). NOT_FOUND, PERMISSION, IO or MALFORMED. */
+/* Reads a whole file ("/proc/self/smaps"). NOT_FOUND also when the process ended or began another
+ * program (exec) meanwhile, so that the kernel left out the rest; PERMISSION, IO or MALFORMED. */
 enum weir_status weir_smaps_read(const char *path, weir_vma_visit *visit, void *context,
                                  struct weir_error *error) WEIR_MUST_USE;
 /* The sums of smaps_rollup as one area. */

@@ -28,7 +28,7 @@ static void add_process(struct doctor_view *view, const struct weir_doctor_snaps
     weir_doctor_add(&view->snapshot, one);
 }
 
-/* A process that ends meanwhile is not missed, one that may not be looked at is counted. */
+/* A process that ends meanwhile is not missed, one that cannot be looked at is counted. */
 static enum weir_status look_at(const struct doctor_options *options, const char *pid,
                                 struct doctor_view *view, struct weir_error *error)
 {
@@ -41,8 +41,9 @@ static enum weir_status look_at(const struct doctor_options *options, const char
         add_process(view, one);
         return WEIR_OK;
     }
-    view->refused_count += status == WEIR_PERMISSION;
-    if (status == WEIR_PERMISSION || status == WEIR_NOT_FOUND || status == WEIR_STATE) {
+    bool is_refused = status == WEIR_PERMISSION || status == WEIR_IO;
+    view->refused_count += is_refused;
+    if (is_refused || status == WEIR_NOT_FOUND || status == WEIR_STATE) {
         weir_error_done(&inner);
         return WEIR_OK;
     }
@@ -146,7 +147,7 @@ void weir__doctor_print_cgroup(const struct doctor_options *options, const struc
            weir_size_format(s->anon_bytes).text,
            s->swap_bytes == 0 ? "0" : weir_size_format(s->swap_bytes).text);
     if (view->refused_count != 0)
-        printf("%zu more may not be looked at; their memory is missing here\n",
+        printf("%zu more cannot be looked at; their memory is missing here\n",
                view->refused_count);
     print_equation(&view->equation);
     (void)putchar('\n');

@@ -1,6 +1,7 @@
 /* A snapshot from beginning to end, and sums of snapshots. */
 #include "doctor/doctor_internal.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/proc_smaps.h"
 
@@ -14,11 +15,19 @@
 #define UNKNOWN_SHARE 20
 #define PROBE_BYTES (64 * WEIR__PAGE)
 
-/* smaps needs the right to trace; its error alone would not tell what to do. */
-static enum weir_status explain(const char *pid, const char *path, struct weir_error *inner,
-                                struct weir_error *error)
+static enum weir_status ended(const char *pid, struct weir_error *error)
+{
+    return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
+                          "process %s ended while it was looked at", pid);
+}
+
+/* smaps needs the right to trace; its error alone would not tell what to do. PENDING (no error is
+ * set) when the address space went but the process did not. */
+static enum weir_status explain(const struct weir__patient *patient, const char *folder,
+                                struct weir_error *inner, struct weir_error *error)
 {
     enum weir_status status = inner->status;
+    const char *pid = strrchr(folder, '/') + 1;
     if (status == WEIR_PERMISSION) {
         weir_error_done(inner);
         return weir_error_set(error, status, WEIR_NO_OFFSET,
@@ -28,10 +37,9 @@ static enum weir_status explain(const char *pid, const char *path, struct weir_e
     }
     if (status == WEIR_NOT_FOUND) {
         weir_error_done(inner);
-        return weir_error_set(error, status, WEIR_NO_OFFSET,
-                              "process %s ended while it was looked at", pid);
+        return weir__patient_is_alive(patient, folder) ? WEIR_PENDING : ended(pid, error);
     }
-    (void)weir_error_set(error, status, inner->offset, "%s: %s", path, inner->message);
+    (void)weir_error_set(error, status, inner->offset, "%s/smaps: %s", folder, inner->message);
     weir_error_done(inner);
     return status;
 }
@@ -74,20 +82,18 @@ static void probe(struct weir__patient *patient)
     }
 }
 
-/* Between the first and the last look the PID must not have changed hands. */
-static enum weir_status check_same(struct weir__patient *patient, const char *folder,
-                                   const char *pid, struct weir_error *error)
+/* Between the first and the last look the PID must not have changed hands, nor the process its
+ * program: then the pages of the address space that was read are gone. */
+static enum weir_status check_same(const struct weir__patient *patient, const char *folder,
+                                   struct weir_error *error)
 {
-    struct weir_doctor_snapshot again = {.pid = patient->snapshot->pid};
-    struct weir__patient other = {.snapshot = &again};
-    struct weir_error inner = {0};
-    enum weir_status status = weir__patient_read(&other, folder, &inner);
-    weir_error_done(&inner);
-    if (status == WEIR_OK && again.start_time == patient->snapshot->start_time &&
-        patient->area_count != 0)
-        return WEIR_OK;
-    return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
-                          "process %s ended while it was looked at", pid);
+    const struct weir__memory *memory = &patient->memory;
+    uint8_t state;
+    if (patient->area_count == 0 || !weir__patient_is_alive(patient, folder))
+        return ended(strrchr(folder, '/') + 1, error);
+    bool is_there = !patient->snapshot->can_read_pages ||
+                    memory->pages(memory->context, patient->areas[0].start, 1, &state);
+    return is_there ? WEIR_OK : WEIR_PENDING;
 }
 
 /* Classifies; once more when the program turns out to bring an allocator of its own. */
@@ -108,16 +114,14 @@ static void classify(struct weir__patient *patient, const char *folder)
     weir__classify(patient);
 }
 
-static enum weir_status look(const struct weir_doctor_options *options, const char *pid,
+/* One try; PENDING (no error is set) when the process began another program meanwhile. */
+static enum weir_status look(const struct weir_doctor_options *options, const char *folder,
                              struct weir__patient *patient, struct weir_error *error)
 {
-    const char *root = options->root != NULL ? options->root : "";
-    char folder[384];
-    char path[512];
-    if (snprintf(folder, sizeof folder, "%s/proc/%s", root, pid) >= (int)sizeof folder)
-        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                              "the folder %.60s... is too long a name", root);
     struct weir_doctor_snapshot *snapshot = patient->snapshot;
+    const char *pid = strrchr(folder, '/') + 1;
+    const char *root = options->root != NULL ? options->root : "";
+    char path[512];
     enum weir_status status = weir__patient_read(patient, folder, error);
     if (status != WEIR_OK)
         return status;
@@ -129,7 +133,7 @@ static enum weir_status look(const struct weir_doctor_options *options, const ch
     status = weir__areas_read(patient, path, &inner);
     snapshot->time_ns = weir_clock_ns();
     if (status != WEIR_OK)
-        status = explain(pid, path, &inner, error);
+        status = explain(patient, folder, &inner, error);
     if (status == WEIR_OK) {
         probe(patient);
         status = weir__objects_find(patient, error);
@@ -138,10 +142,33 @@ static enum weir_status look(const struct weir_doctor_options *options, const ch
         classify(patient, folder);
         weir__malloc_walk(patient);
         find_cgroup(root, pid, snapshot);
-        status = check_same(patient, folder, pid, error);
+        status = check_same(patient, folder, error);
     }
     weir__live_memory_close(&live);
     return status;
+}
+
+/* Again while the process begins other programs: each try is of one of them, as a whole. */
+static enum weir_status look_again(const struct weir_doctor_options *options, const char *folder,
+                                   struct weir_doctor_snapshot *snapshot, struct weir_error *error)
+{
+    const uint64_t pid = snapshot->pid;
+    for (unsigned tries = 0; tries < WEIR__LOOK_TRIES; tries++) {
+        memset(snapshot, 0, sizeof *snapshot);
+        snapshot->pid = pid;
+        struct weir__patient patient = {.snapshot = snapshot,
+                                        .memory = weir__no_memory(),
+                                        .search_pages = WEIR__SEARCH_PAGES_MAX,
+                                        .error = error};
+        enum weir_status status = look(options, folder, &patient, error);
+        weir__patient_done(&patient);
+        if (status != WEIR_PENDING)
+            return status;
+    }
+    return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET,
+                          "process %llu began another program each of the %u times that it was "
+                          "looked at; look again when it stays with one",
+                          (unsigned long long)pid, WEIR__LOOK_TRIES);
 }
 
 static bool is_pid(const char *pid, uint64_t *ret_pid)
@@ -164,28 +191,27 @@ enum weir_status weir_doctor_read(const struct weir_doctor_options *options, con
                                   struct weir_error *error)
 {
     static const struct weir_doctor_options DEFAULT = {.root = ""};
-    struct weir_doctor_snapshot *snapshot = calloc(1, sizeof *snapshot);
+    const struct weir_doctor_options *chosen = options != NULL ? options : &DEFAULT;
+    const char *root = chosen->root != NULL ? chosen->root : "";
+    char folder[384];
+    uint64_t before = weir_clock_ns();
+    AUTO_FREE struct weir_doctor_snapshot *snapshot = calloc(1, sizeof *snapshot);
     if (snapshot == NULL)
         return weir_error_set(error, WEIR_NO_MEMORY, WEIR_NO_OFFSET, "no memory for a snapshot");
-    struct weir__patient patient = {.snapshot = snapshot,
-                                    .memory = weir__no_memory(),
-                                    .search_pages = WEIR__SEARCH_PAGES_MAX,
-                                    .error = error};
-    uint64_t before = weir_clock_ns();
-    enum weir_status status = WEIR_OK;
     if (!is_pid(pid, &snapshot->pid))
-        status = weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                                "%.40s is no process number", pid);
-    if (status == WEIR_OK)
-        status = look(options != NULL ? options : &DEFAULT, pid, &patient, error);
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "%.40s is no process number", pid);
+    if (snprintf(folder, sizeof folder, "%s/proc/%s", root, pid) >= (int)sizeof folder)
+        return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
+                              "the folder %.60s... is too long a name", root);
+    enum weir_status status = look_again(chosen, folder, snapshot, error);
+    if (status != WEIR_OK)
+        return status;
     long cpus = sysconf(_SC_NPROCESSORS_CONF);
     snapshot->cpu_count = cpus > 0 ? (uint64_t)cpus : 1;
     snapshot->took_ns = weir_clock_ns() - before;
-    if (status == WEIR_OK)
-        *ret_snapshot = *snapshot;
-    weir__patient_done(&patient);
-    free(snapshot);
-    return status;
+    *ret_snapshot = *snapshot;
+    return WEIR_OK;
 }
 
 /* --- sums ---------------------------------------------------------------------------------- */

@@ -120,6 +120,8 @@ static inline const char *weir__area_name(const struct weir__patient *patient,
 /* /proc/PID: stat, status, comm, exe, limits, environ. `folder` is "ROOT/proc/PID". */
 enum weir_status weir__patient_read(struct weir__patient *patient, const char *folder,
                                     struct weir_error *error) WEIR_MUST_USE;
+/* Whether it is still the process that was read, and no zombie. */
+bool weir__patient_is_alive(const struct weir__patient *patient, const char *folder);
 /* "ROOT/proc/PID/smaps" into the list. */
 enum weir_status weir__areas_read(struct weir__patient *patient, const char *path,
                                   struct weir_error *error) WEIR_MUST_USE;

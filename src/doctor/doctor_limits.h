@@ -9,6 +9,8 @@
 #define WEIR__AREAS_MAX (1u << 20)
 /* Names of areas, all together; equal names in a row are kept once. */
 #define WEIR__NAMES_BYTES_MAX (16u << 20)
+/* Looks at a process that begins another program during each. */
+#define WEIR__LOOK_TRIES 3u
 /* Loaded ELF objects whose program headers are read. A process with more has its zeroed data told
  * by place only. */
 #define WEIR__OBJECTS_MAX 4096

@@ -62,8 +62,8 @@ static enum weir_status no_process(const char *folder, struct weir_error *inner,
     return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET, "there is no process %s", pid);
 }
 
-static enum weir_status read_stat(struct weir__patient *patient, const char *folder,
-                                  struct weir_error *error)
+static enum weir_status read_stat_line(const char *folder, struct stat_line *ret_line,
+                                       struct weir_error *error)
 {
     char path[512];
     char text[SMALL_FILE_SIZE];
@@ -72,16 +72,30 @@ static enum weir_status read_stat(struct weir__patient *patient, const char *fol
     (void)snprintf(path, sizeof path, "%s/stat", folder);
     if (weir_proc_file_read(path, text, sizeof text, &length, &inner) != WEIR_OK)
         return no_process(folder, &inner, error);
-    struct stat_line line;
-    if (!parse_stat(text, length, &line))
+    if (!parse_stat(text, length, ret_line))
         return weir_error_set(error, WEIR_MALFORMED, 0, "%s is no stat file of a process", path);
+    return WEIR_OK;
+}
+
+static bool has_ended(const struct stat_line *line)
+{
+    return line->state == 'Z' || line->state == 'X';
+}
+
+static enum weir_status read_stat(struct weir__patient *patient, const char *folder,
+                                  struct weir_error *error)
+{
+    struct stat_line line;
+    enum weir_status status = read_stat_line(folder, &line, error);
+    if (status != WEIR_OK)
+        return status;
     struct weir_doctor_snapshot *snapshot = patient->snapshot;
     unsigned long long pid = snapshot->pid;
     if ((line.flags & KERNEL_THREAD) != 0)
         return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
                               "process %llu is a thread of the kernel; it has no memory of its own",
                               pid);
-    if (line.state == 'Z' || line.state == 'X')
+    if (has_ended(&line))
         return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
                               "process %llu has ended (a zombie); its memory is already given back",
                               pid);
@@ -89,6 +103,13 @@ static enum weir_status read_stat(struct weir__patient *patient, const char *fol
     snapshot->major_faults = line.major_faults;
     snapshot->start_time = line.start_time;
     return WEIR_OK;
+}
+
+bool weir__patient_is_alive(const struct weir__patient *patient, const char *folder)
+{
+    struct stat_line line;
+    return read_stat_line(folder, &line, NULL) == WEIR_OK && !has_ended(&line) &&
+           line.start_time == patient->snapshot->start_time;
 }
 
 /* --- small files --------------------------------------------------------------------------- */

@@ -239,6 +239,30 @@ def test_churn(options):
     print(f"churn: {whole} of 12 walks were whole")
 
 
+def test_exec(options):
+    """A process that begins its program again and again: each look is of one of them, whole, or
+    says why it is none."""
+    process, _ = start([fixture(options, "fixture_areas"), "exec", "40"])
+    whole = 0
+    try:
+        for _ in range(60):
+            done = subprocess.run([options.program, "doctor", str(process.pid), "--json"],
+                                  capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+            if done.returncode == 0:
+                # The stack is the last area but those of the kernel, and never empty.
+                classes = {c["class"]: c["bytes"] for c in json.loads(done.stdout)["classes"]}
+                if classes.get("stack_main", 0) == 0:
+                    fail(f"a part of a process was taken for the whole: {done.stdout}")
+                whole += 1
+            elif "began another program" not in done.stderr:
+                fail(f"{done.returncode} {done.stderr}")
+    finally:
+        stop(process)
+    print(f"exec: {whole} of 60 looks were whole")
+    if whole == 0:
+        fail("no look saw a whole program")
+
+
 def refuse_others(options, pid):
     """Another user's process: an error that says what would help. Needs root to become nobody."""
     if os.geteuid() != 0:

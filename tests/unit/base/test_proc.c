@@ -1,10 +1,12 @@
 /* The parsers of /proc: fixed texts cut at every place, the own process, and the pagemap on both
  * kernel paths. */
 #include <check.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/proc_pagemap.h"
@@ -184,6 +186,40 @@ START_TEST(the_own_process_adds_up)
 }
 END_TEST
 
+/* Ends the process whose areas are read, when the first one is seen. */
+static bool end_it(void *context, const struct weir_vma *vma)
+{
+    pid_t *child = context;
+    (void)vma;
+    if (*child > 0) {
+        siginfo_t info;
+        ck_assert_int_eq(kill(*child, SIGKILL), 0);
+        ck_assert_int_eq(waitid(P_PID, (id_t)*child, &info, WEXITED | WNOWAIT), 0);
+        *child = 0;
+    }
+    return true;
+}
+
+START_TEST(a_process_that_ends_meanwhile_is_not_taken_for_whole)
+{
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0)
+        for (;;)
+            (void)pause();
+    char path[64];
+    struct weir_error error = {0};
+    (void)snprintf(path, sizeof path, "/proc/%d/smaps", child);
+    pid_t left = child;
+    ck_assert_int_eq(weir_smaps_read(path, end_it, &left, &error), WEIR_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(error.message, path));
+    /* A zombie has no areas, which is no error. */
+    ck_assert_int_eq(weir_smaps_read(path, end_it, &left, NULL), WEIR_OK);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    ck_assert_int_eq(weir_smaps_read(path, end_it, &left, NULL), WEIR_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(status_is_read)
 {
     struct weir_proc_status status;
@@ -244,6 +280,7 @@ int main(void)
     tcase_add_test(tests, a_visitor_can_stop);
     tcase_add_test(tests, an_endless_path_is_cut);
     tcase_add_test(tests, the_own_process_adds_up);
+    tcase_add_test(tests, a_process_that_ends_meanwhile_is_not_taken_for_whole);
     tcase_add_test(tests, status_is_read);
     tcase_add_loop_test(tests, the_pagemap_counts_what_was_touched, 0, 2);
     suite_add_tcase(suite, tests);
