@@ -4,6 +4,13 @@
  * The kernel is trusted to be the kernel, but the text may come from a saved file: a line that is
  * no area, no field and not blank is MALFORMED with its offset; unknown fields are passed over;
  * figures that do not fit 64 bits are MALFORMED. A path longer than the line buffer is cut.
+ *
+ * A living process changes under the reader: the kernel writes a page of text per read() (measured:
+ * up to 4,052 bytes of it, whole areas, whatever the buffer's size) and lets go of the process
+ * between two. Each area is right for its own moment, but one that grew or joined others meanwhile
+ * comes once more over those that were delivered: its start lies before the end of the last one,
+ * its end always beyond. Whoever adds areas up must take back what it covers. A text that somebody
+ * saved of a living process is the same.
  */
 #ifndef WEIR_BASE_PROC_SMAPS_H
 #define WEIR_BASE_PROC_SMAPS_H

@@ -139,6 +139,7 @@ json_t *weir__doctor_json(const struct doctor_view *view)
     (void)json_object_set_new(json, "unknown_bytes", bytes_json(s->unknown_bytes));
     (void)json_object_set_new(json, "peak_rss_bytes", bytes_json(s->hwm_bytes));
     (void)json_object_set_new(json, "areas", bytes_json(s->area_count));
+    (void)json_object_set_new(json, "areas_moved", bytes_json(s->moved_count));
     (void)json_object_set_new(json, "threads", bytes_json(s->thread_count));
     (void)json_object_set_new(json, "arenas", bytes_json(s->arena_count));
     (void)json_object_set_new(json, "major_faults", bytes_json(s->major_faults));

@@ -138,6 +138,13 @@ static void print_beside(const struct weir_doctor_snapshot *s)
                    weir_size_format(s->page_table_bytes).text, (unsigned long long)s->thread_count,
                    (unsigned long long)s->area_count, weir_size_format(s->hwm_bytes).text);
     weir_cli_wrap("", "", text);
+    if (s->moved_count != 0) {
+        (void)snprintf(text, sizeof text,
+                       "Areas that changed while they were read: %llu. The figures are of slightly "
+                       "different moments; no byte is counted twice.",
+                       (unsigned long long)s->moved_count);
+        weir_cli_wrap("", "", text);
+    }
     if (s->huge_bytes != 0) {
         (void)snprintf(text, sizeof text, "%s are in huge pages, which count whole when touched.",
                        weir_size_format(s->huge_bytes).text);

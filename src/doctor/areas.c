@@ -63,6 +63,53 @@ static bool keep_name(struct weir__patient *patient, const struct weir_vma *vma,
     return true;
 }
 
+/* Into the snapshot's sums, or out of them again. */
+static void count(struct weir_doctor_snapshot *snapshot, const struct weir__area *area, bool is_in)
+{
+    const uint64_t sign = is_in ? 1 : UINT64_MAX; /* unsigned: -1 */
+    snapshot->rss_bytes += sign * area->rss;
+    snapshot->pss_bytes += sign * area->pss;
+    snapshot->anon_bytes += sign * area->anon;
+    snapshot->swap_bytes += sign * area->swap;
+    snapshot->huge_bytes += sign * area->huge;
+    snapshot->area_count += sign;
+}
+
+static uint64_t share_of(uint64_t bytes, double share)
+{
+    return (uint64_t)((double)(bytes / WEIR__PAGE) * share + 0.5) * WEIR__PAGE;
+}
+
+/* What is left of an area up to `end`, by share in whole pages. */
+static void cut(struct weir__area *area, uint64_t end)
+{
+    double share = (double)(end - area->start) / (double)(area->end - area->start);
+    area->rss = share_of(area->rss, share);
+    area->pss = share_of(area->pss, share);
+    area->anon = share_of(area->anon, share);
+    area->swap = share_of(area->swap, share);
+    area->huge = share_of(area->huge, share);
+    area->end = end;
+}
+
+/* An area that grew or joined others while the list was read comes once more, whole (proc_smaps.h).
+ * What it says is newer: the older ones that it covers go, one that it only reaches into is cut.
+ * No byte is counted twice then, and the areas are in order again. */
+static void take_back(struct weir__patient *patient, uint64_t from)
+{
+    while (patient->area_count > 0 && patient->areas[patient->area_count - 1].end > from) {
+        struct weir__area *last = &patient->areas[patient->area_count - 1];
+        count(patient->snapshot, last, false);
+        patient->snapshot->moved_count++;
+        if (last->start >= from) {
+            patient->area_count--;
+            continue;
+        }
+        cut(last, from);
+        count(patient->snapshot, last, true);
+    }
+}
+
 bool weir__areas_add(void *context, const struct weir_vma *vma)
 {
     struct weir__patient *patient = context;
@@ -73,11 +120,10 @@ bool weir__areas_add(void *context, const struct weir_vma *vma)
     if (!grow(&patient->areas, &patient->area_capacity, patient->area_count + 1,
               sizeof *patient->areas))
         return refuse(patient, WEIR_NO_MEMORY, "no memory for the list of areas");
-    if (patient->area_count > 0 && vma->start < patient->areas[patient->area_count - 1].end)
-        return refuse(patient, WEIR_MALFORMED, "areas that are not in order in the smaps");
     struct weir__area area = {.start = weir_align_down(vma->start, WEIR__PAGE),
                               .end = weir_align_down(vma->end, WEIR__PAGE),
                               .rss = vma->rss,
+                              .pss = vma->pss,
                               .anon = vma->anonymous,
                               .swap = vma->swap,
                               .huge = vma->anon_huge,
@@ -90,21 +136,19 @@ bool weir__areas_add(void *context, const struct weir_vma *vma)
                               .executable = vma->executable,
                               .shared = vma->shared,
                               .has_flags = vma->has_flags};
-    /* A saved text may claim anything; more resident than its size is no area. */
+    /* A saved text may claim anything. The kernel holds an area still while it counts and writes
+     * it: none ends before one that came earlier, none has more resident than its size. */
+    if (patient->area_count > 0 && area.end <= patient->areas[patient->area_count - 1].end)
+        return refuse(patient, WEIR_MALFORMED, "areas that are not in order in the smaps");
     if (area.rss > area.end - area.start || area.anon > area.rss || area.huge > area.rss)
         return refuse(patient, WEIR_MALFORMED,
                       "an area with more memory than its size in the "
                       "smaps");
     if (!keep_name(patient, vma, &area.name))
         return false;
-    struct weir_doctor_snapshot *snapshot = patient->snapshot;
-    snapshot->rss_bytes += area.rss;
-    snapshot->pss_bytes += vma->pss;
-    snapshot->anon_bytes += area.anon;
-    snapshot->swap_bytes += area.swap;
-    snapshot->huge_bytes += area.huge;
-    snapshot->area_count++;
-    snapshot->is_go |= strncmp(vma->path, "[anon: Go:", 10) == 0;
+    take_back(patient, area.start);
+    count(patient->snapshot, &area, true);
+    patient->snapshot->is_go |= strncmp(vma->path, "[anon: Go:", 10) == 0;
     patient->areas[patient->area_count++] = area;
     return true;
 }

@@ -263,6 +263,7 @@ void weir_doctor_add(struct weir_doctor_snapshot *sum, const struct weir_doctor_
     sum->page_table_bytes += more->page_table_bytes;
     sum->unknown_bytes += more->unknown_bytes;
     sum->area_count += more->area_count;
+    sum->moved_count += more->moved_count;
     sum->thread_count += more->thread_count;
     sum->major_faults += more->major_faults;
     sum->minor_faults += more->minor_faults;

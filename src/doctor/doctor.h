@@ -5,8 +5,9 @@
  *   rss_bytes = sum over all classes of sums[class].rss_bytes     (exact: unknown is a class too)
  *
  * Everything comes from /proc/PID of a running process, so a snapshot is a smear over a few
- * milliseconds; VMA sizes are never reported as memory. What cannot be seen is "not observable",
- * never zero: look at the has_ and state fields first. One thread at a time per snapshot.
+ * milliseconds: each area is right for its own moment, none is counted twice. VMA sizes are never
+ * reported as memory. What cannot be seen is "not observable", never zero: look at the has_ and
+ * state fields first. One thread at a time per snapshot.
  */
 #ifndef WEIR_DOCTOR_DOCTOR_H
 #define WEIR_DOCTOR_DOCTOR_H
@@ -106,6 +107,7 @@ struct weir_doctor_snapshot {
     uint64_t page_table_bytes; /* VmPTE, not in rss_bytes */
     uint64_t unknown_bytes;    /* rss_bytes of generic classes */
     uint64_t area_count;       /* VMAs */
+    uint64_t moved_count;      /* areas that changed under the reading and were read again */
     uint64_t thread_count;
     uint64_t cpu_count;    /* that the machine has, configured */
     uint64_t major_faults; /* since the process began */

@@ -68,7 +68,7 @@ struct weir__memory weir__no_memory(void);
 
 struct weir__area {
     uint64_t start, end;
-    uint64_t rss, anon, swap, huge;
+    uint64_t rss, pss, anon, swap, huge;
     uint64_t offset, inode;
     uint32_t dev;
     uint32_t flags; /* enum weir_vma_flag */

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 /* Areas of one process. vm.max_map_count is 65,530 unless raised; advice for databases goes to
- * 262,144. An area takes 88 bytes here, so that a snapshot never takes more than 90 MiB. */
+ * 262,144. An area takes 96 bytes here, 96 MiB of them all. */
 #define WEIR__AREAS_MAX (1u << 20)
 /* Names of areas, all together; equal names in a row are kept once. */
 #define WEIR__NAMES_BYTES_MAX (16u << 20)

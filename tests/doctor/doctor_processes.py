@@ -239,6 +239,32 @@ def test_churn(options):
     print(f"churn: {whole} of 12 walks were whole")
 
 
+def test_areas(options):
+    """Areas that split, join, move, come and go: every look succeeds and counts each page once."""
+    program = fixture(options, "fixture_areas")
+    process, _ = start([program, "1", "0", "0"])
+    base = look(options, process.pid)["rss_bytes"]
+    stop(process)
+    threads = (4, 3)
+    process, own = start([program, "2", *map(str, threads)])
+    # Of each thread a stack and what malloc takes for it. What moves meanwhile is seen where it
+    # was and where it went.
+    most = base + own["still"] + 2 * own["moving"] + sum(threads) * SLACK_BYTES
+    moved = 0
+    try:
+        for _ in range(80):
+            seen = look(options, process.pid)
+            total = sum(entry["bytes"] for entry in seen["classes"])
+            if total != seen["rss_bytes"]:
+                fail(f"classes make {total}, resident are {seen['rss_bytes']}")
+            if not own["still"] <= total <= most:
+                fail(f"{total} bytes are no figure between {own['still']} and {most}: {seen}")
+            moved += seen["areas_moved"]
+    finally:
+        stop(process)
+    print(f"areas: {moved} moved in 80 looks")
+
+
 def test_exec(options):
     """A process that begins its program again and again: each look is of one of them, whole, or
     says why it is none."""

@@ -49,6 +49,17 @@ def guest():
     return text
 
 
+def changing():
+    """Saved while it was at work: an arena had grown when the kernel went on behind its old end."""
+    text = area(0x400000, 8 * MIB, "r-xp", "/usr/bin/host", 6 * MIB, "", FILE)
+    text += area(0x2a00000000, 20 * MIB, "rw-p", "[heap]", 19 * MIB, "ac")
+    text += area(0x7e0000000000, 8 * MIB, "rw-p", "[anon: glibc: malloc arena]", 7 * MIB, "nr")
+    text += area(0x7e0000000000, 24 * MIB, "rw-p", "[anon: glibc: malloc arena]", 22 * MIB, "nr")
+    text += area(0x7e0001800000, 40 * MIB, "---p", "", 0, "nr")
+    text += area(0x7ffc00000000, 132, "rw-p", "[stack]", 24, "gd ac")
+    return text
+
+
 def write(folder, pid, name, smaps, program="", environment="", state="S", flags=1 << 22,
           threads=1):
     path = f"{folder}/proc/{pid}"
@@ -78,6 +89,7 @@ def main():
     write(folder, 4714, "kworker/0:1", "", flags=4194304 | 1 << 21)
     write(folder, 4715, "ended", "")
     write(folder, 4716, "broken", "no smaps at all\n")
+    write(folder, 4717, "busy", changing(), "/usr/bin/host", threads=2)
     os.makedirs(folder + "/proc/self", exist_ok=True)
     with open(folder + "/proc/self/mountinfo", "w", encoding="ascii") as out:
         out.write("30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n")
