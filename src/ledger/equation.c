@@ -4,7 +4,9 @@
  * has no name of its own); the kernel's areas; the brk heap; stacks; sanitizers' ranges; malloc's
  * arenas and mapped chunks by their structure; other files. The rest is unclassified. An area that
  * is one piece counts with its Rss; one that was merged from several is counted page by page with
- * the pagemap.
+ * the pagemap. So is one that grew or joined others while smaps was read and comes once more
+ * (proc_smaps.h): its pieces are told from its front on, its pages are counted behind those that
+ * were counted already.
  *
  * Others map and unmap meanwhile. Pages that nobody owns are therefore looked at again; those that
  * are gone by then were unmapped since smaps was read, and are taken off both sides.
@@ -272,22 +274,29 @@ static bool has_foreign_copies(const struct reader *reader, const struct weir_vm
     return piece->class == CLASS_BINARY && vma->anonymous != 0 && !is_segment(reader, vma);
 }
 
-/* The piece at `at` and its pages, or what smaps said of the area when the piece is all of it.
- * Pages that nobody owns are looked at again: an owner may have come or gone between the looks. */
+/* The piece at `at` and its pages from `from` on, or what smaps said of the area when the piece is
+ * all of it. Pages that nobody owns are looked at again: an owner may have come or gone between the
+ * looks. */
 static struct piece look(struct reader *reader, const struct weir_vma *vma, uint64_t at,
-                         struct weir_page_sums *ret_sums)
+                         uint64_t from, struct weir_page_sums *ret_sums)
 {
     struct piece piece;
     for (int i = 0; i < LOOKS; i++) {
+        uint64_t chunk_bytes = reader->mapped_chunk_bytes;
         piece = next_piece(reader, vma, at);
-        bool is_whole = at == vma->start && piece.end >= vma->end;
+        if (piece.end <= from) { /* a chunk there was told, and taken off, in an earlier area */
+            reader->mapped_chunk_bytes = chunk_bytes;
+            *ret_sums = (struct weir_page_sums){0};
+            break;
+        }
+        bool is_whole = from == vma->start && at == from && piece.end >= vma->end;
         if (is_whole && piece.class != CLASS_UNKNOWN && !has_foreign_copies(reader, vma, &piece)) {
             ret_sums->resident_bytes = vma->rss;
             ret_sums->file_bytes = vma->rss > vma->anonymous ? vma->rss - vma->anonymous : 0;
             break;
         }
-        reader->status =
-            weir_pagemap_sum(&reader->pagemap, at, piece.end, ret_sums, reader->error);
+        reader->status = weir_pagemap_sum(&reader->pagemap, at > from ? at : from, piece.end,
+                                          ret_sums, reader->error);
         if (reader->status != WEIR_OK || piece.class != CLASS_UNKNOWN ||
             ret_sums->resident_bytes == 0)
             break;
@@ -295,13 +304,15 @@ static struct piece look(struct reader *reader, const struct weir_vma *vma, uint
     return piece;
 }
 
-/* Pages that came since smaps was read are not counted; those that went are not resident. */
-static void count_pieces(struct reader *reader, const struct weir_vma *vma)
+/* The area from `from` on, where smaps saw `left` resident bytes. Pages that came since are not
+ * counted; those that went are not resident. */
+static void count_pieces(struct reader *reader, const struct weir_vma *vma, uint64_t from,
+                         uint64_t left)
 {
-    uint64_t left = vma->rss;
+    reader->equation->rss_bytes += left;
     for (uint64_t at = vma->start; at < vma->end && left != 0;) {
         struct weir_page_sums sums;
-        struct piece piece = look(reader, vma, at, &sums);
+        struct piece piece = look(reader, vma, at, from, &sums);
         if (reader->status != WEIR_OK)
             return;
         uint64_t resident = sums.resident_bytes < left ? sums.resident_bytes : left;
@@ -318,13 +329,32 @@ static void count_pieces(struct reader *reader, const struct weir_vma *vma)
     reader->equation->rss_bytes -= left;
 }
 
+/* What lies behind those of its bytes that an earlier area had. */
+static void count_rest(struct reader *reader, const struct weir_vma *vma)
+{
+    struct weir_page_sums sums = {0};
+    uint64_t from = reader->previous_end;
+    if (vma->rss != 0 || vma->swap != 0)
+        reader->status = weir_pagemap_sum(&reader->pagemap, from, vma->end, &sums, reader->error);
+    if (reader->status != WEIR_OK)
+        return;
+    reader->equation->swap_bytes += sums.swapped_bytes < vma->swap ? sums.swapped_bytes : vma->swap;
+    count_pieces(reader, vma, from,
+                 sums.resident_bytes < vma->rss ? sums.resident_bytes : vma->rss);
+}
+
 static bool count_area(void *context, const struct weir_vma *vma)
 {
     struct reader *reader = context;
-    reader->equation->mapping_count++;
-    reader->equation->rss_bytes += vma->rss;
-    reader->equation->swap_bytes += vma->swap;
-    count_pieces(reader, vma);
+    if (vma->end <= reader->previous_end)
+        return true;
+    if (vma->start < reader->previous_end) {
+        count_rest(reader, vma);
+    } else {
+        reader->equation->mapping_count++;
+        reader->equation->swap_bytes += vma->swap;
+        count_pieces(reader, vma, vma->start, vma->rss);
+    }
     reader->previous_end = vma->end;
     reader->previous_is_guard = !vma->readable && !vma->writable && !vma->executable;
     return reader->status == WEIR_OK;

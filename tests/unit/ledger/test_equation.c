@@ -9,12 +9,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "area_splitter.h"
 #include "base/poison.h"
 #include "ledger/equation.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define SLACK (128 << 10)
 #define THREADS 6
+#define LOOKS 400
 
 /* Sanitizers take memory of their own anywhere; differences still count there, sums do not. */
 #define PLAIN (!WEIR_ASAN && !WEIR_TSAN)
@@ -83,6 +85,25 @@ START_TEST(owned_memory_is_found_by_kind)
     weir_mapping_free(&memory);
     after = read_equation();
     ck_assert_uint_eq(after.owned[WEIR_KIND_STACK], before.owned[WEIR_KIND_STACK]);
+}
+END_TEST
+
+/* Areas that join while smaps is read come twice there; what they hold is counted once. */
+START_TEST(areas_that_change_meanwhile_are_counted_once)
+{
+    struct weir_mapping mapping;
+    struct area_splitter splitter;
+    ck_assert_int_eq(
+        weir_mapping_new_charged(weir_account_host(), WEIR_KIND_IMAGE, MIB, &mapping, NULL),
+        WEIR_OK);
+    ck_assert(area_splitter_begin(&splitter, mapping.base, MIB));
+    for (int look = 0; look < LOOKS || atomic_load(&splitter.changes) < LOOKS; look++) {
+        struct weir_equation equation = read_equation();
+        check_holds(&equation);
+        ck_assert_uint_eq(equation.owned[WEIR_KIND_IMAGE], MIB);
+    }
+    area_splitter_end(&splitter);
+    weir_mapping_free(&mapping);
 }
 END_TEST
 
@@ -299,6 +320,7 @@ int main(void)
     TCase *tests = tcase_create("equation");
     tcase_add_test(tests, it_holds_in_a_plain_process);
     tcase_add_test(tests, owned_memory_is_found_by_kind);
+    tcase_add_test(tests, areas_that_change_meanwhile_are_counted_once);
     tcase_add_test(tests, mmap_outside_the_ledger_shows);
     tcase_add_test(tests, malloc_outside_the_ledger_shows);
     tcase_add_test(tests, mmap_merged_with_mallocs_chunks_still_shows);
