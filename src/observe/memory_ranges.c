@@ -4,6 +4,8 @@
 #include "observe/memory_json.h"
 
 #include "base/cleanup.h"
+#include "base/proc_pagemap.h"
+#include "base/proc_smaps.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +18,7 @@
 struct range {
     uint64_t begin, end;
     uint64_t accessible, resident, private_bytes;
-    struct weir_memory_sum *sum;               /* goes into */
+    struct weir_memory_sum *sum;            /* goes into */
     char name[WEIR_ACCOUNT_NAME_SIZE + 24]; /* of its account, and where it is */
 };
 
@@ -40,6 +42,15 @@ static void take_range(void *context, const struct weir_mapping *mapping)
     (void)snprintf(range->name, sizeof range->name, "%s at 0x%" PRIx64, reading.name, range->begin);
 }
 
+/* --- smaps --------------------------------------------------------------------------------- */
+
+struct reader {
+    const struct ranges *ranges;
+    struct weir_pagemap pagemap;
+    uint64_t previous_end; /* of the areas so far */
+};
+
+/* The first one that ends behind `address`. */
 static struct range *find_range(const struct ranges *ranges, uint64_t address)
 {
     size_t low = 0, high = ranges->count;
@@ -50,41 +61,56 @@ static struct range *find_range(const struct ranges *ranges, uint64_t address)
         else
             high = middle;
     }
-    if (low == ranges->count || ranges->list[low].begin > address)
-        return NULL;
-    return &ranges->list[low];
+    return low < ranges->count ? &ranges->list[low] : NULL;
 }
 
-static void add_figure(struct range *range, const char *line)
+/* [begin, end) of an area: with its figures where that is all of it, else page by page. The empty
+ * space behind memories, which may be joined too, is passed over. */
+static void add_part(const struct reader *reader, struct range *range, const struct weir_vma *vma,
+                     uint64_t begin, uint64_t end)
 {
-    unsigned long long kib;
-    if (sscanf(line, "Rss: %llu", &kib) == 1)
-        range->resident += kib * 1024;
-    else if (sscanf(line, "Private_Dirty: %llu", &kib) == 1 ||
-             sscanf(line, "Swap: %llu", &kib) == 1)
-        range->private_bytes += kib * 1024;
+    struct weir_page_sums pages = {0};
+    range->accessible += vma->readable ? end - begin : 0;
+    if (begin == vma->start && end == vma->end) {
+        range->resident += vma->rss;
+        range->private_bytes += vma->private_dirty + vma->swap;
+    } else if ((vma->rss != 0 || vma->swap != 0) &&
+               weir_pagemap_sum(&reader->pagemap, begin, end, &pages, NULL) == WEIR_OK) {
+        range->resident += pages.resident_bytes;
+        range->private_bytes += pages.resident_bytes - pages.file_bytes + pages.swapped_bytes;
+    }
 }
 
+/* The kernel may have joined a memory and what lies beside it to one area; and an area that grew or
+ * joined others while smaps was read comes once more (proc_smaps.h): then only what lies behind
+ * the ones before is new. */
+static bool visit_area(void *context, const struct weir_vma *vma)
+{
+    struct reader *reader = context;
+    uint64_t from = vma->start > reader->previous_end ? vma->start : reader->previous_end;
+    for (struct range *range = find_range(reader->ranges, from);
+         range != NULL && range->begin < vma->end && from < vma->end;
+         range = find_range(reader->ranges, from)) {
+        uint64_t begin = range->begin > from ? range->begin : from;
+        from = range->end < vma->end ? range->end : vma->end;
+        add_part(reader, range, vma, begin, from);
+    }
+    reader->previous_end = vma->end > reader->previous_end ? vma->end : reader->previous_end;
+    return true;
+}
+
+/* Without /proc the figures stay zero. */
 static void read_smaps(const struct ranges *ranges)
 {
-    FILE *file = fopen("/proc/self/smaps", "re");
-    if (file == NULL)
+    struct reader reader = {.ranges = ranges};
+    if (weir_pagemap_open(true, &reader.pagemap, NULL) != WEIR_OK)
         return;
-    char line[512];
-    struct range *range = NULL;
-    while (fgets(line, sizeof line, file) != NULL) {
-        unsigned long long begin, end;
-        char rights[5];
-        if (sscanf(line, "%llx-%llx %4s", &begin, &end, rights) == 3) {
-            range = find_range(ranges, begin);
-            if (range != NULL && rights[0] == 'r')
-                range->accessible += end - begin;
-        } else if (range != NULL) {
-            add_figure(range, line);
-        }
-    }
-    (void)fclose(file);
+    enum weir_status status = weir_smaps_read("/proc/self/smaps", visit_area, &reader, NULL);
+    (void)status;
+    weir_pagemap_close(&reader.pagemap);
 }
+
+/* --- each ---------------------------------------------------------------------------------- */
 
 json_t *weir_memory_json_memories(size_t max)
 {
