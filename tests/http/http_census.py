@@ -2,9 +2,8 @@
 """GET /v1/census: what is counted is what is there; differences to kept censuses; sizes that are
 asked for; wrong questions; all of its memory within what the plan reserves for reports."""
 import json
-import threading
 
-from weir_http import account, equal, main, until
+from weir_http import Thread, account, equal, main, until
 
 CONFIG = """
 memory_max: 1GiB
@@ -139,7 +138,7 @@ def test_memory_is_bounded(server):
             status, _, body = server.get("/v1/census?diff=start&top=100")
             equal(status in (200, 429), True, f"{status}: {body[:200]}")
             json.loads(body)
-    clients = [threading.Thread(target=ask) for _ in range(8)]
+    clients = [Thread(target=ask) for _ in range(8)]
     for client in clients:
         client.start()
     for client in clients:

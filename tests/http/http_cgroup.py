@@ -9,7 +9,7 @@ import threading
 import time
 
 from memory_cgroup import Cgroup
-from weir_http import equal, parse_options, serving, skip
+from weir_http import Thread, equal, parse_options, serving, skip
 
 LIMIT = 256 << 20
 RATE = 200  # good requests per second
@@ -81,9 +81,9 @@ def run(cgroup, wrap):
     with serving(CONFIG, wrap) as server:
         stop = threading.Event()
         counts = []
-        bad = [threading.Thread(target=misbehave, args=(server, act, stop))
+        bad = [Thread(target=misbehave, args=(server, act, stop))
                for act in ACTS for _ in range(2)]
-        good = [threading.Thread(target=ask, args=(server, 4, counts, stop)) for _ in range(4)]
+        good = [Thread(target=ask, args=(server, 4, counts, stop)) for _ in range(4)]
         for thread in bad + good:
             thread.start()
         for thread in good + bad:

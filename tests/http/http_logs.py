@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 
-from weir_http import PATIENCE, equal, parse_options, serving, until
+from weir_http import PATIENCE, Thread, equal, parse_options, serving, until
 
 CONFIG = """
 cache: {{cache}}
@@ -169,7 +169,7 @@ def rotates(number):
                 sent[index] += 1
             connection.close()
 
-        threads = [threading.Thread(target=ask, args=(index,)) for index in range(4)]
+        threads = [Thread(target=ask, args=(index,)) for index in range(4)]
         for thread in threads:
             thread.start()
         path = os.path.join(server.folder.name, "access")
@@ -218,7 +218,7 @@ def drops():
                     data.append(part)
 
             os.set_blocking(reader, True)
-            thread = threading.Thread(target=read_all)
+            thread = Thread(target=read_all)
             thread.start()
             until("the event", lambda: [event for event in records(server, "events")
                                        if event["event"] == "log"])

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 
-from weir_http import Options, Server, equal, parse_options, until
+from weir_http import Options, Server, Thread, equal, parse_options, until
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 CONFIG = """
@@ -96,7 +96,7 @@ def switches_live(server):
             answers.append((response.status, response.read()))
         connection.close()
 
-    threads = [threading.Thread(target=ask, args=(path,)) for path in ("/a", "/fuel") * 2]
+    threads = [Thread(target=ask, args=(path,)) for path in ("/a", "/fuel") * 2]
     for thread in threads:
         thread.start()
     for turn in range(6):
@@ -318,7 +318,7 @@ def switch_filters(server, first, second):
         return client
 
     old = begin()
-    threads = [threading.Thread(target=ask) for _ in range(3)]
+    threads = [Thread(target=ask) for _ in range(3)]
     for thread in threads:
         thread.start()
     for turn in range(6):

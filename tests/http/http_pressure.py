@@ -5,9 +5,8 @@ policy, another governor by reload; and admission by reservation in the ledger."
 import json
 import os
 import sys
-import threading
 
-from weir_http import PATIENCE, Options, account, equal, parse_options, until
+from weir_http import PATIENCE, Options, Thread, account, equal, parse_options, until
 from http_reload import Reloading
 
 MIB = 1 << 20
@@ -131,7 +130,7 @@ def refuses_compiling(server):
 def reserves(server):
     """33 MiB of the tenant hold two guests of 16; the third is refused, whatever they use."""
     answers = []
-    threads = [threading.Thread(target=lambda: answers.append(server.get("/hoard?sleep")))
+    threads = [Thread(target=lambda: answers.append(server.get("/hoard?sleep")))
                for _ in range(2)]
     for thread in threads:
         thread.start()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 
-from weir_http import PATIENCE, Options, Server, equal, parse_options, until
+from weir_http import PATIENCE, Options, Server, Thread, equal, parse_options, until
 
 CONFIG = """
 memory_max: 512MiB
@@ -36,7 +36,7 @@ class Reloading(Server):
     def __init__(self, text):
         super().__init__(text)
         self.output = []
-        threading.Thread(target=self.collect, daemon=True).start()
+        Thread(target=self.collect, daemon=True).start()
 
     def collect(self):
         for line in self.process.stdout:
@@ -176,7 +176,7 @@ def grows_nothing(server):
             if (status, body) != (200, b"ABC"):
                 failures.append((status, body))
 
-    threads = [threading.Thread(target=ask) for _ in range(2)]
+    threads = [Thread(target=ask) for _ in range(2)]
     for thread in threads:
         thread.start()
     path = os.path.join(server.folder.name, "x.wasm")

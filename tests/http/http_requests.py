@@ -4,9 +4,8 @@ import http.client
 import json
 import os
 import socket
-import threading
 
-from weir_http import CONFIG, Options, account, equal, main, serving, until
+from weir_http import CONFIG, Options, Thread, account, equal, main, serving, until
 
 
 def test_hello(server):
@@ -120,7 +119,7 @@ def test_large_streams_in_little_memory(server):
                 peaks.append(server.memory()["rss_bytes"])
 
     with server.socket() as raw:
-        sender = threading.Thread(target=send, args=(raw,))
+        sender = Thread(target=send, args=(raw,))
         sender.start()
         received = 0
         head = b""
@@ -173,7 +172,7 @@ def test_four_connections(server):
                 failures.append((index, number))
         connection.close()
 
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(4)]
+    threads = [Thread(target=work, args=(index,)) for index in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

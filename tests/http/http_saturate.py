@@ -6,10 +6,9 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 
-from weir_http import Options, account, equal, parse_options, serving, until
+from weir_http import Options, Thread, account, equal, parse_options, serving, until
 
 MIB = 1 << 20
 SLOTS = 10
@@ -159,7 +158,7 @@ def reports(plan, server):
             status, _, _ = server.get("/metrics")
             equal(status in (200, 429), True, f"/metrics answered {status}")
 
-    threads = [threading.Thread(target=ask) for _ in range(6)]
+    threads = [Thread(target=ask) for _ in range(6)]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):

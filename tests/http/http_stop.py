@@ -4,10 +4,9 @@ cancelled, and the exit code tells which."""
 import json
 import signal
 import sys
-import threading
 import time
 
-from weir_http import CONFIG, PATIENCE, equal, parse_options, serving, until
+from weir_http import CONFIG, PATIENCE, Thread, equal, parse_options, serving, until
 
 
 def stop_while(path, number, drain):
@@ -19,7 +18,7 @@ def stop_while(path, number, drain):
         idle.request("GET", "/hello")
         idle.getresponse().read()
         answers = []
-        thread = threading.Thread(target=lambda: answers.append(server.get(path)))
+        thread = Thread(target=lambda: answers.append(server.get(path)))
         thread.start()
         server.wait_active(1)
         begin = time.monotonic()

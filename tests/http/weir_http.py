@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -54,6 +55,22 @@ def parse_options():
     Options.program, Options.guests = options.program, options.guests
     Options.sanitized = options.sanitized
     return options
+
+
+class Thread(threading.Thread):
+    """A thread whose failure is the test's: join() raises it."""
+    failure = None
+
+    def run(self):
+        try:
+            super().run()
+        except Exception as failure:
+            self.failure = failure
+
+    def join(self, timeout=None):
+        super().join(timeout)
+        if self.failure is not None:
+            raise self.failure
 
 
 class Server:
