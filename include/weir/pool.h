@@ -102,7 +102,8 @@ struct weir_pool_figures {
     uint64_t near_takes; /* of the same thread or key as the last time */
     uint64_t spoiled;    /* closed because they could not be made as new */
     uint64_t faults;     /* resets that a verification found wrong */
-    uint64_t recycled[WEIR_RECYCLE_REASON_COUNT]; /* residents; idle slots of others: PRESSURE */
+    /* Residents, and idle slots of others (PRESSURE), whose memory is back. */
+    uint64_t recycled[WEIR_RECYCLE_REASON_COUNT];
 };
 /* The first difference that a verifying pool found, NULL: none. Valid until the pool is freed. */
 const struct weir_error *weir_pool_fault(struct weir_pool *pool);

@@ -122,21 +122,23 @@ enum weir_recycle_reason weir_pool_due(const struct weir_pool *pool,
 
 /* --- the end of one ------------------------------------------------------------------------ */
 
-static void note(struct weir_pool *pool, struct weir_store *store, enum weir_recycle_reason reason)
+/* Counted when its memory is back: who has seen the figure can look at what is left. */
+static void end(struct weir_pool *pool, struct weir_store *store, enum weir_recycle_reason reason,
+                struct weir_receipt *receipt)
 {
+    if (weir__event_is_wanted(store->engine))
+        weir__event_tell_instance(store->pooled, WEIR_EVENT_INSTANCE_RECYCLED, reason);
+    weir_store_close(store, receipt);
     (void)pthread_mutex_lock(&pool->lock);
     pool->figures.recycled[reason]++;
     pool->figures.spoiled += reason == WEIR_RECYCLE_SPOILED;
     (void)pthread_mutex_unlock(&pool->lock);
-    if (weir__event_is_wanted(store->engine))
-        weir__event_tell_instance(store->pooled, WEIR_EVENT_INSTANCE_RECYCLED, reason);
 }
 
 void weir__pool_close_idle(struct weir_pool *pool, struct weir_store *store,
                            enum weir_recycle_reason reason)
 {
-    note(pool, store, reason);
-    weir_store_close(store, NULL);
+    end(pool, store, reason, NULL);
 }
 
 enum weir_status weir_pool_recycle(struct weir_pool *pool, struct weir_instance *instance,
@@ -152,8 +154,7 @@ enum weir_status weir_pool_recycle(struct weir_pool *pool, struct weir_instance 
         return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
                               "a guest cannot be recycled while a call into it is active or "
                               "parked; do it when the call has come back");
-    note(pool, store, reason);
-    weir_store_close(store, receipt);
+    end(pool, store, reason, receipt);
     weir__pool_leave(pool);
     return WEIR_OK;
 }

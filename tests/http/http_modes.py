@@ -7,9 +7,8 @@ import re
 import socket
 import subprocess
 import tempfile
-import threading
 
-from weir_http import Options, equal, main, until
+from weir_http import Options, Thread, equal, main, until
 
 LIMITS = "limits: {{ memory: 8MiB, time: 60s, concurrency: 8, body: 1MiB, output: 1MiB }}"
 HEAD = """
@@ -124,7 +123,7 @@ def together(server, paths):
     """All at once; the answers' statuses and texts, in the order they came."""
     answers, threads = [], []
     for path in paths:
-        thread = threading.Thread(target=lambda p=path: answers.append(server.get(p)))
+        thread = Thread(target=lambda p=path: answers.append(server.get(p)))
         thread.start()
         threads.append(thread)
     for thread in threads:
@@ -143,7 +142,7 @@ def test_one_at_a_time(server):
 def test_the_queue_is_bounded(server):
     holder = start_upload(server, "/queue")
     wait_in_use(server, "/queue")
-    threads = [threading.Thread(target=lambda: server.get("/queue")) for _ in range(7)]
+    threads = [Thread(target=lambda: server.get("/queue")) for _ in range(7)]
     for thread in threads:
         thread.start()
     until("seven wait", lambda: figures(server, "/queue")["waiting"] == 7)
@@ -193,7 +192,7 @@ def test_a_body_on_its_way_holds_the_guest(server):
     raw = start_upload(server, "/queue")
     wait_in_use(server, "/queue")
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(server.get("/queue")))
+    thread = Thread(target=lambda: answers.append(server.get("/queue")))
     thread.start()
     until("one waits", lambda: figures(server, "/queue")["waiting"] == 1)
     equal(answers, [], "it waits")
@@ -265,15 +264,23 @@ def resident_bytes(server):
         return int(re.search(r"^Pss_Anon: +(\d+) kB", file.read(), re.M).group(1)) << 10
 
 
+def wait_gone(server, path):
+    """Until each of the residents that were made, the first one at the start, has ended."""
+    def is_gone():
+        pool = figures(server, path)
+        return sum(pool["recycled"].values()) == pool["cold_takes"] + 1
+    until(f"the resident of {path} is gone", is_gone)
+
+
 def test_idle_ones_give_their_memory_back(server):
     count(server, "/idle")
-    until("it is gone", lambda: figures(server, "/idle")["warm"] == 0)
+    wait_gone(server, "/idle")
     before, recycled = resident_bytes(server), figures(server, "/idle")["recycled"]["idle"]
     raw = start_upload(server, "/idle?leak=5000000")
     if not Options.sanitized:
         until("it holds what it took", lambda: resident_bytes(server) - before > 4 << 20)
     equal(b"count=101 " in end_upload(raw), True)
-    until("it is gone", lambda: figures(server, "/idle")["warm"] == 0)
+    wait_gone(server, "/idle")
     equal(figures(server, "/idle")["recycled"]["idle"], recycled + 1)
     if not Options.sanitized:
         grown = resident_bytes(server) - before
@@ -282,10 +289,9 @@ def test_idle_ones_give_their_memory_back(server):
 
 
 def test_age(server):
-    first = count(server, "/old")
-    until("it is gone", lambda: figures(server, "/old")["recycled"]["age"] > 0 and
-             figures(server, "/old")["warm"] == 0)
-    equal(first >= 101, True)
+    equal(count(server, "/old") >= 101, True)
+    wait_gone(server, "/old")
+    equal(figures(server, "/old")["recycled"]["age"] > 0, True)
     equal(count(server, "/old"), 101)
 
 

@@ -30,7 +30,15 @@ static uint64_t read_clock(void *context)
 static struct {
     _Atomic unsigned created, released, recycled;
     _Atomic int last;
+    struct weir_pool *pool; /* whose figures are looked at while an instance goes */
 } told;
+
+static uint64_t recycled(const struct weir_pool *pool, enum weir_recycle_reason reason)
+{
+    struct weir_pool_figures figures;
+    weir_pool_figures(pool, &figures);
+    return figures.recycled[reason];
+}
 
 static void hear(void *context, const struct weir_event *event)
 {
@@ -39,6 +47,8 @@ static void hear(void *context, const struct weir_event *event)
         told.created++;
     if (event->kind == WEIR_EVENT_INSTANCE_RELEASED)
         told.released++;
+    if (event->kind == WEIR_EVENT_INSTANCE_RELEASED && told.pool != NULL)
+        ck_assert_uint_eq(recycled(told.pool, WEIR_RECYCLE_CALLS) + 1, told.recycled); /* not yet */
     if (event->kind == WEIR_EVENT_INSTANCE_RECYCLED) {
         ck_assert_uint_lt(told.released, told.created); /* told before it goes */
         ck_assert_ptr_nonnull(event->instance);
@@ -93,13 +103,6 @@ static int64_t count_once(struct weir_pool *pool)
     return count;
 }
 
-static uint64_t recycled(const struct weir_pool *pool, enum weir_recycle_reason reason)
-{
-    struct weir_pool_figures figures;
-    weir_pool_figures(pool, &figures);
-    return figures.recycled[reason];
-}
-
 /* --- reasons -------------------------------------------------------------------------------- */
 
 START_TEST(names_reasons)
@@ -117,6 +120,7 @@ START_TEST(keeps_its_state_for_so_many_calls)
 {
     begin();
     struct weir_pool *pool = resident_pool(&(struct weir_recycle_policy){.calls_max = 5});
+    told.pool = pool;
     for (int life = 0; life < 4; life++)
         for (int64_t call = 1; call <= 5; call++)
             ck_assert_int_eq(count_once(pool), call);
