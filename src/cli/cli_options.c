@@ -186,12 +186,18 @@ enum weir_status weir_cli_parse_all(const struct weir_cli_command *command,
 int weir_cli_fail(const char *command, struct weir_error *error)
 {
     enum weir_status status = error->status;
-    (void)fprintf(stderr, "%s: %s", command,
-                  error->message[0] != 0 ? error->message : weir_status_text(status));
+    const char *message = error->message[0] != 0 ? error->message : weir_status_text(status);
+    const struct weir_error_detail *details = error->details;
+    /* A record's message may be cut: a first detail that begins with it is the same, whole. */
+    if (details != NULL && strncmp(details->text, message, strlen(message)) == 0) {
+        message = details->text;
+        details = details->next;
+    }
+    (void)fprintf(stderr, "%s: %s", command, message);
     if (error->offset != WEIR_NO_OFFSET && error->offset != 0)
         (void)fprintf(stderr, " (byte %llu)", (unsigned long long)error->offset);
     (void)fputc('\n', stderr);
-    for (const struct weir_error_detail *d = error->details; d != NULL; d = d->next)
+    for (const struct weir_error_detail *d = details; d != NULL; d = d->next)
         (void)fprintf(stderr, "  %s\n", d->text);
     weir_error_done(error);
     return weir_status_exit_code(status);

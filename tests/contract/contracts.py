@@ -558,6 +558,12 @@ def test_refused(weir, contracts):
           f"weir contract: no contract at {weir.address('nobody')}")
     said = weir.run("execute", "cosmwasm1xyz", "--sender", "name:creator", exit_code=2)
     assert "Error decoding bech32" in said, said
+    nothing = os.path.join(os.path.dirname(weir.state), "nothing.wasm")
+    with open(nothing, "wb") as file:
+        file.write(b"\0asm\1\0\0\0")
+    said = weir.run("store", nothing, exit_code=6).splitlines()
+    assert len(said) > 2 and "exactly one memory" in said[0], said
+    equal(len({line.removeprefix("weir contract:").strip() for line in said}), len(said), said)
 
 
 def main():
