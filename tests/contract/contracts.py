@@ -372,6 +372,7 @@ def test_words(weir, contracts):
             (("--env", '{"block":{"hight":1}}'), "has no block.hight; it has block.height"),
             (("--env", '{"block":{"height":-1}}'), "block.height: a number, not negative"),
             (("--env", '{"block":{"time":1}}'), "block.time: nanoseconds as a text"),
+            (("--prefix", ""), '"" is no prefix of addresses'),
             (("--env", '{"block":{"time":"18446744073709551616"}}'), "nanoseconds as a text"),
             (("--gas-limit", "-1"), "--gas-limit -1: a number"),
             (("--msg", "@nowhere.json"), "cannot read nowhere.json")):
@@ -453,6 +454,11 @@ def test_states_that_are_none(weir, contracts):
                                                 "beneficiary": weir.address("benefits")}),
                     exit_code=11, preexec_fn=no_room)
     assert database in said, said
+    os.mkdir(database + "-wal")  # as little to be opened as in a folder that is read-only
+    said = weir.run("ls", exit_code=11)
+    assert database in said and "its folder must be writable" in said, said
+    os.rmdir(database + "-wal")
+
     equal(weir.run("ls"), before)
 
     with open(database, "rb") as file:

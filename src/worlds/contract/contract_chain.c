@@ -13,7 +13,7 @@ enum weir_status weir_contract_chain_open(const struct weir_contract_chain_confi
     struct weir_address_text address;
     if (!weir_address_of_name(prefix, "", &address))
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                              "%.64s: a prefix of addresses has 1 to 83 printable characters",
+                              "\"%.64s\" is no prefix of addresses: 1 to 83 printable characters",
                               prefix);
     struct weir_contract_vm *vm = NULL;
     enum weir_status status = weir_contract_vm_new(&config->vm, &vm, error);

@@ -108,6 +108,7 @@ enum weir_status weir_contract_sqlite_status(sqlite3 *database, int code, const 
         {SQLITE_CORRUPT, WEIR_CORRUPT, DAMAGED},
         {SQLITE_NOTADB, WEIR_CORRUPT, DAMAGED},
         {SQLITE_FULL, WEIR_IO, "; nothing was changed: make room and try again"},
+        {SQLITE_CANTOPEN, WEIR_IO, "; its folder must be writable, even to read it"},
         {SQLITE_READONLY, WEIR_PERMISSION, ""},
         {SQLITE_PERM, WEIR_PERMISSION, ""},
         {SQLITE_AUTH, WEIR_PERMISSION, ""},
