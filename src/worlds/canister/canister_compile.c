@@ -50,9 +50,12 @@ static enum weir_status refuse(const struct weir_canister *canister,
         if (first == NULL)
             first = facts->findings[i].text;
     }
-    (void)weir_error_set(error, WEIR_LINK, WEIR_NO_OFFSET, "%s is no canister: %s%s",
-                         canister->name, first, count > 1 ? " (and more)" : "");
-    for (size_t i = 0; error != NULL && count > 1 && i < facts->finding_count; i++)
+    if (count == 1)
+        return weir_error_set(error, WEIR_LINK, WEIR_NO_OFFSET, "%s is no canister: %s",
+                              canister->name, first);
+    (void)weir_error_set(error, WEIR_LINK, WEIR_NO_OFFSET, "%s is no canister, for %zu reasons",
+                         canister->name, count);
+    for (size_t i = 0; error != NULL && i < facts->finding_count; i++)
         if (facts->findings[i].is_fatal)
             weir_error_add(error, "%s", facts->findings[i].text);
     return WEIR_LINK;

@@ -396,7 +396,8 @@ START_TEST(refused_modules)
     code.module = old_wasm;
     code.module_size = sizeof old_wasm;
     ck_assert_int_eq(weir_canister_install(canister, &code, &response, &error), WEIR_LINK);
-    ck_assert_ptr_nonnull(strstr(error.message, "import env.memcpy: only ic0"));
+    ck_assert_ptr_nonnull(strstr(error.message, "is no canister, for 6 reasons"));
+    ck_assert_ptr_nonnull(strstr(error.details->text, "import env.memcpy: only ic0"));
     unsigned details = 0;
     for (const struct weir_error_detail *at = error.details; at != NULL; at = at->next)
         details++;
