@@ -41,7 +41,7 @@ static enum weir_status check_heap(const struct install *install, struct weir_er
     if (body->has_keep && install->code->heap == WEIR_CANISTER_HEAP_UNSAID)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "Missing upgrade option: the module has enhanced orthogonal "
-                              "persistence; say whether its heap is kept or replaced");
+                              "persistence; say whether to keep its heap, or to replace it");
     if (!body->has_keep && install->code->heap == WEIR_CANISTER_HEAP_KEEP)
         return weir_error_set(
             error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
