@@ -112,8 +112,6 @@ enum weir_status weir__body_compile(struct weir_canister *canister, struct weir_
     body->upload_bytes = code->module_size;
     enum weir_status status = unpack(canister, code, &plain, error);
     if (status == WEIR_OK)
-        status = weir_hash_bytes(code->module, code->module_size, &body->upload_hash, error);
-    if (status == WEIR_OK)
         status = compile(body, code, &plain, error);
     weir__buffer_free(canister, &plain.owned);
     return status;

@@ -205,11 +205,11 @@ static enum weir_status read_module(const struct weir_canister_dir *dir, const c
     struct stat stat;
     int fd = weir_io_open(dir->io, dir->dir, name, O_RDONLY, 0);
     if (fd < 0)
-        return failed(dir, fd, "its module", error);
+        return failed(dir, fd, name, error);
     enum weir_status status = WEIR_OK;
     int answer = weir_io_fstat(dir->io, fd, &stat);
     if (answer < 0)
-        status = failed(dir, answer, "its module", error);
+        status = failed(dir, answer, name, error);
     else if ((uint64_t)stat.st_size > CANISTER_MODULE_BYTES_MAX)
         status = weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
                                 "canister %s: the module's file is too large", dir->name);

@@ -180,7 +180,11 @@ static void take_place(struct install *install)
 static enum weir_status run_install(struct install *install, struct weir_error *error)
 {
     struct weir_canister *canister = install->canister;
-    enum weir_status status = weir__body_compile(canister, install->body, install->code, error);
+    const struct weir_canister_code *code = install->code;
+    enum weir_status status =
+        weir_hash_bytes(code->module, code->module_size, &install->body->upload_hash, error);
+    if (status == WEIR_OK)
+        status = weir__body_compile(canister, install->body, code, error);
     if (status == WEIR_OK)
         status = check_heap(install, error);
     if (status == WEIR_OK && install->code->mode == WEIR_CANISTER_REINSTALL)

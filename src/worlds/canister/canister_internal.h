@@ -55,7 +55,8 @@ struct weir__body {
     struct weir__buffer candid;
 };
 
-/* Unpacks, checks, compiles; the body has no store yet. Fills what is known of the module. */
+/* Unpacks, checks, compiles; the body has no store yet. Fills what is known of the module but
+ * upload_hash, which the caller has filled. */
 enum weir_status weir__body_compile(struct weir_canister *canister, struct weir__body *body,
                                     const struct weir_canister_code *code, struct weir_error *error)
     WEIR_MUST_USE;

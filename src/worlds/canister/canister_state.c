@@ -274,10 +274,12 @@ static enum weir_status load_all(struct weir_canister *canister, struct weir__bo
     if (status == WEIR_OK && memcmp(self.head.magic, MAGIC, sizeof MAGIC) != 0)
         status = corrupt(canister, "it is none", error);
     if (status == WEIR_OK)
-        status = weir__body_compile(canister, body, code, error);
+        status = weir_hash_bytes(code->module, code->module_size, &body->upload_hash, error);
     if (status == WEIR_OK && memcmp(self.head.module_sha256, body->upload_hash.bytes,
                                     sizeof self.head.module_sha256) != 0)
-        status = corrupt(canister, "it belongs to another module", error);
+        status = corrupt(canister, "its module is damaged, or another one (by its hash)", error);
+    if (status == WEIR_OK)
+        status = weir__body_compile(canister, body, code, error);
     if (status == WEIR_OK)
         status = read_self(canister, &self, reader, error);
     if (status == WEIR_OK)

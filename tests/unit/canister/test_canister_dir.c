@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -509,6 +510,29 @@ START_TEST(later_states)
 }
 END_TEST
 
+/* The module's file holds another one, or a part: said before anything is made of it. */
+START_TEST(damaged_modules)
+{
+    struct weir_error error = {0};
+    char pattern[128];
+    glob_t found;
+    install_on_disk();
+    (void)snprintf(pattern, sizeof pattern, "%s/plain/*.wasm", state_dir);
+    ck_assert_int_eq(glob(pattern, 0, NULL, &found), 0);
+    ck_assert_uint_eq(found.gl_pathc, 1);
+    const char *path = found.gl_pathv[0];
+    ck_assert_int_eq(truncate(path, 10), 0);
+    ck_assert_int_eq(load_status(&error), WEIR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(error.message, "its module is damaged, or another one"));
+    weir_error_done(&error);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(load_status(&error), WEIR_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(error.message, strrchr(path, '/') + 1));
+    weir_error_done(&error);
+    globfree(&found);
+}
+END_TEST
+
 START_TEST(foreign_things)
 {
     static const char *const names[] = {"", ".", "..", ".x", "-x", "a/b", "a b", "\xc3\xa4"};
@@ -554,6 +578,7 @@ int main(void)
     tcase_add_loop_test(tests, power_goes_in_commands, 0, 3);
     tcase_add_loop_test(tests, killed_then_power_goes, 0, 3);
     tcase_add_test(tests, damaged_changes);
+    tcase_add_test(tests, damaged_modules);
     tcase_add_test(tests, locks);
     tcase_add_test(tests, later_states);
     tcase_add_test(tests, foreign_things);
