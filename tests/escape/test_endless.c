@@ -139,9 +139,9 @@ static void run_parked(void)
 
 START_TEST(lives_in_the_rain)
 {
+    signal_count = 0;
     rain(1000);
-    uint64_t end = now_ns() + 400000000;
-    while (now_ns() < end) {
+    while (signal_count < 200) { /* not for a time: a process that does not run gets one signal */
         CALL_TRAPS(guest.instance, "direct", WEIR_TRAP_STACK_EXHAUSTED, 0);
         CALL_TRAPS(guest.instance, "load", WEIR_TRAP_MEMORY_BOUNDS, -4);
         CALL_TRAPS(guest.instance, "divide", WEIR_TRAP_DIVIDE_BY_ZERO, 0);
@@ -150,7 +150,6 @@ START_TEST(lives_in_the_rain)
         run_parked();
     }
     rain(0);
-    ck_assert_int_gt(signal_count, 20);
 }
 END_TEST
 
