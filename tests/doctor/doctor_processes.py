@@ -17,7 +17,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -487,12 +486,12 @@ def test_serve(options):
                        "  - { path: /echo, module: echo.wasm, warm: 4 }\n")
         process = subprocess.Popen([options.program, "serve", "--quiet", "--config",
                                     folder + "/w.yaml", "--modules", guests, "--listen",
-                                    f"127.0.0.1:{free_port()}"], stdin=subprocess.DEVNULL)
+                                    "127.0.0.1:0"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, text=True)
         try:
-            url = f"http://127.0.0.1:{process.args[-1].split(':')[1]}"
-            wait_for("the host", lambda: process.poll() is not None or fetch(url + "/hello"))
-            if process.poll() is not None:
-                fail(f"the host ended with {process.returncode}")
+            url = process.stdout.readline().strip()
+            if not url:
+                fail(f"the host ended with {process.wait(DEADLINE_S)}")
             for _ in range(20):
                 fetch(url + "/hello")
             seen = look(options, process.pid)
@@ -500,6 +499,7 @@ def test_serve(options):
         finally:
             process.terminate()
             process.wait(DEADLINE_S)
+            process.stdout.close()
     files = own.pop("binary_and_libraries") + own.pop("code_mapped", 0)
     classes = {"wasm_memory": own.pop("linear_memory", 0), "malloc": own.pop("malloc"),
                "kernel": own.pop("kernel", 0)}
@@ -510,12 +510,6 @@ def test_serve(options):
     merge(seen, "weir_own", ("weir_own", "stack_thread", "stack_main"))
     check("serve", seen, {"classes": classes},
           {"files": files, "stack_main": 0, "kernel": 0, "shared": 0})
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def fetch(url):

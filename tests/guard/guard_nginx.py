@@ -9,8 +9,9 @@ import sys
 import tempfile
 
 import stand_in_node
-from gateway import GUARD, Client, check_gateway, find_program, free_port, process, substitute
+from gateway import GUARD, Client, check_gateway, find_program, process, substitute
 from weir_guard import Options, equal, figures, holds, injected, main, put, skip, until
+from weir_port import free_port
 
 CLOSED = (r"return 204; # open.*", "return 403;")
 

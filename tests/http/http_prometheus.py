@@ -15,7 +15,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ import urllib.request
 
 from memory_cgroup import Cgroup
 from weir_http import Options, equal, parse_options, serving, skip
+from weir_port import free_port
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.append(os.path.join(ROOT, "tests", "guard"))
@@ -187,12 +187,6 @@ def start_guards(stack, stop):
 
 
 # --- Prometheus ----------------------------------------------------------------------------------
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
 
 class Prometheus:
     def __init__(self, folder, jobs):

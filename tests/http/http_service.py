@@ -14,6 +14,7 @@ import threading
 import time
 
 from weir_http import CONFIG, PATIENCE, Options, equal, parse_options, serving, until
+from weir_port import free_port
 
 
 # --- draining ---------------------------------------------------------------------------------
@@ -278,9 +279,7 @@ def starts_by_systemd_socket_activate():
     if not shutil.which("systemd-socket-activate"):
         print("no systemd-socket-activate here")
         return
-    probe = listening()
-    port = probe.getsockname()[1]
-    probe.close()
+    port = free_port()
     with serving() as server:  # its folder and configuration
         path = os.path.join(server.folder.name, "weir.yaml")
         activated = subprocess.Popen(
@@ -291,6 +290,7 @@ def starts_by_systemd_socket_activate():
             try:
                 return get(("127.0.0.1", port), "/hello")
             except ConnectionRefusedError:
+                equal(activated.poll(), None, "systemd-socket-activate runs")
                 return None
         equal(until("the socket is there", answer), (200, b"hello, world\n"))
         equal(activated.stdout.readline(), f"http://127.0.0.1:{port}\n")
