@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
+from weir_fetch import npm, npm_install  # noqa: E402
 from weir_outcome import skip  # noqa: E402
 
 MOTOKO = "4.10.0"
@@ -22,23 +24,10 @@ SHA256 = {
 FILES = ("counter32", "counter64", "leak32", "leak64")
 
 
-def fetch(command, folder, package):
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        lines = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]
-        skip(f"npm cannot fetch {package}: {lines[-1]}")
-
-
 def check(folder, name):
     with open(os.path.join(folder, name), "rb") as file:
         found = hashlib.sha256(file.read()).hexdigest()
     assert found == SHA256[name], f"{name} has the hash {found}"
-
-
-def need_npm():
-    for program in ("npm", "node"):
-        if shutil.which(program) is None:
-            skip(f"{program} is missing (package {program if program == 'npm' else 'nodejs'})")
 
 
 def motoko(folder):
@@ -49,12 +38,9 @@ def motoko(folder):
     newest = max(os.path.getmtime(source) for source in sources)
     if all(os.path.exists(path) and os.path.getmtime(path) > newest for path in made.values()):
         return made
-    need_npm()
-    os.makedirs(folder, exist_ok=True)
-    modules = os.path.join(folder, "node_modules")
-    if not os.path.isdir(os.path.join(modules, "motoko")):
-        fetch(["npm", "install", "--silent", "--no-save", "--no-audit", "--no-fund",
-               "--ignore-scripts", "--prefix", ".", f"motoko@{MOTOKO}"], folder, "motoko")
+    if shutil.which("node") is None:
+        skip("node is missing (package nodejs)")
+    modules = npm_install(folder, [f"motoko@{MOTOKO}"], ["--ignore-scripts"])
     check(folder, "node_modules/motoko/versions/latest/moc.min.js")
     for width in ("32", "64"):
         subprocess.run(["node", os.path.join(HERE, "compile_motoko.js"), modules, HERE, folder,
@@ -67,13 +53,11 @@ def azle(folder):
     folder = os.path.abspath(folder)
     path = os.path.join(folder, "azle", "stable.wasm")
     if not os.path.exists(path):
-        need_npm()
-        work = os.path.join(folder, "azle")
-        shutil.rmtree(work, ignore_errors=True)
-        os.makedirs(work)
-        fetch(["npm", "pack", "--silent", f"azle@{AZLE}"], work, "azle")
-        subprocess.run(["tar", "-xzf", f"azle-{AZLE}.tgz", "--strip-components=3",
-                        "package/dist/canister_templates/stable.wasm"], cwd=work, check=True)
-        os.remove(os.path.join(work, f"azle-{AZLE}.tgz"))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as new:
+            npm(new, "pack", [f"azle@{AZLE}"])
+            subprocess.run(["tar", "-xzf", f"azle-{AZLE}.tgz", "--strip-components=3",
+                            "package/dist/canister_templates/stable.wasm"], cwd=new, check=True)
+            os.rename(os.path.join(new, "stable.wasm"), path)
     check(folder, "azle/stable.wasm")
     return path

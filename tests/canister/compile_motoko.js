@@ -13,5 +13,7 @@ if (width === "32") motoko.compiler.gcFlags("classicOP");
 for (const name of ["counter", "leak"]) {
   motoko.write("Main.mo", fs.readFileSync(path.join(sources, name + ".mo"), "utf8"));
   const wasm = motoko.wasm("Main.mo", "ic").wasm;
-  fs.writeFileSync(path.join(output, name + width + ".wasm"), Buffer.from(wasm));
+  const file = path.join(output, name + width + ".wasm");
+  fs.writeFileSync(file + ".part", Buffer.from(wasm));
+  fs.renameSync(file + ".part", file);
 }

@@ -18,6 +18,7 @@ import subprocess
 import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from weir_fetch import fetch as fetch_by  # noqa: E402
 from weir_outcome import skip  # noqa: E402
 
 PEERS = {
@@ -49,8 +50,7 @@ def fetch(name, offline):
     environment = dict(os.environ, GOFLAGS="-mod=mod", GOSUMDB="off", GOTOOLCHAIN="local")
     if offline:
         environment["GOPROXY"] = "off"
-    done = subprocess.run(["go", "mod", "download", "-json", peer["module"]], capture_output=True,
-                          text=True, env=environment, cwd="/")
+    done = fetch_by(["go", "mod", "download", "-json", peer["module"]], env=environment, cwd="/")
     try:
         answer = json.loads(done.stdout)
     except ValueError:
@@ -58,7 +58,7 @@ def fetch(name, offline):
     if "Error" in answer:
         return None, f"{name} cannot be fetched: {answer['Error'].splitlines()[-1]}"
     if answer["Sum"] != peer["sum"]:
-        return None, f"{name} has the checksum {answer['Sum']}, not {peer['sum']}"
+        sys.exit(f"{name} has the checksum {answer['Sum']}, not {peer['sum']}")
     return answer["Dir"], None
 
 

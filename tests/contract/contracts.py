@@ -27,7 +27,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path += [os.path.join(HERE, ".."), os.path.join(HERE, "../node")]
 sys.dont_write_bytecode = True
 
-from stand_in import UNREACHABLE, find_go, go_environment  # noqa: E402
+from stand_in import find_go, go_environment  # noqa: E402
+from weir_fetch import alone, fetch, go_module, reason  # noqa: E402
 from weir_outcome import equal, skip  # noqa: E402
 
 CRATE = "3.0.2"
@@ -50,31 +51,20 @@ def fetch_crate(into):
                    f'[dependencies]\ncosmwasm-vm = "={CRATE}"\n')
     with open(os.path.join(package, "src/main.rs"), "w", encoding="ascii") as file:
         file.write("fn main() {}\n")
-    done = subprocess.run([cargo, "fetch", "--quiet"], cwd=package, capture_output=True, text=True,
-                          check=False)
+    done = fetch([cargo, "fetch", "--quiet"], cwd=package)
     home = os.environ.get("CARGO_HOME", os.path.expanduser("~/.cargo"))
     folders = glob.glob(os.path.join(home, f"registry/src/*/cosmwasm-vm-{CRATE}/testdata"))
     if done.returncode != 0 or not folders:
-        last = done.stderr.strip().splitlines()[-1:] or ["no folder"]
-        skip(f"cosmwasm-vm cannot be fetched: {last[0]}")
+        skip(f"cosmwasm-vm cannot be fetched: {reason(done)}")
     return folders[0]
 
 
-def fetch_module(into):
+def fetch_module():
     """The folder of the Go module."""
     go = find_go()
     if go is None:
         skip("no Go (package golang-go), which fetches wasmvm")
-    with open(os.path.join(into, "go.mod"), "w", encoding="ascii") as file:
-        file.write("module weir.test/fetch\n\ngo 1.19\n")
-    done = subprocess.run([go, "mod", "download", "-json", MODULE], cwd=into, text=True,
-                          env=go_environment(), capture_output=True, check=False)
-    if done.returncode != 0:
-        text = done.stdout + done.stderr
-        if UNREACHABLE.search(text):
-            skip(f"{MODULE} cannot be fetched here")
-        raise SystemExit(text)
-    return json.loads(done.stdout)["Dir"]
+    return go_module(go, MODULE, go_environment())["Dir"]
 
 
 def sums():
@@ -89,6 +79,12 @@ def is_right(path, wanted):
         return hashlib.sha256(file.read()).hexdigest() == wanted
 
 
+def put(source, path):
+    """Another test may read the file meanwhile: the old one, or the new one whole."""
+    shutil.copyfile(source, path + ".part")
+    os.replace(path + ".part", path)
+
+
 def collect(into):
     """All contracts in one folder, as they should be."""
     folder = os.path.join(into, "contracts")
@@ -96,13 +92,13 @@ def collect(into):
     missing = {name for name, wanted in sums().items()
                if not is_right(os.path.join(folder, name), wanted)}
     if missing:
-        sources = [fetch_crate(into), os.path.join(fetch_module(into), "testdata")]
+        sources = [fetch_crate(into), os.path.join(fetch_module(), "testdata")]
         for name in missing:
             found = [path for path in (os.path.join(source, name) for source in sources)
                      if is_right(path, sums()[name])]
             if not found:
                 raise SystemExit(f"{name} is not what contracts.sha256 says, or not there")
-            shutil.copyfile(found[0], os.path.join(folder, name))
+            put(found[0], os.path.join(folder, name))
     return folder
 
 
@@ -227,15 +223,17 @@ def write_vectors(crate, path):
 
 def run_peer(options, contracts):
     """Every call here and in libwasmvm."""
-    library = os.path.join(fetch_module(options.into), "internal/api/libwasmvm.x86_64.so")
+    library = os.path.join(fetch_module(), "internal/api/libwasmvm.x86_64.so")
     if not os.path.exists(library):
         skip("the Go module carries no libwasmvm for this machine")
-    shutil.copyfile(options.script, os.path.join(contracts, "script.wasm"))
+    put(options.script, os.path.join(contracts, "script.wasm"))
     for path in glob.glob(os.path.join(os.path.dirname(options.script), "contract_*.wasm")):
-        shutil.copy(path, contracts)
+        put(path, os.path.join(contracts, os.path.basename(path)))
     with tempfile.TemporaryDirectory() as folder:
         vectors = os.path.join(folder, "vectors")
-        write_vectors(fetch_crate(options.into), vectors)
+        with alone(options.into):
+            crate = fetch_crate(options.into)
+        write_vectors(crate, vectors)
         return subprocess.run([options.peer, library, os.path.join(folder, "cache"), vectors],
                               env=dict(os.environ, WEIR_CONTRACTS=contracts),
                               check=False).returncode
@@ -372,9 +370,9 @@ def test_words(weir, contracts):
             (("--env", '{"block":{"hight":1}}'), "has no block.hight; it has block.height"),
             (("--env", '{"block":{"height":-1}}'), "block.height: a number, not negative"),
             (("--env", '{"block":{"time":1}}'), "block.time: nanoseconds as a text"),
-            (("--prefix", ""), '"" is no prefix of addresses'),
             (("--env", '{"block":{"time":"18446744073709551616"}}'), "nanoseconds as a text"),
             (("--gas-limit", "-1"), "--gas-limit -1: a number"),
+            (("--prefix", ""), '"" is no prefix of addresses'),
             (("--msg", "@nowhere.json"), "cannot read nowhere.json")):
         exit_code = 9 if "@" in words[1] else 2
         said = make_hackatom(weir, contracts, "two", *words, exit_code=exit_code)
@@ -454,12 +452,12 @@ def test_states_that_are_none(weir, contracts):
                                                 "beneficiary": weir.address("benefits")}),
                     exit_code=11, preexec_fn=no_room)
     assert database in said, said
+    equal(weir.run("ls"), before)
+
     os.mkdir(database + "-wal")  # as little to be opened as in a folder that is read-only
     said = weir.run("ls", exit_code=11)
     assert database in said and "its folder must be writable" in said, said
     os.rmdir(database + "-wal")
-
-    equal(weir.run("ls"), before)
 
     with open(database, "rb") as file:
         good = file.read()
@@ -560,16 +558,16 @@ def test_refused(weir, contracts):
                        ("corrupted.wasm", "Wasm bytecode could not be deserialized")):
         said = weir.run("store", os.path.join(contracts, name), exit_code=6)
         assert text in said, said
-    equal(weir.run("query", "name:nobody", exit_code=9).strip(),
-          f"weir contract: no contract at {weir.address('nobody')}")
-    said = weir.run("execute", "cosmwasm1xyz", "--sender", "name:creator", exit_code=2)
-    assert "Error decoding bech32" in said, said
     nothing = os.path.join(os.path.dirname(weir.state), "nothing.wasm")
     with open(nothing, "wb") as file:
         file.write(b"\0asm\1\0\0\0")
     said = weir.run("store", nothing, exit_code=6).splitlines()
     assert len(said) > 2 and "exactly one memory" in said[0], said
     equal(len({line.removeprefix("weir contract:").strip() for line in said}), len(said), said)
+    equal(weir.run("query", "name:nobody", exit_code=9).strip(),
+          f"weir contract: no contract at {weir.address('nobody')}")
+    said = weir.run("execute", "cosmwasm1xyz", "--sender", "name:creator", exit_code=2)
+    assert "Error decoding bech32" in said, said
 
 
 def main():
@@ -580,8 +578,8 @@ def main():
     parser.add_argument("--peer")
     parser.add_argument("--script")
     options = parser.parse_args()
-    os.makedirs(options.into, exist_ok=True)
-    contracts = collect(options.into)
+    with alone(options.into):
+        contracts = collect(options.into)
     if options.real:
         environment = dict(os.environ, WEIR_CONTRACTS=contracts)
         return subprocess.run([options.real], env=environment, check=False).returncode

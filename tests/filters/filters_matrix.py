@@ -34,6 +34,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "../..")
 sys.path += [os.path.join(HERE, ".."), os.path.join(ROOT, "bench/lib")]
 import machine  # noqa: E402
+from weir_fetch import UNREACHABLE, fetch, go_module, npm_install, reason  # noqa: E402
 from weir_outcome import equal, skip  # noqa: E402
 
 PAIRS = {
@@ -51,21 +52,14 @@ GO_SUM = """\
 """.format(GO_SDK)
 
 
-def run(command, folder, **environment):
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True,
-                          env={**os.environ, **environment})
+def run(command, folder):
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return done.returncode, (done.stdout + done.stderr).strip()
 
 
 def build_assembly(folder, name):
     home = os.path.join(folder, name)
-    os.makedirs(home, exist_ok=True)
-    compiler = os.path.join(home, "node_modules/.bin/asc")
-    if not os.path.exists(compiler):
-        code, said = run(["npm", "install", "--silent", "--save-exact", "--no-audit", "--no-fund",
-                          "--prefix", ".", *PAIRS[name]], home)
-        if code != 0:
-            skip(f"npm cannot fetch {PAIRS[name]}: {said.splitlines()[-1] if said else code}")
+    compiler = os.path.join(npm_install(home, PAIRS[name]), ".bin/asc")
     shutil.copy(os.path.join(HERE, name + ".ts"), home)
     extra = ["-b", name + ".wasm"] if name == "solo" else \
         ["-o", name + ".wasm", "--config", "node_modules/@assemblyscript/wasi-shim/asconfig.json"]
@@ -86,11 +80,9 @@ def go_command(folder):
 
 
 def fetch_go(go, folder):
-    code, said = run([go, "mod", "download", "-json", GO_TOOLCHAIN], folder, GOFLAGS="-modcacherw",
-                     GOPATH=os.path.join(folder, "toolchain"), GOSUMDB="off")
-    if code != 0:
-        skip(f"Go cannot fetch {GO_TOOLCHAIN}: {said.splitlines()[-1] if said else code}")
-    module = json.loads(said)
+    module = go_module(go, GO_TOOLCHAIN, {**os.environ, "GOFLAGS": "-modcacherw",
+                                          "GOPATH": os.path.join(folder, "toolchain"),
+                                          "GOSUMDB": "off"})
     equal(module["Sum"], GO_TOOLCHAIN_SUM, "sum of Go's toolchain")
     for programs in ("bin", "pkg/tool/linux_amd64"):  # a module's files are not executable
         for name in os.listdir(os.path.join(module["Dir"], programs)):
@@ -107,11 +99,12 @@ def build_go(folder):
         file.write(f"module matrix\n\ngo 1.24\n\nrequire {GO_SDK}\n")
     with open(os.path.join(home, "go.sum"), "w", encoding="utf-8") as file:
         file.write(GO_SUM)
-    code, said = run([go, "build", "-buildmode=c-shared", "-o", "matrix.wasm", "."], home,
-                     GOOS="wasip1", GOARCH="wasm", GOFLAGS="-mod=mod", GOTOOLCHAIN="local")
-    if code != 0 and re.search(r'Get "https?://', said):
-        skip("Go cannot fetch the SDK: " + said.splitlines()[-1])
-    equal(code, 0, said)
+    done = fetch([go, "build", "-buildmode=c-shared", "-o", "matrix.wasm", "."], cwd=home,
+                 env={**os.environ, "GOOS": "wasip1", "GOARCH": "wasm", "GOFLAGS": "-mod=mod",
+                      "GOTOOLCHAIN": "local"})
+    if done.returncode != 0 and UNREACHABLE.search(done.stderr):
+        skip(f"Go cannot fetch the SDK: {reason(done)}")
+    equal(done.returncode, 0, done.stderr)
     return os.path.join(home, "matrix.wasm")
 
 

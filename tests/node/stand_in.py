@@ -15,15 +15,13 @@ import urllib.error
 import urllib.request
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from weir_fetch import UNREACHABLE, fetch, reason  # noqa: E402
 from weir_outcome import skip  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(os.path.dirname(os.path.dirname(HERE)), "examples", "node")
 GO_MINIMUM = (1, 19)
 MIB = 1 << 20
-# What the go command says when it cannot fetch modules.
-UNREACHABLE = re.compile(r"dial tcp|i/o timeout|no such host|connection refused|proxyconnect"
-                         r"|module lookup disabled|TLS handshake|403 Forbidden|502 Bad|503 Serv")
 
 
 def find_go():
@@ -55,12 +53,11 @@ def build(output):
         skip(f"no Go {'.'.join(map(str, GO_MINIMUM))} or later (package golang-go)")
     if not shutil.which("gcc") and not shutil.which("cc"):
         skip("cgo needs a C compiler")
-    done = subprocess.run([go, "build", "-o", output, "."], cwd=SOURCE, env=go_environment(),
-                          capture_output=True, text=True, check=False)
+    done = fetch([go, "build", "-o", output, "."], cwd=SOURCE, env=go_environment())
     if done.returncode == 0:
         return
     if UNREACHABLE.search(done.stderr):
-        skip("Go's modules cannot be fetched here: " + done.stderr.strip().splitlines()[-1])
+        skip(f"Go's modules cannot be fetched here: {reason(done)}")
     raise SystemExit(f"the stand-in node does not build:\n{done.stderr}")
 
 

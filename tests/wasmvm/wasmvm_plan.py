@@ -14,8 +14,10 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "node"))
-from stand_in import MIB, UNREACHABLE, find_go, go_environment, skip  # noqa: E402
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "node"), os.path.join(HERE, "..")]
+from stand_in import MIB, find_go, go_environment, skip  # noqa: E402
+from weir_fetch import go_module  # noqa: E402
 
 MODULES = {"1.5.0": "github.com/CosmWasm/wasmvm@v1.5.0",  # grows
            "1.5.2": "github.com/CosmWasm/wasmvm@v1.5.2",  # fixed
@@ -39,18 +41,8 @@ def fetch():
     go = find_go()
     if go is None:
         skip("no Go (package golang-go)")
-    with tempfile.TemporaryDirectory() as folder:
-        with open(os.path.join(folder, "go.mod"), "w", encoding="ascii") as file:
-            file.write("module weir.test/fetch\n\ngo 1.19\n")
-        for release, module in MODULES.items():
-            done = subprocess.run([go, "mod", "download", "-json", module], cwd=folder, text=True,
-                                  env=go_environment(), capture_output=True, check=False)
-            if done.returncode != 0:
-                text = done.stdout + done.stderr
-                if UNREACHABLE.search(text):
-                    skip(f"{module} cannot be fetched here")
-                raise SystemExit(text)
-            Options.folders[release] = json.loads(done.stdout)["Dir"]
+    for release, module in MODULES.items():
+        Options.folders[release] = go_module(go, module, go_environment())["Dir"]
 
 
 class Probe:
