@@ -4,6 +4,7 @@
  * account above it, so a tenant's limit holds for all of its stores together. A guest that is
  * refused memory sees memory.grow answer -1; the store keeps why.
  */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime, in strict C too */
 #include <time.h>
 
 #include "chapter.h"

@@ -15,6 +15,7 @@
  * `report` prints the growth without judging; `keep` forgets to close one store in four, to show
  * that the measurement would notice.
  */
+#define _POSIX_C_SOURCE 200809L /* barriers, in strict C too */
 #include <pthread.h>
 #include <stdatomic.h>
 

@@ -5,6 +5,7 @@
  * store that closes meanwhile cancels its tasks; the receipt says what is still held, and waiting
  * for it is a decision of its own.
  */
+#define _POSIX_C_SOURCE 200809L /* nanosleep, in strict C too */
 #include <pthread.h>
 #include <time.h>
 

@@ -5,6 +5,7 @@
  * nothing, the guest is parked and this thread is free for other work. Here the guest's input comes
  * in two pieces, its output goes to ours, and it may read a folder but not change it.
  */
+#define _POSIX_C_SOURCE 200809L /* mkdtemp, in strict C too */
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -2,7 +2,7 @@
 """An embedder's way: install into an empty prefix, move it elsewhere, and build a program outside
 the tree with pkg-config and with find_package, against the shared library and the static one.
 
-usage: library_install.py --build DIR --cc CC --source FILE --version X.Y.Z
+usage: library_install.py --build DIR --cc CC --source FILE --examples DIR --version X.Y.Z
 """
 import argparse
 import glob
@@ -90,9 +90,18 @@ def check_languages(args, prefix):
                 f"-I{prefix}/include", "-", input=f'#include "{path}"\n')
 
 
+def check_examples(args, prefix):
+    """Each chapter and each example as a stranger may compile it."""
+    for path in sorted(glob.glob(f"{args.examples}/capi/*.c") +
+                       glob.glob(f"{args.examples}/embed/*.c")):
+        for standard in ("c11", "c17", "gnu17"):
+            run(args.cc, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
+                "-fsyntax-only", f"-I{prefix}/include", path)
+
+
 def main():
     parser = argparse.ArgumentParser()
-    for option in ("--build", "--cc", "--source", "--version"):
+    for option in ("--build", "--cc", "--source", "--examples", "--version"):
         parser.add_argument(option, required=True)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -105,6 +114,7 @@ def main():
             if not os.path.exists(os.path.join(prefix, path)):
                 sys.exit(f"{path} was not installed")
         check_languages(args, prefix)
+        check_examples(args, prefix)
         check(args, prefix, folder)
 
 
