@@ -78,6 +78,7 @@ struct weir_module_figures {
     uint64_t private_bytes;  /* charged to the engine for this module */
     double compile_ms;       /* 0 when it came from the directory */
     bool was_cached;
+    bool is_kept; /* in the directory: found or put there */
 };
 void weir_module_figures(const struct weir_module *module, struct weir_module_figures *ret);
 

@@ -6,13 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SECOND_NS UINT64_C(1000000000) /* file times are compared in seconds: rounded up */
+
+#define NAME_SHOWN 24 /* of 64 digits, or of what somebody else put there */
+
 /* --- prune --------------------------------------------------------------------------------- */
 
 static void print_removed(void *context, const char *name, uint64_t bytes)
 {
     const struct cache_options *options = context;
     if (!options->is_json && !options->is_quiet)
-        printf("  %.24s  %s\n", name, weir_size_format(bytes).text);
+        printf("  %s  %s\n", weir_cli_show(name, NAME_SHOWN).text, weir_size_format(bytes).text);
 }
 
 int weir__cache_prune(const struct cache_options *options, const struct cache_arguments *arguments)
@@ -29,7 +33,8 @@ int weir__cache_prune(const struct cache_options *options, const struct cache_ar
     struct cache_options copy = *options;
     const struct weir_artifact_prune prune = {.bytes_max = options->bytes_max,
                                               .unused_s =
-                                                  (int64_t)(options->unused_ns / 1000000000),
+                                                  (int64_t)(options->unused_ns / SECOND_NS +
+                                                            (options->unused_ns % SECOND_NS > 0)),
                                               .stale_s = options->is_stale ? 0 : -1,
                                               .quarantine = options->is_quarantine,
                                               .is_trial = options->is_trial,

@@ -4,6 +4,7 @@
 #define WEIR_CLI_CACHE_COMMAND_H
 
 #include "cli/cli_options.h"
+#include "cli/cli_shown.h"
 #include "cli/cli_table.h"
 #include "runtime/artifact_store.h"
 
@@ -15,6 +16,7 @@ struct cache_options {
     uint64_t memory_bytes; /* advise; 0: not given */
     uint64_t bytes_max;    /* prune; WEIR_UNLIMITED: not given */
     uint64_t unused_ns;    /* prune; 0: not given */
+    unsigned given; /* of the options of one command: cache_main.c */
     enum weir_bounds bounds;
     bool has_fuel;
     bool is_json, is_quiet;

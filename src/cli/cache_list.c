@@ -14,11 +14,17 @@ static void set_number(json_t *object, const char *key, uint64_t value)
     (void)json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
+#define AGE_MAX_S (INT64_MAX / 1000000000) /* 292 years */
+
 /* "3.5 h" since a moment of the wall clock; what lies ahead was now. */
 static struct weir_size_text age_of(int64_t moment_s)
 {
-    int64_t age_s = (int64_t)time(NULL) - moment_s;
-    return weir_duration_format((uint64_t)(age_s > 0 ? age_s : 0) * 1000000000u);
+    int64_t now_s = time(NULL), age_s;
+    if (moment_s >= now_s)
+        age_s = 0;
+    else if (__builtin_sub_overflow(now_s, moment_s, &age_s) || age_s > AGE_MAX_S)
+        age_s = AGE_MAX_S;
+    return weir_duration_format((uint64_t)age_s * 1000000000u);
 }
 
 /* --- ls ------------------------------------------------------------------------------------ */
@@ -79,7 +85,7 @@ static json_t *file_json(const struct weir_artifact_file *file)
     (void)json_object_set_new(object, "module", weir__cache_hash_json(&file->module));
     set_number(object, "module_bytes", file->module_bytes);
     (void)json_object_set_new(object, "pinned", json_boolean(file->is_pinned));
-    (void)json_object_set_new(object, "generator", json_string(file->generator));
+    (void)json_object_set_new(object, "generator", weir_cli_text_json(file->generator));
     (void)json_object_set_new(object, "fuel",
                               json_boolean((file->options & WEIR_ARTIFACT_FUEL) != 0));
     const char *bounds = weir_bounds_name(weir_artifact_bounds(file->options));
@@ -196,7 +202,8 @@ static void print_totals(const struct cache_options *options, const struct total
 static void print_totals_json(const struct cache_options *options, const struct totals *totals)
 {
     json_t *object =
-        json_pack("{s:s, s:s}", "directory", options->folder, "version", totals->version);
+        json_pack("{s:o, s:s}", "directory", weir_cli_text_json(options->folder), "version",
+                  totals->version);
     const struct {
         const char *key;
         uint64_t value;

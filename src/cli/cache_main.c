@@ -40,6 +40,12 @@ static const struct weir_cli_option OPTIONS[] = {
     {0, NULL, NULL, NULL},
 };
 
+#define BIT(option) (1u << ((option)-CACHE))
+#define OF_ALL (BIT(CACHE) | BIT(JSON))
+#define OF_WARM (BIT(BOUNDS) | BIT(FUEL) | BIT(PIN))
+#define OF_PRUNE (BIT(MAX) | BIT(UNUSED) | BIT(STALE) | BIT(QUARANTINE) | BIT(DRY_RUN))
+#define OF_ADVISE (BIT(TRACE) | BIT(MEMORY))
+
 const struct weir_cli_command weir__cache_command = {
     .name = "weir cache",
     .usage = "COMMAND [OPTION ...] [FILE.wasm | HASH ...]",
@@ -89,6 +95,8 @@ static enum weir_status set_option(void *context, char letter, const char *value
                                    struct weir_error *error)
 {
     struct cache_options *options = context;
+    if (letter >= CACHE && letter <= MEMORY)
+        options->given |= BIT(letter);
     switch (letter) {
     case CACHE:
         options->folder = value;
@@ -113,11 +121,16 @@ static const struct {
     const char *name;
     int (*run)(const struct cache_options *options, const struct cache_arguments *arguments);
     bool takes_modules;
+    unsigned options; /* beside those of all */
 } COMMANDS[] = {
-    {"ls", weir__cache_list, false},       {"stat", weir__cache_stat, false},
-    {"pin", weir__cache_pin, true},        {"unpin", weir__cache_unpin, true},
-    {"warm", weir__cache_warm, true},      {"prune", weir__cache_prune, false},
-    {"verify", weir__cache_verify, false}, {"advise", weir__cache_advise, false},
+    {"ls", weir__cache_list, false, 0},
+    {"stat", weir__cache_stat, false, 0},
+    {"pin", weir__cache_pin, true, 0},
+    {"unpin", weir__cache_unpin, true, 0},
+    {"warm", weir__cache_warm, true, OF_WARM},
+    {"prune", weir__cache_prune, false, OF_PRUNE},
+    {"verify", weir__cache_verify, false, 0},
+    {"advise", weir__cache_advise, false, OF_ADVISE},
 };
 #define COMMAND_COUNT (sizeof COMMANDS / sizeof COMMANDS[0])
 
@@ -133,6 +146,21 @@ static int refuse_command(const char *name)
                : weir_cli_usage_error(&weir__cache_command, "unknown command %s", name);
 }
 
+/* An option that a command does not know must not look as if it held: verify --dry-run. */
+static int refuse_option(const char *name, unsigned foreign)
+{
+    int option = CACHE + __builtin_ctz(foreign);
+    const char *owner = "", *text = "";
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if ((COMMANDS[i].options & BIT(option)) != 0)
+            owner = COMMANDS[i].name;
+    for (const struct weir_cli_option *o = OPTIONS; o->name != NULL; o++)
+        if (o->letter == option)
+            text = o->name;
+    return weir_cli_usage_error(&weir__cache_command, "%s takes no --%s; %s does", name, text,
+                                owner);
+}
+
 static int run(const struct cache_options *options, const struct cache_arguments *words)
 {
     if (words->count == 0)
@@ -144,6 +172,9 @@ static int run(const struct cache_options *options, const struct cache_arguments
         if (arguments.count > 0 && !COMMANDS[i].takes_modules)
             return weir_cli_usage_error(&weir__cache_command, "%s is too much: %s takes no modules",
                                         arguments.texts[0], COMMANDS[i].name);
+        unsigned foreign = options->given & ~(OF_ALL | COMMANDS[i].options);
+        if (foreign != 0)
+            return refuse_option(COMMANDS[i].name, foreign);
         return COMMANDS[i].run(options, &arguments);
     }
     return refuse_command(words->texts[0]);
@@ -167,5 +198,5 @@ int main(int argc, char **argv)
     if (options.folder == NULL)
         options.folder = folder;
     const struct cache_arguments words = {all.texts + 1, all.count - 1};
-    return run(&options, &words);
+    return weir_cli_end(weir__cache_command.name, run(&options, &words));
 }

@@ -85,8 +85,9 @@ static void tell_module(const char *path, const struct weir_module_figures *figu
 {
     if (list != NULL) {
         (void)json_array_append_new(
-            list, json_pack("{s:s, s:b, s:f, s:I, s:I}", "file", path, "was_cached",
-                            figures->was_cached, "compile_ms", figures->compile_ms, "module_bytes",
+            list, json_pack("{s:o, s:b, s:b, s:f, s:I, s:I}", "file", weir_cli_text_json(path),
+                            "was_cached", figures->was_cached, "kept", figures->is_kept,
+                            "compile_ms", figures->compile_ms, "module_bytes",
                             (json_int_t)figures->module_bytes, "artifact_bytes",
                             (json_int_t)figures->artifact_bytes));
         return;
@@ -96,8 +97,9 @@ static void tell_module(const char *path, const struct weir_module_figures *figu
     if (figures->was_cached)
         printf("%s  was there, %s\n", name, size.text);
     else
-        printf("%s  compiled in %s, %s\n", name,
-               weir_duration_format((uint64_t)(figures->compile_ms * 1e6)).text, size.text);
+        printf("%s  compiled in %s, %s%s\n", name,
+               weir_duration_format((uint64_t)(figures->compile_ms * 1e6)).text, size.text,
+               figures->is_kept ? "" : ", not kept");
 }
 
 static enum weir_status warm(struct weir_engine *engine, const struct cache_options *options,
@@ -118,7 +120,12 @@ static enum weir_status warm(struct weir_engine *engine, const struct cache_opti
     weir_module_figures(module, &figures);
     tell_module(path, &figures, list);
     weir_module_unref(module);
-    return WEIR_OK;
+    if (figures.is_kept)
+        return WEIR_OK;
+    return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET,
+                          "%s is compiled, but cannot be kept in %s: no room, or no right to write "
+                          "there; weir compile --cache says which",
+                          path, options->folder);
 }
 
 static enum weir_status pin_file(const struct cache_options *options, const char *path,

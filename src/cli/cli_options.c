@@ -203,6 +203,15 @@ int weir_cli_fail(const char *command, struct weir_error *error)
     return weir_status_exit_code(status);
 }
 
+int weir_cli_end(const char *command, int exit_code)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return exit_code;
+    (void)fprintf(stderr, "%s: the answer cannot be written: %s; what the command did is done\n",
+                  command, strerror(errno));
+    return exit_code != 0 ? exit_code : weir_status_exit_code(WEIR_IO);
+}
+
 int weir_cli_usage_error(const struct weir_cli_command *command, const char *format, ...)
 {
     va_list args;

@@ -56,6 +56,10 @@ int weir_cli_fail(const char *command, struct weir_error *error);
 int weir_cli_usage_error(const struct weir_cli_command *command, const char *format, ...)
     WEIR_PRINTF(2, 3);
 
+/* The exit code of a command that is done: `exit_code`, unless what it printed could not be
+ * written, which is said on stderr. */
+int weir_cli_end(const char *command, int exit_code);
+
 /* Value parsers that name the option. */
 enum weir_status weir_cli_size(const char *option, const char *value, uint64_t *ret_bytes,
                                struct weir_error *error) WEIR_MUST_USE;

@@ -3,6 +3,7 @@
  * code (`objdump -d`), for measuring, and for filling a cache directory ahead of time. */
 #include "cli/cli_options.h"
 #include "cli/cli_progress.h"
+#include "cli/cli_shown.h"
 #include "cli/cli_table.h"
 
 #include "artifact/cpu.h"
@@ -79,9 +80,22 @@ static enum weir_status set_option(void *context, char letter, const char *value
     }
 }
 
+/* An artifact that was to be filed and is not is no success, though it was compiled. */
+static enum weir_status check_filed(const struct options *options,
+                                    const struct weir_compile_result *result,
+                                    struct weir_error *why, struct weir_error *error)
+{
+    if (options->cache_dir == NULL || result->is_filed)
+        return WEIR_OK;
+    return weir_error_set(error, why->status != WEIR_OK ? why->status : WEIR_IO, WEIR_NO_OFFSET,
+                          "%s is compiled, but cannot be kept in %s: %s", options->file,
+                          options->cache_dir, why->message);
+}
+
 static enum weir_status compile(const struct options *options, struct weir_compile_result *result,
                                 uint64_t *ret_module_bytes, struct weir_error *error)
 {
+    struct weir_error why = {0};
     struct weir_host_file file = {0};
     enum weir_status status =
         weir_host_file_read(options->file, MODULE_BYTES_MAX, weir_account_host(), &file, error);
@@ -106,9 +120,13 @@ static enum weir_status compile(const struct options *options, struct weir_compi
         .account = weir_account_host(),
         .progress = weir_cli_progress_step,
         .progress_context = &progress,
+        .file_error = &why,
     };
     if (status == WEIR_OK)
         status = weir_compile_job_run(dir, &job, result, error);
+    if (status == WEIR_OK)
+        status = check_filed(options, result, &why, error);
+    weir_error_done(&why);
     weir_cli_progress_end(&progress);
     weir_artifact_dir_close(dir);
     weir_host_file_done(&file);
@@ -120,7 +138,8 @@ static void print_result(const struct options *options, uint64_t module_bytes,
 {
     if (options->is_json) {
         json_t *object =
-            json_pack("{s:s, s:I, s:I, s:f, s:b, s:I}", "module", options->file, "module_bytes",
+            json_pack("{s:o, s:I, s:I, s:f, s:b, s:I}", "module",
+                      weir_cli_text_json(options->file), "module_bytes",
                       (json_int_t)module_bytes, "artifact_bytes", (json_int_t)artifact_bytes,
                       "compile_ms", result->compile_ms, "was_cached", result->was_cached,
                       "compiler_peak_bytes", (json_int_t)result->peak_bytes);
@@ -189,5 +208,5 @@ int main(int argc, char **argv)
     if (options.output == NULL && options.cache_dir == NULL)
         return weir_cli_usage_error(&COMMAND,
                                     "say where the artifact goes: -o FILE or --cache DIR");
-    return run(&options);
+    return weir_cli_end(COMMAND.name, run(&options));
 }

@@ -244,16 +244,6 @@ static enum weir_status take_message(struct contract_options *options, struct we
     return status;
 }
 
-/* An answer that was not written whole is none: whoever reads it must know. */
-static enum weir_status end_output(struct weir_error *error)
-{
-    if (fflush(stdout) == 0 && ferror(stdout) == 0)
-        return WEIR_OK;
-    return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET,
-                          "the answer cannot be written: %s; what the command did is done",
-                          strerror(errno));
-}
-
 static int run(struct contract_options *options, const struct contract_words *words, size_t which)
 {
     struct weir_error error = {0};
@@ -271,9 +261,9 @@ static int run(struct contract_options *options, const struct contract_words *wo
     weir_contract_chain_close(session.chain);
     weir_host_file_done(&file);
     weir_contract_buffer_done(&input);
-    if (status == WEIR_OK)
-        status = end_output(&error);
-    return status == WEIR_OK ? exit_code : weir_cli_fail(weir__contract_command.name, &error);
+    if (status != WEIR_OK)
+        return weir_cli_fail(weir__contract_command.name, &error);
+    return weir_cli_end(weir__contract_command.name, exit_code);
 }
 
 /* What is missing, before anything is opened; 0 when nothing is. */

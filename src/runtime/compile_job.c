@@ -212,7 +212,8 @@ static enum weir_status deliver(struct attempt *attempt, struct weir_artifact_di
     bool is_filed = false;
     if ((status = check_output(attempt, &mapping, error)) == WEIR_OK && dir != NULL)
         is_filed =
-            weir__artifact_dir_file(dir, &attempt->key, mapping.base, size, &fd, NULL) == WEIR_OK;
+            weir__artifact_dir_file(dir, &attempt->key, mapping.base, size, &fd,
+                                    attempt->job->file_error) == WEIR_OK;
     weir_mapping_free(&mapping);
     if (status != WEIR_OK)
         return status;

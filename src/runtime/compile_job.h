@@ -31,6 +31,7 @@ struct weir_compile_job {
     int cancel_fd; /* the job is given up (CANCELLED) once this is readable; 0: none */
     void (*progress)(void *context, uint32_t done, uint32_t total);
     void *progress_context;
+    struct weir_error *file_error; /* why the result could not be filed; may be NULL */
 };
 
 /* Why the directory could not serve. */

@@ -107,7 +107,8 @@ void weir_module_figures(const struct weir_module *module, struct weir_module_fi
         .private_bytes = sizeof *module + module->tables_bytes +
                          (info != NULL ? sizeof *info + weir_arena_bytes(info->arena) : 0),
         .compile_ms = module->compile_ms,
-        .was_cached = module->was_cached};
+        .was_cached = module->was_cached,
+        .is_kept = module->is_kept};
 }
 
 enum weir_status weir_module_residency(const struct weir_module *module,

@@ -57,6 +57,7 @@ struct weir_module {
     uint64_t file_bytes;
     bool needs_undo; /* the state after instantiation is not just the initial image */
     bool was_cached;
+    bool is_kept;
     bool is_whole; /* loading ended well */
     double compile_ms;
     struct weir_module_owner owner;

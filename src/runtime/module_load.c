@@ -278,6 +278,7 @@ enum weir_status weir_module_obtain(struct weir_engine *engine,
     status = weir_module_load(engine, fd, source->config, ret_module, error);
     if (status == WEIR_OK) {
         (*ret_module)->was_cached = result.was_cached;
+        (*ret_module)->is_kept = result.is_filed;
         if (!result.was_cached)
             weir__census_loaded((*ret_module)->head.module_sha256, (*ret_module)->name, true);
         (*ret_module)->compile_ms = result.compile_ms;
