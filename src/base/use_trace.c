@@ -100,8 +100,11 @@ enum weir_status weir_use_trace_next(struct weir_use_trace *trace, struct weir_u
         size_t blank = 0;
         while (blank < size && isspace((unsigned char)line[blank]))
             blank++;
-        if (blank < size && line[blank] != '#')
+        if (blank == size || line[blank] == '#')
+            continue;
+        if (newline != NULL || !trace->has_sizes)
             return read_line(trace, line, size, ret_use, error);
+        return read_line(trace, line, size, ret_use, NULL) == WEIR_OK ? WEIR_OK : WEIR_NOT_FOUND;
     }
     return WEIR_NOT_FOUND;
 }

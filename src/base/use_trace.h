@@ -6,7 +6,8 @@
  * One use per line, in order: milliseconds since the recording began, bytes that the module takes
  * in memory, SHA-256 of the module's bytes. Empty lines and lines with # in front are skipped. In a
  * file that does not begin with that first line only the last word of a line is read, which must be
- * the hash: a log of another host will do, and sizes come from elsewhere. */
+ * the hash: a log of another host will do, and sizes come from elsewhere. Where the last line
+ * breaks off, because the disk was full or the host is still at it, the trace ends before it. */
 #ifndef WEIR_BASE_USE_TRACE_H
 #define WEIR_BASE_USE_TRACE_H
 

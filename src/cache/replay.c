@@ -17,6 +17,7 @@ struct replayed {
     uint8_t id[32];
     uint64_t size;
     bool is_in, was_in;
+    bool is_unknown; /* asked for its size, in vain */
 };
 
 struct weir_replay {
@@ -148,9 +149,10 @@ static enum weir_status read_uses(struct weir_replay *replay, const struct weir_
         uint64_t bytes = use.bytes;
         if (bytes == 0)
             bytes = replay->modules[number].size;
-        if (bytes == 0 && trace->size_of != NULL)
+        if (bytes == 0 && trace->size_of != NULL && !replay->modules[number].is_unknown)
             bytes = trace->size_of(trace->context, use.module);
         if (bytes == 0) {
+            replay->modules[number].is_unknown = true;
             replay->figures.unknown_uses++;
             continue;
         }

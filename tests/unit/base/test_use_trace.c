@@ -36,6 +36,10 @@ static const struct {
     {HEAD "5 -1 " A "\n", 0, 0, 0, 2},
     {HEAD "5 18446744073709551616 " A "\n", 0, 0, 0, 2},
     {HEAD "5 5 5 " A "\n", 0, 0, 0, 2},
+    {HEAD "5 1000 " A "\n7 1000 0011", 1, 1000, 5, 0}, /* broken off */
+    {HEAD "5 1000 " A "\n7 10", 1, 1000, 5, 0},
+    {HEAD "5 1000 " A "\n7 10\n", 1, 1000, 5, 3},
+    {A "\n0011", 1, 0, 0, 2}, /* of another host's log nothing is known */
 };
 
 START_TEST(reads)

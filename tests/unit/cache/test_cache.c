@@ -355,6 +355,38 @@ START_TEST(records_uses)
 }
 END_TEST
 
+static uint64_t count_call(void *context, const uint8_t module[32])
+{
+    ++*(unsigned *)context;
+    return module[0] == 0x11 ? 1000 : 0;
+}
+
+/* A log of a million uses of what the directory does not have asks for each module once. */
+START_TEST(asks_for_a_size_once)
+{
+    static const char LOG[] =
+        "1100112233445566778899aabbccddeeff00112233445566778899aabbccddee\n"
+        "2200112233445566778899aabbccddeeff00112233445566778899aabbccddee\n";
+    char text[100 * (sizeof LOG - 1)];
+    unsigned calls = 0;
+    for (size_t i = 0; i < sizeof text; i += sizeof LOG - 1)
+        memcpy(text + i, LOG, sizeof LOG - 1);
+    const struct weir_replay_trace trace = {.name = "log",
+                                            .bytes = text,
+                                            .size = sizeof text,
+                                            .size_of = count_call,
+                                            .context = &calls};
+    struct weir_replay *replay = NULL;
+    struct weir_replay_figures figures;
+    ck_assert_int_eq(weir_replay_open(&trace, &replay, NULL), WEIR_OK);
+    weir_replay_figures(replay, &figures);
+    ck_assert_uint_eq(figures.uses, 100);
+    ck_assert_uint_eq(figures.unknown_uses, 100);
+    ck_assert_uint_eq(calls, 2);
+    weir_replay_free(replay);
+}
+END_TEST
+
 START_TEST(keeps_engines_apart)
 {
     const struct weir_engine_config with_fuel = {.has_fuel = true};
@@ -484,6 +516,7 @@ int main(void)
     tcase_add_test(tests, tells_why_a_load_failed);
     tcase_add_test(tests, works_without_a_disk);
     tcase_add_test(tests, records_uses);
+    tcase_add_test(tests, asks_for_a_size_once);
     tcase_add_test(tests, keeps_engines_apart);
     tcase_add_test(tests, forgets_history);
     tcase_add_test(tests, advises);
