@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "runtime/artifact_name.h"
 #include "runtime/artifact_store.h"
@@ -75,6 +76,16 @@ static inline int64_t weir__dir_age_s(int64_t now, int64_t then)
 {
     int64_t age;
     return !__builtin_sub_overflow(now, then, &age) ? age : then < 0 ? INT64_MAX : INT64_MIN;
+}
+
+/* The hash that a file is called by, in the one way in which we write it. */
+static inline bool weir__dir_read_name(const char *name, struct weir_hash *ret_hash)
+{
+    char hex[WEIR_HASH_HEX_SIZE];
+    if (!weir_hex_read(name, strlen(name), ret_hash->bytes, sizeof ret_hash->bytes))
+        return false;
+    weir_hash_hex(ret_hash, hex);
+    return strcmp(hex, name) == 0;
 }
 
 /* Moves what is bad away, whatever it is; where that fails it is removed, and where that fails too

@@ -75,7 +75,7 @@ static bool is_version_name(const char *name)
 static bool is_artifact_name(const char *name)
 {
     struct weir_hash key;
-    return weir_hex_read(name, strlen(name), key.bytes, sizeof key.bytes);
+    return weir__dir_read_name(name, &key);
 }
 
 struct sum {

@@ -85,7 +85,7 @@ static void visit_pin(void *context, int fd, const char *name)
     struct pin_walk *walk = context;
     struct weir_hash module;
     (void)fd;
-    if (!walk->is_ended && weir_hex_read(name, strlen(name), module.bytes, sizeof module.bytes))
+    if (!walk->is_ended && weir__dir_read_name(name, &module))
         walk->is_ended = !walk->visit(walk->context, &module);
 }
 
@@ -137,7 +137,7 @@ static void visit_file(void *context, int at, const char *name)
     struct weir_io *io = walk->dir->io;
     struct weir_artifact_file file = {0};
     struct stat stat;
-    if (walk->is_ended || !weir_hex_read(name, strlen(name), file.key.bytes, sizeof file.key.bytes))
+    if (walk->is_ended || !weir__dir_read_name(name, &file.key))
         return;
     AUTO_FD fd = {io, weir_io_open(io, at, name, LOOK, 0)};
     if (weir_io_fstatat(io, at, name, &stat, AT_SYMLINK_NOFOLLOW) < 0)

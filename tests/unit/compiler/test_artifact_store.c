@@ -2,6 +2,7 @@
  * promises when power goes or a writer is killed: no corrupt file is served, and nothing is lost
  * but what was being written. */
 #include <check.h>
+#include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -195,6 +196,31 @@ START_TEST(test_quota)
     ck_assert_int_eq(put(dir, 8), WEIR_LIMIT);
     ck_assert_uint_eq(count_files(dir), 2); /* nothing went for what cannot fit */
     ck_assert_int_eq(count_names(folder.path, ".new-"), 0);
+    weir_artifact_dir_close(dir);
+    remove_folder(&folder);
+}
+END_TEST
+
+/* A copy under a name that is read as a hash, but is not how we write one: it is no artifact, takes
+ * no part in the quota, and is not removed in place of the one that it looks like. */
+START_TEST(test_other_names)
+{
+    struct folder folder = store_folder();
+    struct weir_artifact_dir *dir = open_dir(folder.path);
+    char hex[WEIR_HASH_HEX_SIZE], from[400], to[400];
+    struct weir_hash key = hash_of(1, 'k');
+    ck_assert_int_eq(put(dir, 1), WEIR_OK);
+    weir_hash_hex(&key, hex);
+    (void)snprintf(from, sizeof from, "%s/%s", version_folder(&folder).path, hex);
+    for (char *c = hex; *c != 0; c++)
+        *c = (char)toupper((unsigned char)*c);
+    (void)snprintf(to, sizeof to, "%s/%s", version_folder(&folder).path, hex);
+    ck_assert_int_eq(link(from, to), 0);
+    ck_assert_uint_eq(count_files(dir), 1);
+    weir_artifact_dir_set_quota(dir, 2 * WHOLE_BYTES);
+    ck_assert_int_eq(put(dir, 2), WEIR_OK);
+    ck_assert(has(dir, 1) && has(dir, 2));
+    ck_assert_uint_eq(counts_of(dir).removed, 0);
     weir_artifact_dir_close(dir);
     remove_folder(&folder);
 }
@@ -644,6 +670,7 @@ int main(void)
     TCase *tests = tcase_create("keeping");
     tcase_add_test(tests, test_pins);
     tcase_add_test(tests, test_quota);
+    tcase_add_test(tests, test_other_names);
     tcase_add_test(tests, test_lock_is_held);
     tcase_add_loop_test(tests, test_no_locks, 0, 3);
     tcase_add_test(tests, test_version_is_held);
