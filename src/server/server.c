@@ -140,7 +140,7 @@ void weir_server_free(struct weir_server *server)
     weir__generation_unref(server->first);
     weir_module_store_close(server->modules);
     weir_account_close(server->reports_account);
-    weir_cache_free(server->cache);
+    weir__server_cache_close(server);
     for (size_t i = 0; i < 2; i++) {
         weir_linker_free(server->linkers[i]);
         weir_engine_unref(server->engines[i]);

@@ -32,6 +32,17 @@ enum weir_status weir__server_cache_open(struct weir_server *server, struct weir
     return weir_cache_record(server->cache, fd, error);
 }
 
+void weir__server_cache_close(struct weir_server *server)
+{
+    static const struct weir_server_event FAILED = {.level = WEIR_LOG_ERROR, .name = "trace"};
+    struct weir_error error = {0};
+    if (server->cache != NULL && weir_cache_record(server->cache, -1, &error) != WEIR_OK)
+        weir_server_log(server, &FAILED, "module_cache.trace: %s", error.message);
+    weir_error_done(&error);
+    weir_cache_free(server->cache);
+    server->cache = NULL;
+}
+
 /* --- metrics ------------------------------------------------------------------------------- */
 
 static void add_value(struct weir_metrics *metrics, enum weir_metric metric, const char *label,

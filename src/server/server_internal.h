@@ -723,6 +723,8 @@ void weir__modules_show(struct weir__connection *connection);
 
 /* server_cache.c */
 struct weir_metrics;
+/* Ends the trace, whose failure is logged, and frees the cache. NULL cache: nothing. */
+void weir__server_cache_close(struct weir_server *server);
 enum weir_status weir__server_cache_open(struct weir_server *server, struct weir_error *error)
     WEIR_MUST_USE;
 void weir__server_cache_metrics(struct weir_server *server, struct weir_metrics *metrics);

@@ -69,6 +69,13 @@ def test_what_it_tells(_):
         equal("3 uses of 2 modules" in advice, True, advice)
 
 
+def test_trace_is_cut(_):
+    with serving(CONFIG.replace("{spool}/trace", "/dev/full")) as server:
+        equal(server.stop(), 0, "stopped")
+        log = server.read_log()
+        equal("the trace could not be written to its end: No space left" in log, True, log)
+
+
 def test_restarts(_):
     with serving(CONFIG) as server:
         equal(server.stop(), 0, "stopped")
@@ -97,4 +104,4 @@ def test_restarts(_):
 
 
 if __name__ == "__main__":
-    main([test_what_it_tells, test_restarts])
+    main([test_what_it_tells, test_trace_is_cut, test_restarts])
