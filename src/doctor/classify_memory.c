@@ -99,6 +99,18 @@ uint64_t weir__by_chunk_header(const struct weir__place *place)
     return weir__chunk_end(&place->patient->memory, place->at, place->area->end);
 }
 
+/* When memory of somebody else's lies behind [heap], malloc maps pieces of its main heap
+ * elsewhere (malloc/malloc.c: sysmalloc). V8 puts its code there in one of a hundred processes. */
+uint64_t weir__by_glibc_piece(const struct weir__place *place)
+{
+    const struct weir__patient *patient = place->patient;
+    const struct weir__heap *main = patient->heap_count > 0 ? &patient->heaps[0] : NULL;
+    if (main == NULL || main->arena != 0 || !weir__is_plain(place->area) ||
+        !weir__main_is_fenced(&patient->memory, main->end))
+        return 0;
+    return weir__main_piece_end(&patient->memory, place->at, place->area->end);
+}
+
 /* --- threads ------------------------------------------------------------------------------- */
 
 /* A thread's control block near the end of [start, end): its first and third word point to it. */

@@ -187,6 +187,10 @@ uint64_t weir__v8_page_end(const struct weir__memory *memory, uint64_t at, uint6
 /* True when glibc's chunks begin at the front of [start, end): *ret_first is the first of them. */
 bool weir__heap_first_chunk(const struct weir__memory *memory, uint64_t start, uint64_t end,
                             uint64_t *ret_first);
+/* True when [heap] ends at `end` with the mark that malloc went on elsewhere. */
+bool weir__main_is_fenced(const struct weir__memory *memory, uint64_t end);
+/* A piece of the main heap outside of [heap] begins at `start`, by its chunks: its end, or 0. */
+uint64_t weir__main_piece_end(const struct weir__memory *memory, uint64_t start, uint64_t limit);
 /* Walks the chunks of one heap; adds what it found to `sum`. False: lost, nothing was added.
  * `budget` bytes at most are copied, and taken off it; what lies behind counts as lost_bytes. */
 bool weir__heap_walk(const struct weir__memory *memory, const struct weir__heap *heap,

@@ -24,6 +24,7 @@
 #define CHUNK_MIN 32u
 #define GROWTH_BYTES_MAX (UINT64_C(64) << 20) /* of the main heap while it is walked */
 #define MAIN_BYTES_MAX (UINT64_C(1) << 40)
+#define MAIN_PIECE_MIN (UINT64_C(128) << 10) /* what sysmalloc adds to what was asked for */
 #define FREE_HEADER 48u /* of a large free chunk: sizes and four links */
 #define FENCE_BYTES_MAX 64u
 #define WINDOW_PAGES 64u
@@ -168,11 +169,11 @@ static bool is_top(const struct walker *w, const struct chunk *chunk)
             (state & (WEIR__PAGE_PRESENT | WEIR__PAGE_SWAPPED)) == 0);
 }
 
-/* The end of a heap that is not its arena's last: a chunk of 16 bytes and one of none. */
+/* The end of a heap that is not its arena's last: a chunk of 16 bytes and one of none. Of [heap],
+ * when it cannot grow because somebody's memory lies behind it: two of 16. */
 static bool is_fence(const struct walker *w, const struct chunk *chunk)
 {
-    return w->heap->arena != 0 && chunk->size <= HEADER &&
-           w->heap->end - chunk->at <= FENCE_BYTES_MAX;
+    return chunk->size <= HEADER && w->heap->end - chunk->at <= FENCE_BYTES_MAX;
 }
 
 /* Whole pages between `from` and `to` that are present. */
@@ -343,6 +344,54 @@ bool weir__heap_first_chunk(const struct weir__memory *memory, uint64_t start, u
     return is_found;
 }
 
+bool weir__main_is_fenced(const struct weir__memory *memory, uint64_t end)
+{
+    uint64_t words[4];
+    return weir__memory_read(memory, end - sizeof words, words, sizeof words) &&
+           (words[1] & ~(uint64_t)PREV_INUSE) == HEADER && words[3] == (HEADER | PREV_INUSE);
+}
+
+/* As far as chunks are in order from `at` on: to the limit, to a fence, or to where a top chunk
+ * ends and something else begins. */
+static uint64_t chain_end(struct walker *w, uint64_t at)
+{
+    struct chunk chunk;
+    uint64_t size = 0; /* of the one before */
+    while (at < w->heap->end && read_chunk(w, at, &chunk)) {
+        bool is_linked = (chunk.flags & PREV_INUSE) != 0 || chunk.previous_size == size;
+        if (is_linked && chunk.size == HEADER) {
+            uint64_t end = weir_align_up(at + HEADER, WEIR__PAGE);
+            return end - at <= FENCE_BYTES_MAX ? end : at;
+        }
+        if (!is_linked || !is_possible(w, &chunk) || chunk.size > w->heap->end - at)
+            break;
+        size = chunk.size;
+        at += size;
+    }
+    return at;
+}
+
+uint64_t weir__main_piece_end(const struct weir__memory *memory, uint64_t start, uint64_t limit)
+{
+    struct weir__heap heap = {.start = start, .end = limit};
+    uint64_t end = 0;
+    if (limit - start < MAIN_PIECE_MIN)
+        return 0;
+    for (int i = 0; i < WEIR__WALK_TRIES && end == 0; i++) {
+        uint64_t budget = WEIR__WALK_BYTES_MAX;
+        struct walker *w = new_walker(memory, &heap, &budget);
+        if (w == NULL)
+            return 0;
+        struct chunk first;
+        if (read_chunk(w, start, &first) && (first.flags & PREV_INUSE) != 0)
+            end = chain_end(w, start);
+        free(w);
+        if (end % WEIR__PAGE != 0 || end - start < MAIN_PIECE_MIN)
+            end = 0;
+    }
+    return end;
+}
+
 /* Behind the arena's record, or behind the heap's own head. */
 static bool first_of_arena(struct walker *w, uint64_t *ret_first)
 {
@@ -454,6 +503,10 @@ void weir__malloc_walk(struct weir__patient *patient)
     if (!main_is_listed(patient)) {
         lost[0] += sums[WEIR_DOCTOR_MALLOC_MAIN].rss_bytes != 0;
         snapshot->main_heap.lost_bytes = sums[WEIR_DOCTOR_MALLOC_MAIN].rss_bytes;
+    } else if (sums[WEIR_DOCTOR_MALLOC_MAIN].rss_bytes > patient->heaps[0].rss) {
+        lost[0]++; /* pieces elsewhere; which one's last chunk is the top cannot be told */
+        snapshot->main_heap.lost_bytes +=
+            sums[WEIR_DOCTOR_MALLOC_MAIN].rss_bytes - patient->heaps[0].rss;
     }
     if (sums[WEIR_DOCTOR_MALLOC_ARENA].count > arena_heaps) {
         uint64_t rss = sums[WEIR_DOCTOR_MALLOC_ARENA].rss_bytes;

@@ -101,6 +101,55 @@ START_TEST(counts_an_arena)
 }
 END_TEST
 
+/* [heap] that cannot grow: its last chunk is free, and two of 16 bytes stand at the end. */
+static void make_fenced(void)
+{
+    memset(bytes, 0, sizeof bytes);
+    at = 0, previous = IN_USE, extra = 0;
+    add_chunk(32, true);
+    add_chunk(4096, true);
+    add_chunk(SIZE - 32 - 4096 - 32, false);
+    put(SIZE - 24, 16);
+    put(SIZE - 8, 16 | IN_USE);
+}
+
+START_TEST(counts_a_main_heap_that_goes_on_elsewhere)
+{
+    struct weir_doctor_malloc sum = {0};
+    struct fake_memory fake = {.blocks = {{BASE, SIZE, bytes, 0}}, .count = 1};
+    struct weir__memory view = fake_view(&fake);
+    make_fenced();
+    ck_assert(walk(&MAIN, 0, &sum));
+    ck_assert_uint_eq(sum.live_bytes, 32 + 4096);
+    ck_assert_uint_eq(sum.system_bytes, SIZE - 32);
+    ck_assert(weir__main_is_fenced(&view, BASE + SIZE));
+    ck_assert(!weir__main_is_fenced(&view, BASE + SIZE / 2));
+    make_main();
+    ck_assert(!weir__main_is_fenced(&view, BASE + SIZE));
+}
+END_TEST
+
+/* A piece ends with the top chunk or with a fence, wherever its area ends. */
+START_TEST(finds_where_a_piece_ends)
+{
+    const uint64_t end = BASE + SIZE;
+    struct fake_memory fake = {.blocks = {{BASE, SIZE, bytes, 0}}, .count = 1};
+    struct weir__memory view = fake_view(&fake);
+    for (int is_fenced = 0; is_fenced < 2; is_fenced++) {
+        if (is_fenced)
+            make_fenced();
+        else
+            make_main();
+        ck_assert_uint_eq(weir__main_piece_end(&view, BASE, end), end);
+        ck_assert_uint_eq(weir__main_piece_end(&view, BASE, end + 8 * WEIR__PAGE), end);
+        ck_assert_uint_eq(weir__main_piece_end(&view, BASE, end - WEIR__PAGE), 0);
+        ck_assert_uint_eq(weir__main_piece_end(&view, BASE + WEIR__PAGE, end), 0);
+        put(40, 100); /* the second chunk's size */
+        ck_assert_uint_eq(weir__main_piece_end(&view, BASE, end), 0);
+    }
+}
+END_TEST
+
 /* Pages inside a free chunk need not be there, and do not count as resident. */
 START_TEST(passes_over_holes)
 {
@@ -233,6 +282,8 @@ int main(void)
     TCase *tcase = tcase_create("walk");
     tcase_add_test(tcase, counts_a_main_heap);
     tcase_add_test(tcase, counts_an_arena);
+    tcase_add_test(tcase, counts_a_main_heap_that_goes_on_elsewhere);
+    tcase_add_test(tcase, finds_where_a_piece_ends);
     tcase_add_test(tcase, passes_over_holes);
     tcase_add_test(tcase, finds_what_threads_keep_back);
     tcase_add_loop_test(tcase, loses_what_is_wrong, 0, 10);
