@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -218,6 +219,13 @@ static enum weir_status have_key(struct weir_artifact_dir *dir, struct weir_erro
     return status;
 }
 
+/* Its writer holds a lock while it lives. */
+static bool is_orphan(struct weir_io *io, int at, const char *name)
+{
+    AUTO_FD fd = {io, weir_io_open(io, at, name, WEIR__DIR_READ, 0)};
+    return fd.fd >= 0 && weir_io_flock(io, fd.fd, LOCK_EX | LOCK_NB) == 0;
+}
+
 static void remove_stale(void *context, int fd, const char *name)
 {
     struct weir_artifact_dir *dir = context;
@@ -227,7 +235,9 @@ static void remove_stale(void *context, int fd, const char *name)
         weir_io_fstatat(dir->io, fd, name, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
         weir_io_clock_gettime(dir->io, CLOCK_REALTIME, &now) < 0)
         return;
-    if (weir__dir_age_s(now.tv_sec, stat.st_mtim.tv_sec) > WEIR_ARTIFACT_STALE_S)
+    int64_t age_s = weir__dir_age_s(now.tv_sec, stat.st_mtim.tv_sec);
+    if (age_s > WEIR_ARTIFACT_STALE_S ||
+        (age_s > WEIR_ARTIFACT_ORPHAN_S && is_orphan(dir->io, fd, name)))
         (void)weir_io_unlinkat(dir->io, fd, name, 0);
 }
 
@@ -582,11 +592,15 @@ enum weir_status weir__artifact_dir_file(struct weir_artifact_dir *dir, const st
     if (status == WEIR_OK) {
         AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->root, temporary.text,
                                             O_WRONLY | O_CREAT | O_EXCL, 0600)};
+        if (fd.fd >= 0) /* where locks are refused its age alone tells who left it */
+            (void)weir_io_flock(dir->io, fd.fd, LOCK_EX | LOCK_NB);
         if (fd.fd < 0)
             status = weir__dir_failed(error, fd.fd, "cannot create a file");
-        else if ((status = write_sealed(dir, fd.fd, bytes, size, error)) == WEIR_OK)
+        else if ((status = write_sealed(dir, fd.fd, bytes, size, error)) == WEIR_OK) {
+            (void)weir_io_flock(dir->io, fd.fd, LOCK_UN); /* a network file system knows one kind */
             status = publish_within(dir, temporary.text, name, size + WEIR_ARTIFACT_SEAL_BYTES,
                                     ret_fd, error);
+        }
         if (fd.fd >= 0 && status != WEIR_OK)
             (void)weir_io_unlinkat(dir->io, dir->root, temporary.text, 0);
     }

@@ -30,8 +30,10 @@
 /* Files kept for inspection in quarantine; beyond, damaged files are removed. */
 #define WEIR_ARTIFACT_QUARANTINE_MAX 64u
 
-/* A file in the making that is older than this was left by a process that died. */
+/* A file in the making that is older than this was left by a process that died; after a minute, if
+ * locks say that nobody has it: a host that is killed again and again fills no disk. */
 #define WEIR_ARTIFACT_STALE_S 3600
+#define WEIR_ARTIFACT_ORPHAN_S 60
 
 /* What a directory holds at most unless its user says otherwise: two thousand artifacts of 2 MiB.
  * ~/.cache/weir is one that nobody looks after. */

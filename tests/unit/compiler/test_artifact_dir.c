@@ -3,7 +3,9 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "job_helpers.h"
 #include "runtime/artifact_store.h"
@@ -357,20 +359,64 @@ START_TEST(test_many_openers)
 }
 END_TEST
 
+/* Files in the making: of an age in seconds, and whether somebody who lives holds them. */
 START_TEST(test_stale_files)
 {
+    static const struct {
+        int64_t age_s;
+        bool is_held, stays;
+    } FILES[] = {{0, false, true},     {0, true, true},      {600, false, false},
+                 {600, true, true},    {9000, false, false}, {9000, true, false},
+                 {-9000, false, true}, {-9000, true, true}};
     struct folder folder = new_folder();
-    char old_path[160], new_path[160];
-    (void)snprintf(old_path, sizeof old_path, "%s/.new-old", folder.path);
-    (void)snprintf(new_path, sizeof new_path, "%s/.new-young", folder.path);
-    AUTO_CLOSE old_fd = open(old_path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    AUTO_CLOSE new_fd = open(new_path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    ck_assert(old_fd >= 0 && new_fd >= 0);
-    const struct timespec times[2] = {{1000, 0}, {1000, 0}};
-    ck_assert_int_eq(futimens(old_fd, times), 0);
+    int held[sizeof FILES / sizeof FILES[0]];
+    char path[160];
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    for (size_t i = 0; i < sizeof FILES / sizeof FILES[0]; i++) {
+        const struct timespec then = {now.tv_sec - FILES[i].age_s, 0};
+        (void)snprintf(path, sizeof path, "%s/.new-%zu", folder.path, i);
+        held[i] = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+        ck_assert_int_eq(futimens(held[i], (const struct timespec[2]){then, then}), 0);
+        if (FILES[i].is_held)
+            ck_assert_int_eq(flock(held[i], LOCK_EX), 0);
+    }
     weir_artifact_dir_close(open_dir(folder.path));
-    ck_assert_int_ne(access(old_path, F_OK), 0);
-    ck_assert_int_eq(access(new_path, F_OK), 0);
+    for (size_t i = 0; i < sizeof FILES / sizeof FILES[0]; i++) {
+        (void)snprintf(path, sizeof path, "%s/.new-%zu", folder.path, i);
+        ck_assert_int_eq(access(path, F_OK) == 0, FILES[i].stays);
+        (void)close(held[i]);
+    }
+    remove_folder(&folder);
+}
+END_TEST
+
+/* A writer holds its file from the first byte on. */
+static void look_at_lock(void *context, enum weir_io_op op, const long args[6])
+{
+    (void)op;
+    AUTO_CLOSE again = -1;
+    char path[32];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%ld", args[0]);
+    again = open(path, O_RDONLY | O_CLOEXEC);
+    *(int *)context += flock(again, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+START_TEST(test_writer_holds_file)
+{
+    struct folder folder = new_folder();
+    struct weir_io_faulty faulty;
+    struct weir_artifact_dir *dir = NULL;
+    int locked = 0;
+    weir_io_faulty_init(&faulty, weir_io_system());
+    const struct weir_io_rule rule = {
+        .op = WEIR_IO_FTRUNCATE, .before = look_at_lock, .context = &locked};
+    ck_assert(weir_io_faulty_add(&faulty, &rule));
+    ck_assert_int_eq(weir__artifact_dir_open(folder.path, &faulty.io, &dir, NULL), WEIR_OK);
+    expect_cached(dir, false);
+    ck_assert_int_eq(locked, 1);
+    weir_artifact_dir_close(dir);
+    weir_io_faulty_done(&faulty);
     remove_folder(&folder);
 }
 END_TEST
@@ -481,6 +527,7 @@ int main(void)
     tcase_add_test(folders, test_refused_directories);
     tcase_add_test(folders, test_many_openers);
     tcase_add_test(folders, test_stale_files);
+    tcase_add_test(folders, test_writer_holds_file);
     suite_add_tcase(suite, folders);
     TCase *faults = tcase_create("faults");
     tcase_add_test(faults, test_every_call_fails);
