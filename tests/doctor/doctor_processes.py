@@ -354,6 +354,16 @@ def look_at_rest(options, pid, statistics):
     return seen, after
 
 
+def bound_arenas(seen, own):
+    """malloc tells what its arenas have, of which threads that do little touch a part: no more than
+    that is resident, and that is what the walk must find."""
+    arenas = seen["malloc"]["arenas"]
+    has = own["classes"].pop("malloc_arena")
+    own["at_most"] = {**own.get("at_most", {}), "malloc_arena": has + SLACK_BYTES}
+    if arenas["state"] == "whole" and not is_close(arenas["system_bytes"], has):
+        fail(f"the walk found other arenas than malloc has ({has} bytes): {arenas}")
+
+
 def test_node(options):
     node = shutil.which("node")
     if not node:
@@ -367,6 +377,7 @@ def test_node(options):
             try:
                 seen, malloc = look_at_rest(options, process.pid, folder + "/own")
                 own["classes"].update(malloc["classes"])
+                bound_arenas(seen, own)
                 check(f"node {values}", seen, own, named_by_kernel(process.pid))
             finally:
                 stop(process)
@@ -531,7 +542,7 @@ def test_serve(options):
 
 def fetch(url):
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=DEADLINE_S) as answer:
             return answer.read()
     except OSError:
         return None
