@@ -44,13 +44,13 @@ struct weir_account_reading {
     uint64_t limit_bytes; /* WEIR_UNLIMITED when none */
     uint64_t used_bytes;  /* by this account and everything under it */
     /* Exact for stores and instances. Above them: what was granted at most, which holds the idle
-     * credit of the stores at that moment. */
+     * credit of stores and threads at that moment. */
     uint64_t peak_bytes;
     uint64_t reserved_bytes;         /* promised to stores that run, beyond what they use */
     uint64_t refused_count;          /* charges that this account's limit refused, whoever asked */
     uint64_t kinds[WEIR_KIND_COUNT]; /* used, per kind; counts for kinds of unit N */
-    /* Exact for stores and instances. Above them: own charges, and the highest sum that a reading
-     * or the composition of a peak came across. */
+    /* Exact for stores and instances. Above them: own charges (to 16 KiB per thread), and the
+     * highest sum that a reading or the composition of a peak came across. */
     uint64_t kind_peaks[WEIR_KIND_COUNT];
 };
 

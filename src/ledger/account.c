@@ -5,7 +5,7 @@
  * last byte, or closing the last child), for a shared one whoever takes the last of its holds.
  * So nobody else can still be about to touch it. Walkers only ever free what is dead already.
  */
-#include "ledger/ledger_internal.h"
+#include "ledger/cells.h"
 
 #include <linux/membarrier.h>
 #include <stdlib.h>
@@ -248,6 +248,8 @@ static void die_and_unlock(struct weir_account *account)
     bool parent_owned = parent->holder != NULL;
     WEIR_ASSERT(weir__get(&account->credit) == 0 && weir__get(&account->granted) == 0);
     account->dead = true;
+    if (account->holder == NULL)
+        weir__cells_give(account);
     parent->child_count--;
     struct weir_account *swept = sweep(account);
     weir__tree_unlock();
@@ -312,8 +314,11 @@ void weir_account_close(struct weir_account *account)
         return;
     WEIR_ASSERT(account != &weir__ledger.host);
     if (account->holder == NULL) {
+        weir__tree_lock();
+        weir__cells_stop(account);
         uint64_t held =
             atomic_fetch_or_explicit(&account->holds, WEIR__HOLDS_CLOSED, memory_order_acq_rel);
+        weir__tree_unlock();
         WEIR_ASSERT((held & WEIR__HOLDS_CLOSED) == 0);
         if (held == 0)
             weir__account_gone(account);

@@ -3,7 +3,7 @@
  * Figures of a subtree are summed from the exact figures of its accounts, so idle credit is never
  * in them. A store's figures include its instances', so sums stop at stores.
  */
-#include "ledger/ledger_internal.h"
+#include "ledger/cells.h"
 
 #include <string.h>
 
@@ -46,6 +46,8 @@ void weir__tree_sum(const struct weir_account *root, uint64_t ret_kinds[WEIR_KIN
     while (at != NULL) {
         for (int kind = 0; kind < WEIR_KIND_COUNT; kind++)
             ret_kinds[kind] += weir__get(&at->kinds[kind]);
+        for (int kind = 0; at->holder == NULL && kind < (int)WEIR__BYTE_KINDS; kind++)
+            ret_kinds[kind] += weir__cells_held(at, (enum weir_kind)kind);
         at = weir__tree_next(root, at, at->holder == NULL);
     }
 }

@@ -1,11 +1,12 @@
 /* Charging and discharging: the hot path of the ledger and what stands behind it.
  *
  * A charge of a store that fits its credit and its limits is a handful of plain loads and stores
- * on lines of its own (ledger_internal.h tells how others may still take the credit). Everything
- * else goes to shared accounts, by compare-and-swap from the asker up to the host, all or nothing.
+ * on lines of its own (ledger_internal.h tells how others may still take the credit). So is one of
+ * a shared account that the thread's cell serves (cells.h). Everything else goes to shared
+ * accounts, by compare-and-swap from the asker up to the host, all or nothing.
  * A charge that is refused leaves no trace but a count.
  */
-#include "ledger/ledger_internal.h"
+#include "ledger/cells.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -31,23 +32,14 @@ bool weir_kind_is_bytes(enum weir_kind kind)
 
 /* --- the owner's section ------------------------------------------------------------------- */
 
-/* False: something is to be done first; the section was not entered. */
 static inline bool enter(struct weir_account *holder, uint32_t slow_mask)
 {
-    atomic_store_explicit(&holder->busy, 1, memory_order_relaxed);
-    /* The compiler keeps the order here; the drainer's membarrier makes the processor keep it. */
-    atomic_signal_fence(memory_order_seq_cst);
-    uint32_t slow = atomic_load_explicit(&holder->slow, memory_order_acquire);
-    if (LIKELY((slow & slow_mask) == 0))
-        return true;
-    atomic_store_explicit(&holder->busy, 0, memory_order_release);
-    return false;
+    return weir__section_enter(&holder->busy, &holder->slow, slow_mask);
 }
 
 static inline void leave(struct weir_account *holder)
 {
-    atomic_signal_fence(memory_order_seq_cst);
-    atomic_store_explicit(&holder->busy, 0, memory_order_release);
+    weir__section_leave(&holder->busy);
 }
 
 static void enter_wait(struct weir_account *holder)
@@ -140,15 +132,25 @@ static bool grant_hard(struct weir_account *account, const struct weir_account *
     return false;
 }
 
+/* What a shared account itself holds. */
+static void hold(struct weir_account *account, enum weir_kind kind, uint64_t amount)
+{
+    atomic_fetch_add_explicit(&account->holds, amount, memory_order_relaxed);
+    uint64_t had = atomic_fetch_add_explicit(&account->kinds[kind], amount, memory_order_relaxed);
+    if (is_bytes(kind))
+        weir__kind_peak_note(account, kind, had + amount);
+    else
+        (void)weir__raise(&account->kind_peaks[kind], had + amount);
+}
+
 static enum weir_status charge_shared(struct weir_account *account, enum weir_kind kind,
                                       uint64_t amount, struct weir_error *error)
 {
     struct weir_account *level;
     if (!grant_hard(account, NULL, amount, &level))
         return weir__refuse(account, kind, amount, level, error);
-    atomic_fetch_add_explicit(&account->holds, amount, memory_order_relaxed);
-    uint64_t had = atomic_fetch_add_explicit(&account->kinds[kind], amount, memory_order_relaxed);
-    (void)weir__raise(&account->kind_peaks[kind], had + amount);
+    hold(account, kind, amount);
+    weir__cells_consider(account);
     return WEIR_OK;
 }
 
@@ -159,11 +161,26 @@ void weir__unhold(struct weir_account *account, uint64_t amount)
         weir__account_gone(account);
 }
 
+/* Some of it was charged from cells of other threads: with them stopped it is all here. */
+static void drop_stopped(struct weir_account *account, enum weir_kind kind, uint64_t amount)
+{
+    weir__tree_lock();
+    weir__cells_stop(account);
+    uint64_t had = atomic_fetch_sub_explicit(&account->kinds[kind], amount, memory_order_relaxed);
+    WEIR_ASSERT(amount <= had);
+    weir__tree_unlock();
+}
+
 static void discharge_shared(struct weir_account *account, enum weir_kind kind, uint64_t amount)
 {
     weir__peak_leave();
-    uint64_t had = atomic_fetch_sub_explicit(&account->kinds[kind], amount, memory_order_relaxed);
-    WEIR_ASSERT(amount <= had);
+    uint64_t had = weir__get(&account->kinds[kind]);
+    while (amount <= had &&
+           !atomic_compare_exchange_weak_explicit(&account->kinds[kind], &had, had - amount,
+                                                  memory_order_relaxed, memory_order_relaxed))
+        continue;
+    if (UNLIKELY(amount > had))
+        drop_stopped(account, kind, amount);
     weir__ungrant(account, amount);
     weir__unhold(account, amount);
 }
@@ -175,13 +192,10 @@ static inline bool is_closed(const struct weir_account *account)
     return (atomic_load_explicit(&account->slow, memory_order_relaxed) & WEIR__SLOW_CLOSED) != 0;
 }
 
-/* How much more than it needs a holder may ask for: less the nearer a limit is. */
-static uint64_t slab_for(const struct weir_account *holder, uint64_t need)
+uint64_t weir__slab(const struct weir_account *account, uint64_t need)
 {
-    if (is_closed(holder))
-        return 0;
     uint64_t slab = weir__ledger.slab_bytes;
-    for (const struct weir_account *at = holder->parent; at != NULL; at = at->parent) {
+    for (const struct weir_account *at = account; at != NULL; at = at->parent) {
         uint64_t limit = weir__limit_of(at);
         uint64_t granted = weir__get(&at->granted);
         uint64_t room = limit > granted ? limit - granted : 0;
@@ -230,7 +244,7 @@ static __attribute__((noinline)) enum weir_status charge_slow(struct weir_accoun
             return weir__refuse(account, kind, amount, level, error);
         }
         uint64_t need = amount - credit;
-        uint64_t slab = slab_for(holder, need);
+        uint64_t slab = is_closed(holder) ? 0 : weir__slab(holder->parent, need);
         if (slab != 0 && weir__grant(holder->parent, need + slab, &level))
             got = need + slab;
         else if (grant_hard(holder->parent, holder, need, &level))
@@ -277,9 +291,7 @@ void weir__move_to_host(struct weir_account *holder, enum weir_kind kind, uint64
     if (is_bytes(kind))
         drop(&holder->used, amount);
     leave(holder);
-    atomic_fetch_add_explicit(&host->holds, amount, memory_order_relaxed);
-    uint64_t had = atomic_fetch_add_explicit(&host->kinds[host_kind], amount, memory_order_relaxed);
-    (void)weir__raise(&host->kind_peaks[host_kind], had + amount);
+    hold(host, host_kind, amount);
     for (struct weir_account *at = holder->parent; is_bytes(kind) && at != host; at = at->parent) {
         uint64_t granted = atomic_fetch_sub_explicit(&at->granted, amount, memory_order_relaxed);
         WEIR_ASSERT(amount <= granted);
@@ -344,10 +356,7 @@ static enum weir_status charge_count(struct weir_account *account, enum weir_kin
                                                     memory_order_relaxed, memory_order_relaxed));
     struct weir_account *holder = account->holder;
     if (holder == NULL) {
-        atomic_fetch_add_explicit(&account->holds, amount, memory_order_relaxed);
-        uint64_t had =
-            atomic_fetch_add_explicit(&account->kinds[kind], amount, memory_order_relaxed);
-        (void)weir__raise(&account->kind_peaks[kind], had + amount);
+        hold(account, kind, amount);
         return WEIR_OK;
     }
     bump(&holder->kinds[kind], &holder->kind_peaks[kind], amount);
@@ -376,9 +385,9 @@ static void discharge_count(struct weir_account *account, enum weir_kind kind, u
 
 /* --- the two calls ------------------------------------------------------------------------- */
 
-static __attribute__((noinline)) enum weir_status charge_other(struct weir_account *account,
-                                                               enum weir_kind kind, uint64_t amount,
-                                                               struct weir_error *error)
+__attribute__((noinline)) enum weir_status weir__charge_whole(struct weir_account *account,
+                                                              enum weir_kind kind, uint64_t amount,
+                                                              struct weir_error *error)
 {
     WEIR_ASSERT((unsigned)kind < WEIR_KIND_COUNT);
     if (atomic_load_explicit(&weir__ledger.failing, memory_order_relaxed) != 0 && weir__fail_now())
@@ -397,9 +406,12 @@ enum weir_status weir_account_charge(struct weir_account *account, enum weir_kin
                                      uint64_t amount, struct weir_error *error)
 {
     struct weir_account *holder = account->holder;
-    if (LIKELY(holder != NULL && is_bytes(kind) &&
-               atomic_load_explicit(&weir__ledger.failing, memory_order_relaxed) == 0) &&
-        LIKELY(enter(holder, WEIR__SLOW_DRAIN))) {
+    if (UNLIKELY(!is_bytes(kind) ||
+                 atomic_load_explicit(&weir__ledger.failing, memory_order_relaxed) != 0))
+        return weir__charge_whole(account, kind, amount, error);
+    if (holder == NULL)
+        return weir__cell_charge(account, kind, amount, error);
+    if (LIKELY(enter(holder, WEIR__SLOW_DRAIN))) {
         uint64_t credit = weir__get(&holder->credit);
         if (LIKELY(amount <= credit && fits(holder, amount)) &&
             (account == holder || LIKELY(fits(account, amount)))) {
@@ -412,11 +424,11 @@ enum weir_status weir_account_charge(struct weir_account *account, enum weir_kin
         }
         leave(holder);
     }
-    return charge_other(account, kind, amount, error);
+    return weir__charge_whole(account, kind, amount, error);
 }
 
-static __attribute__((noinline)) void discharge_other(struct weir_account *account,
-                                                      enum weir_kind kind, uint64_t amount)
+__attribute__((noinline)) void weir__discharge_whole(struct weir_account *account,
+                                                     enum weir_kind kind, uint64_t amount)
 {
     WEIR_ASSERT((unsigned)kind < WEIR_KIND_COUNT);
     if (amount == 0)
@@ -432,8 +444,15 @@ static __attribute__((noinline)) void discharge_other(struct weir_account *accou
 void weir_account_discharge(struct weir_account *account, enum weir_kind kind, uint64_t amount)
 {
     struct weir_account *holder = account->holder;
-    if (LIKELY(holder != NULL && is_bytes(kind)) &&
-        LIKELY(enter(holder, WEIR__SLOW_DRAIN | WEIR__SLOW_CLOSED))) {
+    if (UNLIKELY(!is_bytes(kind))) {
+        weir__discharge_whole(account, kind, amount);
+        return;
+    }
+    if (holder == NULL) {
+        weir__cell_discharge(account, kind, amount);
+        return;
+    }
+    if (LIKELY(enter(holder, WEIR__SLOW_DRAIN | WEIR__SLOW_CLOSED))) {
         uint64_t credit = weir__get(&holder->credit);
         /* An instance can be closed while its store is not. */
         bool closed =
@@ -453,5 +472,5 @@ void weir_account_discharge(struct weir_account *account, enum weir_kind kind, u
         }
         leave(holder);
     }
-    discharge_other(account, kind, amount);
+    weir__discharge_whole(account, kind, amount);
 }

@@ -3,9 +3,10 @@
  * Under the tree: every holder below the full account that has credit gets DRAIN into its `slow`
  * word; one membarrier; whoever is not inside its section now will find the mark before it touches
  * its credit again and wait on the tree. A holder that stays inside (preempted there) is passed
- * over. If all the credit below would not be enough, nothing is disturbed.
+ * over. Cells of shared accounts below are stopped with the same barrier, and waited for. If all
+ * the credit below would not be enough, nothing is disturbed.
  */
-#include "ledger/ledger_internal.h"
+#include "ledger/cells.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -37,12 +38,17 @@ static bool is_marked(const struct weir_account *account)
     return (atomic_load_explicit(&account->slow, memory_order_relaxed) & WEIR__SLOW_DRAIN) != 0;
 }
 
-/* Marks holders below `level` that have credit; returns the sum of what they seemed to have. */
+/* Marks holders and cells below `level` that have credit; returns the sum of what they seemed to
+ * have. */
 static uint64_t mark(struct weir_account *level, const struct weir_account *asker)
 {
     uint64_t seen = 0;
     for (struct weir_account *at = level; at != NULL;
          at = weir__tree_next(level, at, at->holder == NULL)) {
+        if (at->holder == NULL) {
+            seen += weir__cells_mark(at);
+            continue;
+        }
         uint64_t credit = at->holder == at && at != asker ? weir__get(&at->credit) : 0;
         uint64_t promised = weir__promised(at);
         if (credit <= promised)
@@ -59,6 +65,10 @@ static uint64_t collect(struct weir_account *level, bool take)
     uint64_t taken = 0;
     for (struct weir_account *at = level; at != NULL;
          at = weir__tree_next(level, at, at->holder == NULL)) {
+        if (at->holder == NULL && take)
+            taken += weir__cells_merge(at);
+        if (at->holder == NULL && !take)
+            weir__cells_unmark(at);
         if (at->holder != at || !is_marked(at))
             continue;
         if (take && is_idle_soon(at)) {

@@ -1,9 +1,9 @@
 /* The charging side of the ledger. Everything that takes memory in Weir goes through here first.
  *
  * Hot path: a store's account holds credit taken in slabs from its parent, so a charge that fits
- * the credit is an unshared add. Shared accounts (host, tenant, service) are atomic. A store's or
- * instance's account may be charged by one thread at a time (the store's); any other account by
- * any thread.
+ * the credit is an unshared add. Shared accounts (host, tenant, service) are atomic; one that is
+ * charged often keeps credit per thread (cells.h). A store's or instance's account may be charged
+ * by one thread at a time (the store's); any other by any thread.
  */
 #ifndef WEIR_LEDGER_H
 #define WEIR_LEDGER_H

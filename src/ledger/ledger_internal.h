@@ -7,6 +7,7 @@
  * atomic additions; `granted` is what they and everything under them hold, credit included.
  *
  *   granted of a shared account = Σ own kinds (bytes) + Σ (used + credit) of holders under it
+ *                                 + Σ credit of its cells and of those under it (cells.h)
  *
  * The tree (links, pins, closing, draining) is under one mutex, weir__tree. It is taken when
  * accounts come and go, when figures are summed and before a refusal; never by a charge that
@@ -43,6 +44,8 @@ enum {
 /* Top bit of `holds`. */
 #define WEIR__HOLDS_CLOSED (UINT64_C(1) << 63)
 
+struct weir__cells;
+
 struct weir_account {
     /* Owned accounts: written by the owner only (slow: by drainers too). */
     alignas(64) _Atomic uint32_t busy;
@@ -53,7 +56,10 @@ struct weir_account {
     _Atomic uint64_t limit;
     struct weir_account *holder; /* NULL: shared */
     struct weir_account *parent; /* NULL: host */
-    _Atomic uint64_t reserved;   /* holders: used and credit together stay at least this */
+    union {
+        _Atomic uint64_t reserved; /* holders: used and credit together stay at least this */
+        _Atomic(struct weir__cells *) cells; /* shared: NULL or cells.h */
+    };
     _Atomic uint64_t kinds[WEIR_KIND_COUNT];
     _Atomic uint64_t kind_peaks[WEIR_KIND_COUNT];
 
@@ -63,6 +69,7 @@ struct weir_account {
     uint8_t role; /* enum weir_account_role */
     uint8_t depth;
     bool is_housed; /* the record lies in a mapping of its own (account_house.c) */
+    _Atomic uint32_t charge_count; /* shared: since cells were last considered */
     struct weir_account *first_child; /* from here on under weir__tree */
     uint32_t child_count;
     uint32_t pins;
@@ -128,6 +135,25 @@ static inline uint64_t weir__limit_of(const struct weir_account *account)
     return limit < WEIR__BYTES_MAX ? limit : WEIR__BYTES_MAX;
 }
 
+/* The owner's section. False: something is to be done first; the section was not entered. */
+static inline bool weir__section_enter(_Atomic uint32_t *busy, const _Atomic uint32_t *slow,
+                                       uint32_t slow_mask)
+{
+    atomic_store_explicit(busy, 1, memory_order_relaxed);
+    /* The compiler keeps the order here; the drainer's membarrier makes the processor keep it. */
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect((atomic_load_explicit(slow, memory_order_acquire) & slow_mask) == 0, 1))
+        return true;
+    atomic_store_explicit(busy, 0, memory_order_release);
+    return false;
+}
+
+static inline void weir__section_leave(_Atomic uint32_t *busy)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(busy, 0, memory_order_release);
+}
+
 /* Of a holder's credit, what it was promised and nobody may take. */
 static inline uint64_t weir__promised(const struct weir_account *holder)
 {
@@ -149,6 +175,8 @@ void weir__tree_sum(const struct weir_account *root, uint64_t ret_kinds[WEIR_KIN
  * nothing. On refusal *ret_level is the account that had no room. */
 bool weir__grant(struct weir_account *account, uint64_t amount, struct weir_account **ret_level);
 void weir__ungrant(struct weir_account *account, uint64_t amount);
+/* How much more than it needs a holder or cell may ask of the chain: less the nearer a limit is. */
+uint64_t weir__slab(const struct weir_account *account, uint64_t need);
 
 /* Takes idle credit under `level` back, if there is enough of it for `amount` to fit. `asker` is
  * the holder that asks and is passed over. Returns whether it is worth trying again. */

@@ -19,6 +19,16 @@
 /* Near a limit slabs shrink: never more than this share of what is left. */
 #define WEIR__SLAB_SHARE 16
 
+/* Cells of shared accounts: for so many threads at a time, of so many accounts (each block is 6 KiB
+ * of the program's data), once an account was charged so often. An account that is charged a
+ * thousand times as a matter of course is one that threads may meet on; host, engine, cache, server
+ * and a dozen tenants are. A cell keeps less than a store, since there can be more of them without
+ * anybody's asking: idle credit of one account is at most 1 MiB. */
+#define WEIR__CELL_THREADS 32
+#define WEIR__CELL_KEEP_BYTES (32u << 10)
+#define WEIR__CELL_BLOCKS 16
+#define WEIR__CELL_CHARGES 1024
+
 /* How long a drain waits for a store that is in the middle of a charge (5 ns when it runs). A
  * store that was preempted there is not idle, and is passed over. */
 #define WEIR__DRAIN_SPINS 2000
