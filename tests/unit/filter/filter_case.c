@@ -67,6 +67,7 @@ struct weir_filter_config filter_case_config(struct filter_case *c, const char *
                                        .root_id = "probe_root",
                                        .vm_id = "vm",
                                        .configuration = weir_filter_text(configuration),
+                                       .time_ns = FILTER_CASE_HANG_NS,
                                        .host = &host,
                                        .host_context = c};
 }

@@ -6,6 +6,9 @@
 
 #include "worlds/filter/filter.h"
 
+/* The time of a callback where a test does not say another: it ends what hangs, nothing else. */
+#define FILTER_CASE_HANG_NS UINT64_C(600000000000)
+
 struct filter_case {
     struct weir_engine *engine;
     struct weir_module *module;

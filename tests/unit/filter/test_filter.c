@@ -9,8 +9,6 @@
 #include "tests/unit/filter/filter_case.h"
 #include "worlds/filter/filter_limits.h"
 
-#define HANG_NS UINT64_C(600000000000) /* ends a callback that hangs, nothing else */
-
 static struct filter_case c;
 
 static void set_up(void)
@@ -366,9 +364,9 @@ static const struct {
     uint64_t time_ns;
     const char *reason;
 } traps[] = {
-    {"trap", HANG_NS, "proxy_on_request_headers trapped: unreachable"},
+    {"trap", FILTER_CASE_HANG_NS, "proxy_on_request_headers trapped: unreachable"},
     {"loop", 100000000, "proxy_on_request_headers ran longer than"},
-    {"recurse", HANG_NS, "call stack exhausted"},
+    {"recurse", FILTER_CASE_HANG_NS, "call stack exhausted"},
 };
 
 START_TEST(ends_a_vm_that_traps)
@@ -409,7 +407,7 @@ static enum weir_status begin_loop(uint64_t time_ns, struct weir_error *error)
 START_TEST(runs_in_slices)
 {
     struct weir_error error = {0};
-    enum weir_status status = begin_loop(HANG_NS, &error);
+    enum weir_status status = begin_loop(FILTER_CASE_HANG_NS, &error);
     for (unsigned slices = 0; slices < 3; slices++) {
         ck_assert_int_eq(status, WEIR_PENDING);
         ck_assert(weir_filter_vm_is_busy(c.vm));
