@@ -43,6 +43,7 @@ PAIRS = {
               "@assemblyscript/wasi-shim@0.1.0"],
 }
 PROCESSES = 4
+PATIENCE = 600  # seconds until what hangs is given up
 GO_TOOLCHAIN = "golang.org/toolchain@v0.0.1-go1.24.9.linux-amd64"
 GO_TOOLCHAIN_SUM = "h1:XCaHFxbYbAFzirf0FlQ6XUJ3WM+yR7FdDHZvREoPVDI="
 GO_SDK = "github.com/proxy-wasm/proxy-wasm-go-sdk v0.0.0-20250212164326-ab4161dcf924"
@@ -159,7 +160,7 @@ def config(port, folder, filters):
 class Client:
     def __init__(self, port):
         self.port = port
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
 
     def get(self, path):
         self.connection.request("GET", path)
@@ -188,7 +189,7 @@ class Host(Client):
 
     def stop(self):
         self.process.terminate()
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE)
 
 
 def rounds(host, names):

@@ -42,7 +42,7 @@ GROWTH_SCALE = 1080  # six hours are 20 s
 OTHER_SCALE = 60
 MILLISECONDS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 INTERVAL_MS = 250
-WAIT_SECONDS = 150
+WAIT_SECONDS = 600
 MIB = 1 << 20
 
 
@@ -214,7 +214,7 @@ class Prometheus:
         """None while it starts."""
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?" + urllib.parse.urlencode(query)
         try:
-            with urllib.request.urlopen(url, timeout=30) as response:
+            with urllib.request.urlopen(url, timeout=WAIT_SECONDS) as response:
                 return json.load(response)["data"]
         except OSError:
             if self.process.poll() is not None:
@@ -249,7 +249,7 @@ class Prometheus:
 
     def close(self):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(WAIT_SECONDS)
         self.log.close()
 
 

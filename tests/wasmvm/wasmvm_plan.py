@@ -75,7 +75,7 @@ class Probe:
     def __exit__(self, *_):
         self.process.stdin.close()
         self.error = self.process.stderr.read()
-        self.process.wait(30)
+        self.process.wait(300)
         self.process.stdout.close()
         self.process.stderr.close()
 
