@@ -95,8 +95,10 @@ def main():
             for path in pools(server):
                 fill(server, path, CLIENTS)
             load(server, WARM_UP_REQUESTS)
+            measure(server)
             wait_idle(server)
-        before, most = measure(server), 0
+            before = measure(server)
+        most = 0
         for _ in range(10):
             load(server, count // 10)
             most = max(most, measure(server)["growth_bytes"] - before["growth_bytes"])
