@@ -1,5 +1,6 @@
-/* Bytes and sizes: little-endian access without alignment, arithmetic that says when it overflows,
- * rounding to powers of two. Everything is inline and free of side effects. */
+/* Bytes and sizes: little-endian access without alignment, arithmetic that says when it overflows
+ * or stays at the end of its range, rounding to powers of two. Everything is inline and free of
+ * side effects. */
 #ifndef WEIR_BASE_BYTES_H
 #define WEIR_BASE_BYTES_H
 
@@ -82,6 +83,24 @@ static inline bool weir_mul_size(size_t a, size_t b, size_t *ret_product)
         return false;
     *ret_product = product;
     return true;
+}
+
+/* Saturating: what does not fit is UINT64_MAX, what would be negative is 0. */
+static inline uint64_t weir_add_sat(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+static inline uint64_t weir_sub_sat(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+static inline uint64_t weir_mul_sat(uint64_t a, uint64_t b)
+{
+    uint64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
 }
 
 static inline bool weir_is_power_of_two(uint64_t value)

@@ -2,6 +2,8 @@
  * another type, or out of range counts as nothing. */
 #include "cli/top_internal.h"
 
+#include "base/bytes.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,15 +40,9 @@ static double real_of(const json_t *object, const char *key)
     return isfinite(value) ? value : 0;
 }
 
-static uint64_t sum(uint64_t a, uint64_t b)
-{
-    uint64_t both;
-    return __builtin_add_overflow(a, b, &both) ? UINT64_MAX : both;
-}
-
 static void add_to(struct weir__top_row *row, enum weir__top_column column, uint64_t value)
 {
-    row->values[column] = sum(row->values[column], value);
+    row->values[column] = weir_add_sat(row->values[column], value);
 }
 
 /* --- rows ----------------------------------------------------------------------------------- */

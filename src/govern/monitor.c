@@ -283,11 +283,6 @@ static void read_pressure(struct weir_monitor *monitor, struct weir_reading *rea
     weir_pressure_read(root, &reading->pressure);
 }
 
-static uint64_t less(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
-
 /* v1 counts memory and swap together. */
 static void take_swap(const struct weir_monitor *monitor, struct weir_reading *reading)
 {
@@ -297,9 +292,9 @@ static void take_swap(const struct weir_monitor *monitor, struct weir_reading *r
     if (monitor->cgroup.version == WEIR_CGROUP_V2)
         return;
     if (level->swap_limit.state == WEIR_FIGURE_VALUE && level->limit.state == WEIR_FIGURE_VALUE)
-        reading->swap_limit.value = less(level->swap_limit.value, level->limit.value);
+        reading->swap_limit.value = weir_sub_sat(level->swap_limit.value, level->limit.value);
     if (level->swap_usage.state == WEIR_FIGURE_VALUE && level->usage.state == WEIR_FIGURE_VALUE)
-        reading->swap_usage.value = less(level->swap_usage.value, level->usage.value);
+        reading->swap_usage.value = weir_sub_sat(level->swap_usage.value, level->usage.value);
 }
 
 static bool is_swap_full(const struct weir_reading *reading)
@@ -324,8 +319,8 @@ static void take_events(struct weir_monitor *monitor, struct weir_reading *readi
     const struct weir_cgroup_events before = monitor->events;
     if (monitor->has_events && monitor->events_level == reading->level)
         reading->events = (struct weir_cgroup_events){
-            less(now.high, before.high), less(now.max, before.max), less(now.oom, before.oom),
-            less(now.oom_kill, before.oom_kill)};
+            weir_sub_sat(now.high, before.high), weir_sub_sat(now.max, before.max),
+            weir_sub_sat(now.oom, before.oom), weir_sub_sat(now.oom_kill, before.oom_kill)};
     monitor->events = now;
     monitor->events_level = reading->level;
     monitor->has_events = true;

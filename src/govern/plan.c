@@ -1,6 +1,7 @@
 /* Lines and knobs in growing arrays, their texts in an arena of the plan's own. */
 #include "govern/plan.h"
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/proc_cgroup.h"
 
@@ -128,12 +129,6 @@ enum weir_status weir_plan_add_knob(struct weir_plan *plan, const struct weir_pl
     return WEIR_OK;
 }
 
-static uint64_t add(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
-
 /* "requests: bodies and buffers" is "requests_bodies_and_buffers" for programs. */
 static void write_name(const char *what, char *name, size_t size)
 {
@@ -168,8 +163,8 @@ void weir_plan_bound(void *context, const struct weir_bound *bound)
         plan->is_incomplete = true;
     uint64_t *mappings = &plan->counts[WEIR_PLAN_MAPPINGS].count;
     uint64_t *descriptors = &plan->counts[WEIR_PLAN_DESCRIPTORS].count;
-    *mappings = add(*mappings, bound->mappings);
-    *descriptors = add(*descriptors, bound->descriptors);
+    *mappings = weir_add_sat(*mappings, bound->mappings);
+    *descriptors = weir_add_sat(*descriptors, bound->descriptors);
 }
 
 enum weir_status weir_plan_cap(struct weir_plan *plan, unsigned section, uint64_t bytes,
@@ -263,11 +258,11 @@ uint64_t weir_plan_total(const struct weir_plan *plan)
     uint64_t total = plan->is_incomplete ? UINT64_MAX : 0;
     for (size_t i = 0; i < plan->line_count; i++)
         if (plan->cap_source == NULL || plan->lines[i].section != plan->cap_section)
-            total = add(total, plan->lines[i].bytes);
+            total = weir_add_sat(total, plan->lines[i].bytes);
     if (plan->cap_source == NULL)
         return total;
     uint64_t capped = weir_plan_section_total(plan, plan->cap_section);
-    return add(total, capped < plan->cap ? capped : plan->cap);
+    return weir_add_sat(total, capped < plan->cap ? capped : plan->cap);
 }
 
 const char *weir_plan_cap_source(const struct weir_plan *plan)
@@ -298,7 +293,7 @@ uint64_t weir_plan_section_total(const struct weir_plan *plan, unsigned section)
     uint64_t total = 0;
     for (size_t i = 0; i < plan->line_count; i++)
         if (plan->lines[i].section == section)
-            total = add(total, plan->lines[i].bytes);
+            total = weir_add_sat(total, plan->lines[i].bytes);
     return total;
 }
 
@@ -345,20 +340,18 @@ uint64_t weir_plan_missing(const struct weir_plan *plan)
 
 static uint64_t can_give(const struct weir_plan_knob *knob)
 {
-    uint64_t units = knob->value > knob->minimum ? knob->value - knob->minimum : 0;
-    uint64_t bytes;
-    return __builtin_mul_overflow(units, knob->unit_bytes, &bytes) ? UINT64_MAX : bytes;
+    uint64_t units = weir_sub_sat(knob->value, knob->minimum);
+    return weir_mul_sat(units, knob->unit_bytes);
 }
 
 static struct weir_plan_move move(const struct weir_plan_knob *knob, uint64_t missing)
 {
     uint64_t units = missing / knob->unit_bytes + (missing % knob->unit_bytes != 0);
-    uint64_t room = knob->value > knob->minimum ? knob->value - knob->minimum : 0;
+    uint64_t room = weir_sub_sat(knob->value, knob->minimum);
     struct weir_plan_move result = {.knob = knob, .is_enough = units <= room};
     uint64_t moved = result.is_enough ? units : room;
     result.to = knob->value - moved;
-    if (__builtin_mul_overflow(moved, knob->unit_bytes, &result.gives))
-        result.gives = UINT64_MAX;
+    result.gives = weir_mul_sat(moved, knob->unit_bytes);
     return result;
 }
 

@@ -19,12 +19,6 @@
 
 #define READ_STEP_BYTES (16u << 10)
 
-static uint64_t times(uint64_t count, uint64_t bytes)
-{
-    uint64_t product;
-    return __builtin_mul_overflow(count, bytes, &product) ? UINT64_MAX : product;
-}
-
 /* --- slots --------------------------------------------------------------------------------- */
 
 void weir_runtime_bounds(const struct weir_runtime_demand *demand, weir_bound_report *report,
@@ -40,10 +34,10 @@ void weir_runtime_bounds(const struct weir_runtime_demand *demand, weir_bound_re
                    (unsigned long long)idle, weir_size_format(WEIR_STACK_BYTES_DEFAULT).text);
     report(context, &(struct weir_bound){.what = "guest stacks",
                                          .source = source,
-                                         .bytes = times(idle, WEIR_STACK_BYTES_DEFAULT),
-                                         .mappings = times(idle, WEIR_STACK_MAPPINGS)});
+                                         .bytes = weir_mul_sat(idle, WEIR_STACK_BYTES_DEFAULT),
+                                         .mappings = weir_mul_sat(idle, WEIR_STACK_MAPPINGS)});
 
-    uint64_t signals = times(demand->threads, WEIR_SIGNAL_STACK_BYTES);
+    uint64_t signals = weir_mul_sat(demand->threads, WEIR_SIGNAL_STACK_BYTES);
     (void)snprintf(source, sizeof source, "%llu x %s, timer %s",
                    (unsigned long long)demand->threads,
                    weir_size_format(WEIR_SIGNAL_STACK_BYTES).text,
@@ -56,14 +50,15 @@ void weir_runtime_bounds(const struct weir_runtime_demand *demand, weir_bound_re
     (void)snprintf(source, sizeof source, "%llu slots x %s + %s", (unsigned long long)demand->slots,
                    weir_size_format(WEIR_SLOT_RECORD_BYTES).text,
                    weir_size_format(WEIR_PROCESS_RECORD_BYTES).text);
-    report(context, &(struct weir_bound){.what = "records of slots and engines",
-                                         .source = source,
-                                         .bytes = times(demand->slots, WEIR_SLOT_RECORD_BYTES) +
-                                                  WEIR_PROCESS_RECORD_BYTES,
-                                         .mappings = times(demand->slots, WEIR_SLOT_MAPPINGS)});
+    report(context,
+           &(struct weir_bound){.what = "records of slots and engines",
+                                .source = source,
+                                .bytes = weir_mul_sat(demand->slots, WEIR_SLOT_RECORD_BYTES) +
+                                         WEIR_PROCESS_RECORD_BYTES,
+                                .mappings = weir_mul_sat(demand->slots, WEIR_SLOT_MAPPINGS)});
 
     uint64_t tables = demand->memory_bytes / WEIR_PAGE_TABLE_SHARE +
-                      times(demand->slots, WEIR_SLOT_PAGE_TABLE_BYTES);
+                      weir_mul_sat(demand->slots, WEIR_SLOT_PAGE_TABLE_BYTES);
     (void)snprintf(source, sizeof source, "1/%u + %llu slots x %s", WEIR_PAGE_TABLE_SHARE,
                    (unsigned long long)demand->slots,
                    weir_size_format(WEIR_SLOT_PAGE_TABLE_BYTES).text);
@@ -161,8 +156,8 @@ enum weir_status weir_module_weigh(const char *path, bool has_fuel, const char *
         weight.code_bytes = artifact_bytes(cache_dir, &hash, has_fuel);
     weight.is_compiled = weight.code_bytes != 0;
     if (!weight.is_compiled)
-        weight.code_bytes =
-            WEIR_CODE_BYTES_BASE + times(weight.module_bytes, WEIR_CODE_BYTES_PER_MODULE_BYTE);
+        weight.code_bytes = WEIR_CODE_BYTES_BASE +
+                            weir_mul_sat(weight.module_bytes, WEIR_CODE_BYTES_PER_MODULE_BYTE);
     *ret_weight = weight;
     return WEIR_OK;
 }
@@ -181,7 +176,7 @@ void weir_code_bounds(const struct weir_code_demand *demand, weir_bound_report *
                                 .bytes = demand->code_bytes,
                                 .basis = guessed > 0 ? WEIR_BOUND_ESTIMATED : WEIR_BOUND_MEASURED,
                                 .is_beside = true,
-                                .mappings = times(demand->modules, WEIR_MODULE_MAPPINGS),
+                                .mappings = weir_mul_sat(demand->modules, WEIR_MODULE_MAPPINGS),
                                 .descriptors = demand->modules});
     uint64_t job =
         0; /* the module as it was read, with a byte behind it, and as it is handed over */

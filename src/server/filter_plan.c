@@ -1,23 +1,12 @@
 /* What filters, upstreams and the threads between may take, for the plan. */
 #include "server/filter_plan.h"
 
+#include "base/bytes.h"
 #include "base/sizes.h"
 #include "runtime/runtime_bounds.h"
 #include "server/server_limits.h"
 
 #include <stdio.h>
-
-static uint64_t add(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
-
-static uint64_t times(uint64_t count, uint64_t bytes)
-{
-    uint64_t product;
-    return __builtin_mul_overflow(count, bytes, &product) ? UINT64_MAX : product;
-}
 
 uint64_t weir_filter_plan_vms(const struct weir_server_config *config, uint64_t *ret_bytes)
 {
@@ -25,8 +14,8 @@ uint64_t weir_filter_plan_vms(const struct weir_server_config *config, uint64_t 
     for (size_t i = 0; i < config->route_count; i++)
         for (size_t k = 0; k < config->routes[i].filter_count; k++) {
             vms += config->filter_threads + 1;
-            bytes = add(bytes, weir_filter_keys_bytes(&config->routes[i].filters[k],
-                                                      config->filter_threads));
+            bytes = weir_add_sat(bytes, weir_filter_keys_bytes(&config->routes[i].filters[k],
+                                                               config->filter_threads));
         }
     *ret_bytes = bytes;
     return vms;
@@ -68,8 +57,8 @@ static void report_requests(const struct weir_server_config *config, weir_bound_
         const struct weir_route_config *route = &config->routes[i];
         if (!weir_route_is_filtered(route))
             continue;
-        uint64_t all = times(route->concurrency, request_bytes(route));
-        bytes = add(bytes, all < route->tenant_bytes_max ? all : route->tenant_bytes_max);
+        uint64_t all = weir_mul_sat(route->concurrency, request_bytes(route));
+        bytes = weir_add_sat(bytes, all < route->tenant_bytes_max ? all : route->tenant_bytes_max);
         count += route->concurrency;
     }
     char source[128];
@@ -79,15 +68,14 @@ static void report_requests(const struct weir_server_config *config, weir_bound_
            &(struct weir_bound){.what = "filtered requests", .source = source, .bytes = bytes});
     (void)snprintf(source, sizeof source, "reserve: itself, %llu transfers x %s",
                    (unsigned long long)count, weir_size_format(WEIR_SERVER_TRANSFER_BYTES).text);
-    report(context,
-           &(struct weir_bound){.what = "libcurl",
-                                .source = source,
-                                .bytes = WEIR_SERVER_CURL_BYTES +
-                                         times(count, WEIR_SERVER_TRANSFER_BYTES),
-                                .basis = WEIR_BOUND_ESTIMATED,
-                                .is_beside = true,
-                                .mappings = 64,
-                                .descriptors = 8 * (uint64_t)config->filter_threads});
+    report(context, &(struct weir_bound){.what = "libcurl",
+                                         .source = source,
+                                         .bytes = WEIR_SERVER_CURL_BYTES +
+                                                  weir_mul_sat(count, WEIR_SERVER_TRANSFER_BYTES),
+                                         .basis = WEIR_BOUND_ESTIMATED,
+                                         .is_beside = true,
+                                         .mappings = 64,
+                                         .descriptors = 8 * (uint64_t)config->filter_threads});
 }
 
 static void report_connections(const struct weir_server_config *config, weir_bound_report *report,
@@ -96,18 +84,18 @@ static void report_connections(const struct weir_server_config *config, weir_bou
     uint64_t outward = 0;
     for (size_t i = 0; i < config->upstream_count; i++)
         outward += config->upstreams[i].connections;
-    outward = times(outward, config->filter_threads);
+    outward = weir_mul_sat(outward, config->filter_threads);
     uint64_t inner = weir_server_connections(config) - config->connections_max;
     char source[128];
     (void)snprintf(source, sizeof source, "%llu to upstreams, %llu to guests",
                    (unsigned long long)outward, (unsigned long long)inner);
-    report(context, &(struct weir_bound){.what = "kernel: sockets of filters",
-                                         .source = source,
-                                         .bytes = times(outward + 2 * inner,
-                                                        WEIR_SERVER_SOCKET_BYTES),
-                                         .basis = WEIR_BOUND_ESTIMATED,
-                                         .is_beside = true,
-                                         .descriptors = outward + inner});
+    report(context, &(struct weir_bound){
+                        .what = "kernel: sockets of filters",
+                        .source = source,
+                        .bytes = weir_mul_sat(outward + 2 * inner, WEIR_SERVER_SOCKET_BYTES),
+                        .basis = WEIR_BOUND_ESTIMATED,
+                        .is_beside = true,
+                        .descriptors = outward + inner});
 }
 
 void weir_filter_plan_report(const struct weir_server_config *config, weir_bound_report *report,

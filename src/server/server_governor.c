@@ -8,6 +8,7 @@
  */
 #include "server/server_internal.h"
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/proc_smaps.h"
 #include "base/sizes.h"
@@ -20,11 +21,6 @@
 #include <string.h>
 
 /* --- the ledger's limit -------------------------------------------------------------------- */
-
-static uint64_t less(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
 
 /* Ours among what the cgroup counts as used: what the ledger charges is anonymous; artifacts that
  * live in memory files count as others'. 0 when it cannot be told, which is the safe side. */
@@ -52,9 +48,9 @@ static void follow(void *context, const struct weir_reading *reading)
     if (reading->state == WEIR_READING_UNKNOWN)
         return; /* as before */
     if (reading->state == WEIR_READING_KNOWN) {
-        uint64_t others = less(reading->used_bytes, own_bytes());
-        uint64_t room = less(reading->limit_bytes, atomic_load(&server->free_bytes));
-        room = less(less(room, atomic_load(&server->beside_bytes)), others);
+        uint64_t others = weir_sub_sat(reading->used_bytes, own_bytes());
+        uint64_t room = weir_sub_sat(reading->limit_bytes, atomic_load(&server->free_bytes));
+        room = weir_sub_sat(weir_sub_sat(room, atomic_load(&server->beside_bytes)), others);
         limit = room < limit ? room : limit;
         if (reading->free_bytes < atomic_load(&server->free_bytes))
             limit = with_control(limit);
@@ -76,7 +72,7 @@ static uint64_t shrink_caches(void *context, uint64_t wanted_bytes)
     struct mallinfo2 before = mallinfo2();
     (void)malloc_trim(0);
     struct mallinfo2 after = mallinfo2();
-    return given + less(before.arena, after.arena);
+    return given + weir_sub_sat(before.arena, after.arena);
 }
 
 /* Warm slots and the stacks behind them: everything that registered with the ledger. */

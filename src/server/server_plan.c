@@ -1,6 +1,7 @@
 /* Sums over routes, then one question to each folder; what is the server's own is reckoned here. */
 #include "server/server_plan.h"
 
+#include "base/bytes.h"
 #include "base/sizes.h"
 #include "cache/cache.h"
 #include "runtime/runtime_bounds.h"
@@ -26,18 +27,6 @@ struct sums {
     uint64_t body_bytes; /* largest spools of all requests */
 };
 
-static uint64_t add(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
-
-static uint64_t times(uint64_t count, uint64_t bytes)
-{
-    uint64_t product;
-    return __builtin_mul_overflow(count, bytes, &product) ? UINT64_MAX : product;
-}
-
 static uint64_t block_bytes(void)
 {
     return sizeof(struct weir__request) + WEIR_SERVER_BUFFER_BYTES;
@@ -62,13 +51,13 @@ static uint32_t thread_count(const struct weir_server_config *config)
 
 static bool is_capped(const struct weir_route_config *route)
 {
-    return route->tenant_bytes_max < times(route->slots, route->memory_bytes_max);
+    return route->tenant_bytes_max < weir_mul_sat(route->slots, route->memory_bytes_max);
 }
 
 static uint64_t guests_bytes(const struct weir_route_config *route)
 {
     return is_capped(route) ? route->tenant_bytes_max
-                            : times(route->slots, route->memory_bytes_max);
+                            : weir_mul_sat(route->slots, route->memory_bytes_max);
 }
 
 /* What a tenant's routes could take without its limit. */
@@ -78,7 +67,7 @@ static uint64_t tenant_bytes(const struct weir_server_config *config,
     uint64_t bytes = 0;
     for (size_t i = 0; i < config->route_count; i++)
         if (config->routes[i].tenant_keys == tenant && weir_route_has_guest(&config->routes[i]))
-            bytes = add(bytes, guests_bytes(&config->routes[i]));
+            bytes = weir_add_sat(bytes, guests_bytes(&config->routes[i]));
     return bytes;
 }
 
@@ -119,14 +108,16 @@ static void sum_routes(const struct weir_server_config *config, struct sums *sum
         sums->runtime.slots += route->slots;
         sums->requests += route->concurrency;
         sums->runtime.warm += route->warm;
-        sums->runtime.memory_bytes = add(sums->runtime.memory_bytes, counted_bytes(config, route));
-        sums->body_bytes = add(sums->body_bytes, times(route->concurrency, route->body_bytes_max));
+        sums->runtime.memory_bytes =
+            weir_add_sat(sums->runtime.memory_bytes, counted_bytes(config, route));
+        sums->body_bytes =
+            weir_add_sat(sums->body_bytes, weir_mul_sat(route->concurrency, route->body_bytes_max));
         if (route->dir_count > 0)
             sums->wasi.guests += route->slots;
     }
     uint64_t plugin_bytes = 0;
     sums->runtime.slots += weir_filter_plan_vms(config, &plugin_bytes);
-    sums->runtime.memory_bytes = add(sums->runtime.memory_bytes, plugin_bytes);
+    sums->runtime.memory_bytes = weir_add_sat(sums->runtime.memory_bytes, plugin_bytes);
     if (config->memory_bytes_max < sums->runtime.memory_bytes)
         sums->runtime.memory_bytes = config->memory_bytes_max;
     sums->runtime.threads = config->loops + config->workers + 1; /* and the main thread */
@@ -142,7 +133,7 @@ static enum weir_status weigh(const struct weir_server_config *config, const cha
         return status;
     sums->code.modules++;
     sums->code.compiled += weight.is_compiled;
-    sums->code.code_bytes = add(sums->code.code_bytes, weight.code_bytes);
+    sums->code.code_bytes = weir_add_sat(sums->code.code_bytes, weight.code_bytes);
     if (!weight.is_compiled && weight.module_bytes > sums->code.largest_bytes)
         sums->code.largest_bytes = weight.module_bytes;
     return WEIR_OK;
@@ -231,8 +222,8 @@ static uint64_t page_bytes(const struct weir_server_config *config)
     uint64_t slots = 0;
     for (size_t i = 0; i < config->route_count; i++)
         slots += config->routes[i].slots;
-    return WEIR_SERVER_REPORT_BYTES + times(slots, WEIR_SERVER_REPORT_SLOT_BYTES) +
-           times(config->route_count, WEIR_SERVER_REPORT_ROUTE_BYTES) +
+    return WEIR_SERVER_REPORT_BYTES + weir_mul_sat(slots, WEIR_SERVER_REPORT_SLOT_BYTES) +
+           weir_mul_sat(config->route_count, WEIR_SERVER_REPORT_ROUTE_BYTES) +
            WEIR_SERVER_CACHE_MODULES_MAX * WEIR_SERVER_REPORT_MODULE_BYTES;
 }
 
@@ -270,7 +261,8 @@ static uint64_t censuses_bytes(const struct weir_server_config *config)
 
 uint64_t weir_server_plan_report_bytes(const struct weir_server_config *config)
 {
-    return add(times(WEIR_SERVER_REPORTS_MAX, page_bytes(config)), censuses_bytes(config));
+    return weir_add_sat(weir_mul_sat(WEIR_SERVER_REPORTS_MAX, page_bytes(config)),
+                        censuses_bytes(config));
 }
 
 static void report_charged(const struct weir_server_config *config, const struct sums *sums,
@@ -282,29 +274,28 @@ static void report_charged(const struct weir_server_config *config, const struct
                    weir_size_format(block_bytes()).text);
     report(context, &(struct weir_bound){.what = "requests: bodies and buffers",
                                          .source = source,
-                                         .bytes = times(requests, block_bytes()),
+                                         .bytes = weir_mul_sat(requests, block_bytes()),
                                          .descriptors = requests}); /* spool files */
     uint32_t connections = weir_server_connections(config);
     (void)snprintf(source, sizeof source, "%u x %s", connections,
                    weir_size_format(connection_bytes()).text);
-    report(context,
-           &(struct weir_bound){.what = "connections",
-                                .source = source,
-                                .bytes = times(connections, connection_bytes()),
-                                .descriptors = connections});
+    report(context, &(struct weir_bound){.what = "connections",
+                                         .source = source,
+                                         .bytes = weir_mul_sat(connections, connection_bytes()),
+                                         .descriptors = connections});
     (void)snprintf(source, sizeof source, "%u x %s", thread_count(config),
                    weir_size_format(WEIR_SERVER_THREAD_STACK).text);
-    report(context,
-           &(struct weir_bound){.what = "thread stacks",
-                                .source = source,
-                                .bytes = times(thread_count(config), WEIR_SERVER_THREAD_STACK),
-                                .mappings = 2 * (uint64_t)thread_count(config)});
+    report(context, &(struct weir_bound){
+                        .what = "thread stacks",
+                        .source = source,
+                        .bytes = weir_mul_sat(thread_count(config), WEIR_SERVER_THREAD_STACK),
+                        .mappings = 2 * (uint64_t)thread_count(config)});
     uint64_t log_bytes = config->log.queue_bytes + WEIR_SERVER_LOG_OWN_BYTES;
     (void)snprintf(source, sizeof source, "%u x %s, log.queue and a batch", log_count(config),
                    weir_size_format(log_bytes).text);
     report(context, &(struct weir_bound){.what = "logs",
                                          .source = source,
-                                         .bytes = times(log_count(config), log_bytes),
+                                         .bytes = weir_mul_sat(log_count(config), log_bytes),
                                          .descriptors = 2}); /* while it is opened again */
     if (config->control.upload_bytes_max > 0)
         report(context,
@@ -330,10 +321,10 @@ static void report_beside(const struct weir_server_config *config, const struct 
                           weir_bound_report *report, void *context)
 {
     char source[128];
-    uint64_t libraries = WEIR_SERVER_LIBRARY_BYTES +
-                         times(weir_server_connections(config),
-                               WEIR_SERVER_LIBRARY_CONNECTION_BYTES) +
-                         times(sums->requests, WEIR_SERVER_STREAM_BYTES);
+    uint64_t libraries =
+        WEIR_SERVER_LIBRARY_BYTES +
+        weir_mul_sat(weir_server_connections(config), WEIR_SERVER_LIBRARY_CONNECTION_BYTES) +
+        weir_mul_sat(sums->requests, WEIR_SERVER_STREAM_BYTES);
     report(context, &(struct weir_bound){.what = "libraries",
                                          .source = "reserve: HTTP, YAML, JSON, C",
                                          .bytes = libraries,
@@ -341,8 +332,8 @@ static void report_beside(const struct weir_server_config *config, const struct 
                                          .is_beside = true,
                                          .mappings = WEIR_SERVER_OWN_MAPPINGS,
                                          .descriptors = WEIR_SERVER_OWN_DESCRIPTORS});
-    uint64_t kernel = times(config->connections_max, WEIR_SERVER_SOCKET_BYTES) +
-                      times(thread_count(config), WEIR_SERVER_THREAD_KERNEL_BYTES) +
+    uint64_t kernel = weir_mul_sat(config->connections_max, WEIR_SERVER_SOCKET_BYTES) +
+                      weir_mul_sat(thread_count(config), WEIR_SERVER_THREAD_KERNEL_BYTES) +
                       WEIR_SERVER_KERNEL_BYTES;
     (void)snprintf(source, sizeof source, "%u x %s, %u threads", config->connections_max,
                    weir_size_format(WEIR_SERVER_SOCKET_BYTES).text, thread_count(config));
@@ -372,7 +363,7 @@ static void add_beside(void *context, const struct weir_bound *bound)
 {
     uint64_t *sum = context;
     if (bound->is_beside)
-        *sum = add(*sum, bound->bytes);
+        *sum = weir_add_sat(*sum, bound->bytes);
 }
 
 uint64_t weir_server_plan_beside_bytes(const struct weir_server_config *config)

@@ -7,6 +7,7 @@
 #ifndef WEIR_CONTRACT_INTERNAL_H
 #define WEIR_CONTRACT_INTERNAL_H
 
+#include "base/bytes.h"
 #include "base/hash.h"
 #include "worlds/contract/contract.h"
 #include "worlds/contract/contract_before.h"
@@ -91,8 +92,7 @@ extern const struct weir__contract_price weir__contract_write_price, weir__contr
 
 static inline uint64_t weir__contract_cost(uint64_t price, size_t bytes)
 {
-    uint64_t cost;
-    return __builtin_mul_overflow(price, (uint64_t)bytes, &cost) ? UINT64_MAX : cost;
+    return weir_mul_sat(price, bytes);
 }
 /* TRAP when it is more than what is left, which is nothing then. */
 enum weir_status weir__contract_charge(struct weir_contract_run *run, uint64_t internal,

@@ -1,9 +1,10 @@
-/* The grammar of sizes and durations, and how they are shown. */
+/* The grammar of sizes and durations, how they are shown, and sums that stay in range. */
 #include <check.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/sizes.h"
 
 #define K 1024ull
@@ -182,6 +183,17 @@ START_TEST(durations_are_shown)
 }
 END_TEST
 
+START_TEST(sums_stay_in_range)
+{
+    ck_assert_uint_eq(weir_add_sat(UINT64_MAX - 1, 1), UINT64_MAX);
+    ck_assert_uint_eq(weir_add_sat(UINT64_MAX - 1, 2), UINT64_MAX);
+    ck_assert_uint_eq(weir_mul_sat(UINT64_C(1) << 32, UINT64_C(1) << 31), UINT64_C(1) << 63);
+    ck_assert_uint_eq(weir_mul_sat(UINT64_C(1) << 32, UINT64_C(1) << 32), UINT64_MAX);
+    ck_assert_uint_eq(weir_sub_sat(3, 2), 1);
+    ck_assert_uint_eq(weir_sub_sat(2, 3), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sizes");
@@ -195,6 +207,7 @@ int main(void)
     tcase_add_loop_test(tests, sizes_are_shown, 0,
                         (int)(sizeof shown_sizes / sizeof shown_sizes[0]));
     tcase_add_test(tests, durations_are_shown);
+    tcase_add_test(tests, sums_stay_in_range);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
