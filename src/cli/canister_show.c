@@ -4,6 +4,7 @@
 #include "cli/cli_table.h"
 
 #include "base/hash.h"
+#include "base/json_number.h"
 #include "base/sizes.h"
 
 #include <jansson.h>
@@ -43,12 +44,6 @@ static int put_json(json_t *object)
     return 0;
 }
 
-static void set_int(json_t *object, const char *name, uint64_t value)
-{
-    (void)json_object_set_new(object, name,
-                              json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX));
-}
-
 static json_t *growths_json(const struct weir_canister_status *status)
 {
     json_t *list = json_array();
@@ -57,9 +52,9 @@ static json_t *growths_json(const struct weir_canister_status *status)
         json_t *item = json_object();
         (void)json_object_set_new(item, "method", json_string(growth->method));
         (void)json_object_set_new(item, "function", json_string(growth->function));
-        set_int(item, "pages", growth->pages);
-        set_int(item, "count", growth->count);
-        set_int(item, "last_ns", growth->last_ns);
+        weir_json_set_number(item, "pages", growth->pages);
+        weir_json_set_number(item, "count", growth->count);
+        weir_json_set_number(item, "last_ns", growth->last_ns);
         (void)json_array_append_new(list, item);
     }
     return list;
@@ -77,10 +72,10 @@ static json_t *changes_json(const struct weir_canister_status *status)
         json_t *item = json_object();
         (void)json_object_set_new(item, "mode", json_string(mode_name(change->mode)));
         (void)json_object_set_new(item, "module_hash", json_string(hex));
-        set_int(item, "time_ns", change->time_ns);
-        set_int(item, "version", change->version);
-        set_int(item, "heap_before_bytes", change->heap_before);
-        set_int(item, "heap_after_bytes", change->heap_after);
+        weir_json_set_number(item, "time_ns", change->time_ns);
+        weir_json_set_number(item, "version", change->version);
+        weir_json_set_number(item, "heap_before_bytes", change->heap_before);
+        weir_json_set_number(item, "heap_after_bytes", change->heap_after);
         (void)json_array_append_new(list, item);
     }
     return list;
@@ -97,32 +92,33 @@ static json_t *status_json(const struct canister_run *run,
     (void)json_object_set_new(top, "name", json_string(run->name));
     (void)json_object_set_new(top, "id", json_string(id));
     (void)json_object_set_new(top, "language", json_string(status->language));
-    set_int(top, "version", status->version);
-#define WEIR_CANISTER_METRIC(name, label, covers) set_int(metrics, #name, status->metrics.name);
+    weir_json_set_number(top, "version", status->version);
+#define WEIR_CANISTER_METRIC(name, label, covers)                                                  \
+    weir_json_set_number(metrics, #name, status->metrics.name);
 #include "worlds/canister/canister_metrics.def"
 #undef WEIR_CANISTER_METRIC
     (void)json_object_set_new(top, "memory_metrics", metrics);
-    set_int(heap, "pages", status->heap_pages);
-    set_int(heap, "limit_bytes", status->heap_limit);
-    set_int(heap, "low_memory_bytes", status->low_memory_bytes);
+    weir_json_set_number(heap, "pages", status->heap_pages);
+    weir_json_set_number(heap, "limit_bytes", status->heap_limit);
+    weir_json_set_number(heap, "low_memory_bytes", status->low_memory_bytes);
     (void)json_object_set_new(heap, "low_memory_ran", json_boolean(status->low_memory_ran));
-    set_int(heap, "resident_bytes", status->resident_bytes);
-    set_int(heap, "private_bytes", status->private_bytes);
-    set_int(heap, "image_bytes", status->image_bytes);
+    weir_json_set_number(heap, "resident_bytes", status->resident_bytes);
+    weir_json_set_number(heap, "private_bytes", status->private_bytes);
+    weir_json_set_number(heap, "image_bytes", status->image_bytes);
     if (status->has_live) {
-        set_int(heap, "live_bytes", status->live_bytes);
-        set_int(heap, "live_max_bytes", status->live_max_bytes);
+        weir_json_set_number(heap, "live_bytes", status->live_bytes);
+        weir_json_set_number(heap, "live_max_bytes", status->live_max_bytes);
     } else {
         (void)json_object_set_new(heap, "live_bytes", json_null());
     }
     (void)json_object_set_new(heap, "live_source", json_string(status->live_source));
     (void)json_object_set_new(top, "heap", heap);
-    set_int(top, "stable_touched_bytes", status->stable_touched_bytes);
-    set_int(top, "charged_bytes", status->charged_bytes);
-    set_int(top, "timer_ns", status->timer_ns);
+    weir_json_set_number(top, "stable_touched_bytes", status->stable_touched_bytes);
+    weir_json_set_number(top, "charged_bytes", status->charged_bytes);
+    weir_json_set_number(top, "timer_ns", status->timer_ns);
     (void)json_object_set_new(top, "growths", growths_json(status));
     (void)json_object_set_new(top, "changes", changes_json(status));
-    set_int(top, "change_total", status->change_total);
+    weir_json_set_number(top, "change_total", status->change_total);
     return top;
 }
 
@@ -246,7 +242,7 @@ int weir__canister_top(struct canister_run *run, struct weir_error *error)
     if (run->options->is_json) {
         json_t *top = json_object();
         (void)json_object_set_new(top, "name", json_string(run->name));
-        set_int(top, "heap_pages", status.heap_pages);
+        weir_json_set_number(top, "heap_pages", status.heap_pages);
         (void)json_object_set_new(top, "growths", growths_json(&status));
         return put_json(top);
     }

@@ -1,6 +1,7 @@
 /* The commands of `weir contract`. What a contract answers stands in the output as it gave it. */
 #include "cli/contract_command.h"
 
+#include "base/json_number.h"
 #include "server/host_file.h"
 #include "worlds/contract/contract_check.h"
 #include "worlds/contract/contract_limits.h"
@@ -47,11 +48,6 @@ static json_t *debug_json(const struct weir_contract_result *result)
     return list;
 }
 
-static void set_number(json_t *object, const char *key, uint64_t value)
-{
-    (void)json_object_set_new(object, key, json_integer((json_int_t)value));
-}
-
 /* Takes the object over; NULL is what jansson makes without memory. */
 static enum weir_status print(json_t *object, struct weir_error *error)
 {
@@ -80,12 +76,12 @@ static enum weir_status print_result(const char *address, enum weir_contract_ent
         (void)json_object_set_new(
             object, "changes",
             json_string(result->outcome == WEIR_CONTRACT_ANSWERED ? "kept" : "none"));
-    set_number(object, "gas_used", result->gas_used);
-    set_number(object, "gas_external", result->gas_external);
-    set_number(object, "peak_pages", result->peak_pages);
+    weir_json_set_number(object, "gas_used", result->gas_used);
+    weir_json_set_number(object, "gas_external", result->gas_external);
+    weir_json_set_number(object, "peak_pages", result->peak_pages);
     (void)json_object_set_new(object, "debug", debug_json(result));
     if (result->debug_left_out > 0)
-        set_number(object, "debug_left_out", result->debug_left_out);
+        weir_json_set_number(object, "debug_left_out", result->debug_left_out);
     *ret_exit_code = weir_status_exit_code(result->outcome != WEIR_CONTRACT_FAILED ? WEIR_OK
                                            : result->is_out_of_gas                 ? WEIR_LIMIT
                                                                                    : WEIR_TRAP);
@@ -108,7 +104,7 @@ enum weir_status contract_store(struct contract_session *session, int *ret_exit_
         char hex[WEIR_HASH_HEX_SIZE];
         weir_hash_hex(&checksum, hex);
         json_t *object = json_pack("{s:s}", "checksum", hex);
-        set_number(object, "bytes", file.size);
+        weir_json_set_number(object, "bytes", file.size);
         status = print(object, error);
     }
     weir_host_file_done(&file);
@@ -224,8 +220,8 @@ static enum weir_status print_facts(const char *checksum, size_t bytes,
                                     struct weir_error *error)
 {
     json_t *object = json_pack("{s:s}", "checksum", checksum);
-    set_number(object, "bytes", bytes);
-    set_number(object, "memory_pages", facts->memory_pages);
+    weir_json_set_number(object, "bytes", bytes);
+    weir_json_set_number(object, "memory_pages", facts->memory_pages);
     (void)json_object_set_new(object, "capabilities", list_json(&facts->capabilities));
     (void)json_object_set_new(object, "entry_points", list_json(&facts->entries));
     (void)json_object_set_new(object, "imports", list_json(&facts->imports));
@@ -290,16 +286,16 @@ static bool add_code(void *context, const struct weir_contract_code_line *line)
     char hex[WEIR_HASH_HEX_SIZE];
     weir_hash_hex(&line->checksum, hex);
     json_t *object = json_pack("{s:s}", "checksum", hex);
-    set_number(object, "bytes", line->bytes);
-    set_number(object, "contracts", line->contracts);
+    weir_json_set_number(object, "bytes", line->bytes);
+    weir_json_set_number(object, "contracts", line->contracts);
     return json_array_append_new(context, object) == 0;
 }
 
 static bool add_contract(void *context, const struct weir_contract_line *line)
 {
     json_t *object = record_json(&line->record);
-    set_number(object, "keys", line->keys);
-    set_number(object, "stored_bytes", line->bytes);
+    weir_json_set_number(object, "keys", line->keys);
+    weir_json_set_number(object, "stored_bytes", line->bytes);
     return json_array_append_new(context, object) == 0;
 }
 

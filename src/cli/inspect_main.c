@@ -4,6 +4,7 @@
 #include "cli/inspect_internal.h"
 
 #include "base/cleanup.h"
+#include "base/json_number.h"
 #include "base/sizes.h"
 #include "server/host_file.h"
 #include "wasm/inspect.h"
@@ -162,11 +163,6 @@ static void print_text(const struct inspection *inspection)
 
 /* --- JSON ---------------------------------------------------------------------------------- */
 
-static void set_number(json_t *object, const char *key, uint64_t value)
-{
-    (void)json_object_set_new(object, key, json_integer((json_int_t)value));
-}
-
 static json_t *sections_json(const struct inspection *inspection)
 {
     json_t *list = json_array();
@@ -176,10 +172,10 @@ static json_t *sections_json(const struct inspection *inspection)
         if (section->id == 0)
             (void)json_object_set_new(object, "name",
                                       weir__inspect_name_json(section->custom_name));
-        set_number(object, "offset", section->offset);
-        set_number(object, "bytes", section->payload.size);
-        set_number(object, "gzip_bytes", inspection->section_gzip_bytes[i]);
-        set_number(object, "entries", section->entries);
+        weir_json_set_number(object, "offset", section->offset);
+        weir_json_set_number(object, "bytes", section->payload.size);
+        weir_json_set_number(object, "gzip_bytes", inspection->section_gzip_bytes[i]);
+        weir_json_set_number(object, "entries", section->entries);
         (void)json_array_append_new(list, object);
     }
     return list;
@@ -205,9 +201,9 @@ static json_t *memories_json(const struct weir_wasm_facts *facts)
     for (uint32_t i = 0; i < facts->module->memory_count; i++) {
         const struct weir_limits *memory = &facts->module->memories[i];
         json_t *object = json_object();
-        set_number(object, "initial_bytes", memory->min * WEIR_WASM_PAGE_BYTES);
+        weir_json_set_number(object, "initial_bytes", memory->min * WEIR_WASM_PAGE_BYTES);
         if (memory->has_max)
-            set_number(object, "max_bytes", memory->max * WEIR_WASM_PAGE_BYTES);
+            weir_json_set_number(object, "max_bytes", memory->max * WEIR_WASM_PAGE_BYTES);
         (void)json_object_set_new(object, "imported",
                                   json_boolean(i < facts->module->memory_import_count));
         (void)json_array_append_new(array, object);
@@ -222,10 +218,10 @@ static void print_json(const struct inspection *inspection)
                                facts->problem.status == WEIR_OK);
     if (facts->problem.status != WEIR_OK) {
         (void)json_object_set_new(object, "problem", json_string(facts->problem.message));
-        set_number(object, "problem_offset", facts->problem.offset);
+        weir_json_set_number(object, "problem_offset", facts->problem.offset);
     }
-    set_number(object, "bytes", inspection->bytes);
-    set_number(object, "gzip_bytes", inspection->gzip_bytes);
+    weir_json_set_number(object, "bytes", inspection->bytes);
+    weir_json_set_number(object, "gzip_bytes", inspection->gzip_bytes);
     (void)json_object_set_new(object, "sections", sections_json(inspection));
     (void)json_object_set_new(object, "imports", externs_json(facts->imports, facts->import_count));
     (void)json_object_set_new(object, "exports", externs_json(facts->exports, facts->export_count));
@@ -234,12 +230,13 @@ static void print_json(const struct inspection *inspection)
     for (uint32_t i = 0; i < facts->feature_count; i++)
         (void)json_array_append_new(features, json_string(facts->features[i]));
     (void)json_object_set_new(object, "features", features);
-    set_number(object, "functions", facts->func_count);
-    set_number(object, "functions_imported", facts->func_import_count);
-    set_number(object, "functions_named", facts->named_func_count);
-    set_number(object, "code_bytes", facts->code_bytes);
-    set_number(object, "data_bytes", facts->data_bytes);
-    set_number(object, "initial_memory_bytes", facts->memory_pages_min * WEIR_WASM_PAGE_BYTES);
+    weir_json_set_number(object, "functions", facts->func_count);
+    weir_json_set_number(object, "functions_imported", facts->func_import_count);
+    weir_json_set_number(object, "functions_named", facts->named_func_count);
+    weir_json_set_number(object, "code_bytes", facts->code_bytes);
+    weir_json_set_number(object, "data_bytes", facts->data_bytes);
+    weir_json_set_number(object, "initial_memory_bytes",
+                         facts->memory_pages_min * WEIR_WASM_PAGE_BYTES);
     (void)json_dumpf(object, stdout, JSON_INDENT(2));
     (void)fputc('\n', stdout);
     json_decref(object);

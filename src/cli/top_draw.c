@@ -2,6 +2,7 @@
 #include "cli/top_internal.h"
 
 #include "base/check.h"
+#include "base/json_number.h"
 #include "base/sizes.h"
 
 #include <stdarg.h>
@@ -394,16 +395,11 @@ void weir__top_draw(FILE *to, struct weir__top_sample *sample, const struct weir
 
 /* --- JSON ------------------------------------------------------------------------------------ */
 
-static json_t *number(uint64_t value)
-{
-    return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
-}
-
 static json_t *parts_json(const struct weir__top_part *parts, size_t count)
 {
     json_t *object = json_object();
     for (size_t i = 0; i < count; i++)
-        (void)json_object_set_new(object, parts[i].name, number(parts[i].bytes));
+        weir_json_set_number(object, parts[i].name, parts[i].bytes);
     return object;
 }
 
@@ -417,7 +413,7 @@ static json_t *row_json(const struct weir__top_row *row, const struct weir__top_
         if (column == WEIR__TOP_DETAIL)
             (void)json_object_set_new(object, name, json_string(row->detail));
         else if (column != WEIR__TOP_GROWTH)
-            (void)json_object_set_new(object, name, number(row->values[column]));
+            weir_json_set_number(object, name, row->values[column]);
         else
             (void)json_object_set_new(object, "growth_bytes_per_s",
                                       row->has_growth ? json_real(row->growth) : json_null());
@@ -440,9 +436,10 @@ json_t *weir__top_json(const struct weir__top_sample *sample, size_t count, cons
         {"malloc_free_bytes", sample->free_bytes},
     };
     for (size_t i = 0; i < sizeof NUMBERS / sizeof NUMBERS[0]; i++)
-        (void)json_object_set_new(process, NUMBERS[i].key, number(NUMBERS[i].value));
+        (void)json_object_set_new(process, NUMBERS[i].key, weir_json_number(NUMBERS[i].value));
     (void)json_object_set_new(process, "limit_bytes",
-                              sample->has_limit ? number(sample->limit_bytes) : json_null());
+                              sample->has_limit ? weir_json_number(sample->limit_bytes)
+                                                : json_null());
     (void)json_object_set_new(process, "holds", json_boolean(sample->holds));
     (void)json_object_set_new(process, "classes", parts_json(sample->parts, sample->part_count));
     for (size_t i = 0; i < count; i++)
@@ -451,10 +448,10 @@ json_t *weir__top_json(const struct weir__top_sample *sample, size_t count, cons
     (void)json_object_set_new(object, "view", json_string(view->name));
     (void)json_object_set_new(object, "process", process);
     (void)json_object_set_new(object, "objects", parts_json(sample->counts, sample->count_count));
-    (void)json_object_set_new(object, "completed_instances", number(sample->completed));
+    weir_json_set_number(object, "completed_instances", sample->completed);
     (void)json_object_set_new(object, "growth", json_string(sample->growth));
     (void)json_object_set_new(object, "bytes_per_instance", json_real(sample->per_instance));
-    (void)json_object_set_new(object, "not_listed", number(sample->left_out + sample->rows_beyond));
+    weir_json_set_number(object, "not_listed", sample->left_out + sample->rows_beyond);
     (void)json_object_set_new(object, "rows", rows);
     return object;
 }

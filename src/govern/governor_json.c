@@ -1,6 +1,8 @@
 /* A governor's status as JSON (docs/GUARD.md lists the keys). */
 #include "govern/governor_pages.h"
 
+#include "base/json_number.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,11 +10,6 @@
 static uint64_t milliseconds(uint64_t from_ns, uint64_t now_ns)
 {
     return now_ns > from_ns ? (now_ns - from_ns) / 1000000 : 0;
-}
-
-static json_t *number(uint64_t value)
-{
-    return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
 }
 
 /* A text from the kernel: null when it is not UTF-8. */
@@ -24,23 +21,23 @@ static json_t *string(const char *text)
 
 static json_t *figure(struct weir_figure value)
 {
-    return value.state == WEIR_FIGURE_VALUE ? number(value.value) : json_null();
+    return value.state == WEIR_FIGURE_VALUE ? weir_json_number(value.value) : json_null();
 }
 
 static json_t *reading_json(const struct weir_reading *reading, uint64_t now_ns)
 {
     bool is_known = reading->state == WEIR_READING_KNOWN;
     json_t *object = json_pack("{s:s, s:o, s:o}", "state", weir_reading_state_name(reading->state),
-                               "age_ms", number(milliseconds(reading->at_ns, now_ns)), "levels",
-                               number(reading->level_count));
+                               "age_ms", weir_json_number(milliseconds(reading->at_ns, now_ns)),
+                               "levels", weir_json_number(reading->level_count));
     if (is_known) {
         (void)json_object_set_new(object, "binding", string(reading->binding));
-        (void)json_object_set_new(object, "level", number(reading->level));
-        (void)json_object_set_new(object, "limit_bytes", number(reading->limit_bytes));
-        (void)json_object_set_new(object, "usage_bytes", number(reading->usage_bytes));
-        (void)json_object_set_new(object, "reclaimable_bytes", number(reading->reclaimable_bytes));
-        (void)json_object_set_new(object, "used_bytes", number(reading->used_bytes));
-        (void)json_object_set_new(object, "free_bytes", number(reading->free_bytes));
+        weir_json_set_number(object, "level", reading->level);
+        weir_json_set_number(object, "limit_bytes", reading->limit_bytes);
+        weir_json_set_number(object, "usage_bytes", reading->usage_bytes);
+        weir_json_set_number(object, "reclaimable_bytes", reading->reclaimable_bytes);
+        weir_json_set_number(object, "used_bytes", reading->used_bytes);
+        weir_json_set_number(object, "free_bytes", reading->free_bytes);
     } else {
         (void)json_object_set_new(object, "why", string(reading->why));
     }
@@ -53,7 +50,7 @@ static json_t *pressure_line(const struct weir_pressure_line *line)
         return json_null();
     return json_pack("{s:f, s:f, s:f, s:o}", "avg10_percent", line->avg10_bp / 100.0,
                      "avg60_percent", line->avg60_bp / 100.0, "avg300_percent",
-                     line->avg300_bp / 100.0, "total_us", number(line->total_us));
+                     line->avg300_bp / 100.0, "total_us", weir_json_number(line->total_us));
 }
 
 static json_t *signals_json(const struct weir_reading *reading)
@@ -77,22 +74,20 @@ static json_t *action_json(const struct weir_action_status *action, uint64_t now
 {
     static const char *const KINDS[] = {"reclaim", "pause", "refuse", "hold"};
     const struct weir_trigger *trigger = &action->trigger;
-    json_t *object =
-        json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:s, s:o}", "name", action->name, "kind",
-                  KINDS[action->kind], "state", weir_trigger_state_name(trigger->state), "reason",
-                  weir_trigger_reason_name(trigger->reason), "since_ms",
-                  number(milliseconds(trigger->since_ns, now_ns)), "active", action->is_active,
-                  "on_unknown", action->on_unknown == WEIR_UNKNOWN_OPEN ? "open" : "closed",
-                  "transitions", number(trigger->change_count));
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s, s:s, s:o, s:b, s:s, s:o}", "name", action->name, "kind",
+        KINDS[action->kind], "state", weir_trigger_state_name(trigger->state), "reason",
+        weir_trigger_reason_name(trigger->reason), "since_ms",
+        weir_json_number(milliseconds(trigger->since_ns, now_ns)), "active", action->is_active,
+        "on_unknown", action->on_unknown == WEIR_UNKNOWN_OPEN ? "open" : "closed", "transitions",
+        weir_json_number(trigger->change_count));
     if (!trigger->config.is_off) {
-        (void)json_object_set_new(object, "enter_free_bytes",
-                                  number(trigger->config.enter_free_bytes));
-        (void)json_object_set_new(object, "leave_free_bytes",
-                                  number(trigger->config.leave_free_bytes));
+        weir_json_set_number(object, "enter_free_bytes", trigger->config.enter_free_bytes);
+        weir_json_set_number(object, "leave_free_bytes", trigger->config.leave_free_bytes);
     }
     if (action->kind == WEIR_ACTION_RECLAIM) {
-        (void)json_object_set_new(object, "calls", number(action->calls));
-        (void)json_object_set_new(object, "given_bytes", number(action->given_bytes));
+        weir_json_set_number(object, "calls", action->calls);
+        weir_json_set_number(object, "given_bytes", action->given_bytes);
     }
     return object;
 }
@@ -101,9 +96,9 @@ static json_t *task_json(const struct weir_task_status *task, uint64_t now_ns)
 {
     return json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o}", "name", task->name, "state",
                      weir_task_state_name(task->state), "since_ms",
-                     number(milliseconds(task->since_ns, now_ns)), "reason", task->reason, "pauses",
-                     number(task->pauses), "resumes", number(task->resumes), "failures",
-                     number(task->failures));
+                     weir_json_number(milliseconds(task->since_ns, now_ns)), "reason", task->reason,
+                     "pauses", weir_json_number(task->pauses), "resumes",
+                     weir_json_number(task->resumes), "failures", weir_json_number(task->failures));
 }
 
 static json_t *admissions_json(const struct weir_governor_status *status)
@@ -111,9 +106,10 @@ static json_t *admissions_json(const struct weir_governor_status *status)
     json_t *refused = json_object();
     for (int i = WEIR_REASON_SHORT; i < WEIR_REASON_COUNT; i++)
         (void)json_object_set_new(refused, weir_trigger_reason_name((enum weir_trigger_reason)i),
-                                  number(status->refused[i]));
-    return json_pack("{s:o, s:o, s:o}", "admitted", number(status->admitted), "admitted_unknown",
-                     number(status->admitted_unknown), "refused", refused);
+                                  weir_json_number(status->refused[i]));
+    return json_pack("{s:o, s:o, s:o}", "admitted", weir_json_number(status->admitted),
+                     "admitted_unknown", weir_json_number(status->admitted_unknown), "refused",
+                     refused);
 }
 
 static void set_lists(json_t *object, const struct weir_governor_status *status, uint64_t now_ns)
@@ -147,13 +143,13 @@ char *weir_governor_json(const struct weir_governor_status *status, uint64_t now
     if (status->is_read_failing)
         (void)json_object_set_new(object, "read_failing", string(status->read_why));
     (void)json_object_set_new(object, "signals", signals_json(&status->reading));
-    (void)json_object_set_new(object, "events",
-                              json_pack("{s:o, s:o, s:o, s:o}", "high", number(status->events.high),
-                                        "max", number(status->events.max), "oom",
-                                        number(status->events.oom), "oom_kill",
-                                        number(status->events.oom_kill)));
-    (void)json_object_set_new(object, "polls", number(status->polls));
-    (void)json_object_set_new(object, "read_failures", number(status->read_failures));
+    (void)json_object_set_new(
+        object, "events",
+        json_pack("{s:o, s:o, s:o, s:o}", "high", weir_json_number(status->events.high), "max",
+                  weir_json_number(status->events.max), "oom", weir_json_number(status->events.oom),
+                  "oom_kill", weir_json_number(status->events.oom_kill)));
+    weir_json_set_number(object, "polls", status->polls);
+    weir_json_set_number(object, "read_failures", status->read_failures);
     (void)json_object_set_new(object, "admissions", admissions_json(status));
     set_lists(object, status, now_ns);
     char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6));

@@ -6,6 +6,7 @@
 #include "server/server_census.h"
 
 #include "base/clock.h"
+#include "base/json_number.h"
 #include "base/sizes.h"
 #include "base/utf8.h"
 #include "observe/memory_json.h"
@@ -87,11 +88,6 @@ static bool read_question(const char *query, struct question *question,
 
 /* --- values -------------------------------------------------------------------------------- */
 
-static void set_number(json_t *object, const char *key, uint64_t value)
-{
-    (void)json_object_set_new(object, key, json_integer((json_int_t)value));
-}
-
 /* Names were cut to their fields, perhaps within a character. */
 static void set_text(json_t *object, const char *key, const char *text)
 {
@@ -111,11 +107,11 @@ static json_t *totals_json(const struct weir_census *census)
         struct weir_census_total total;
         json_t *object = json_object();
         weir_census_total(census, (enum weir_census_type)i, &total);
-        set_number(object, "count", total.count);
-        set_number(object, "bytes", total.bytes);
-        set_number(object, "left_out", total.left_out);
+        weir_json_set_number(object, "count", total.count);
+        weir_json_set_number(object, "bytes", total.bytes);
+        weir_json_set_number(object, "left_out", total.left_out);
         if (total.made > 0)
-            set_number(object, "made", total.made);
+            weir_json_set_number(object, "made", total.made);
         (void)json_object_set_new(totals, weir_census_type_name((enum weir_census_type)i), object);
     }
     return totals;
@@ -148,10 +144,10 @@ static json_t *group_json(const struct weir_census_group *group)
     set_text(object, "name", group->name);
     set_text(object, "origin", group->origin);
     set_text(object, "owner", group->owner);
-    set_number(object, "count", group->count);
-    set_number(object, "bytes", group->bytes);
-    set_number(object, "ended", group->ended_count);
-    set_number(object, "oldest_ms", milliseconds(group->oldest_ns));
+    weir_json_set_number(object, "count", group->count);
+    weir_json_set_number(object, "bytes", group->bytes);
+    weir_json_set_number(object, "ended", group->ended_count);
+    weir_json_set_number(object, "oldest_ms", milliseconds(group->oldest_ns));
     return object;
 }
 
@@ -175,9 +171,10 @@ static void add_groups(const struct page *page)
         objects += sorted[i]->count;
         bytes += sorted[i]->bytes;
     }
-    set_number(rest, "groups", count > page->question.top ? count - page->question.top : 0);
-    set_number(rest, "count", objects);
-    set_number(rest, "bytes", bytes);
+    weir_json_set_number(rest, "groups",
+                         count > page->question.top ? count - page->question.top : 0);
+    weir_json_set_number(rest, "count", objects);
+    weir_json_set_number(rest, "bytes", bytes);
     (void)json_object_set_new(page->object, "groups", groups);
     (void)json_object_set_new(page->object, "groups_rest", rest);
 }
@@ -214,10 +211,10 @@ static json_t *store_json(const struct weir_census_store *store, const struct we
         {"handles", store->handles},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        set_number(object, numbers[i].key, numbers[i].value);
+        weir_json_set_number(object, numbers[i].key, numbers[i].value);
     if (sum != NULL) {
-        set_number(object, "resident_bytes", sum->resident_bytes);
-        set_number(object, "private_bytes", sum->private_bytes);
+        weir_json_set_number(object, "resident_bytes", sum->resident_bytes);
+        weir_json_set_number(object, "private_bytes", sum->private_bytes);
     }
     (void)json_object_set_new(object, "pooled", json_boolean(store->is_pooled));
     return object;
@@ -254,8 +251,8 @@ static void add_stores(const struct page *page)
         (void)json_array_append_new(stores, store_json(sorted[i], sum));
         total.bytes -= sorted[i]->used_bytes < total.bytes ? sorted[i]->used_bytes : total.bytes;
     }
-    set_number(rest, "stores", total.count - shown);
-    set_number(rest, "used_bytes", total.bytes);
+    weir_json_set_number(rest, "stores", total.count - shown);
+    weir_json_set_number(rest, "used_bytes", total.bytes);
     (void)json_object_set_new(page->object, "stores", stores);
     (void)json_object_set_new(page->object, "stores_rest", rest);
 }
@@ -266,7 +263,7 @@ static json_t *growth_json(const struct weir_census_growth *growth)
 {
     struct weir_census_growth_reading reading;
     json_t *object = json_object();
-    set_number(object, "rounds", growth->rounds);
+    weir_json_set_number(object, "rounds", growth->rounds);
     if (weir_census_growth_read(growth, &reading, NULL) != WEIR_OK) {
         set_text(object, "state", "undecided");
         return object;
@@ -300,8 +297,8 @@ static json_t *change_json(const struct weir_census_change *change)
     set_text(object, "owner", group->owner);
     (void)json_object_set_new(object, "count", json_integer(change->count));
     (void)json_object_set_new(object, "bytes", json_integer(change->bytes));
-    set_number(object, "made", change->made);
-    set_number(object, "gone", change->gone);
+    weir_json_set_number(object, "made", change->made);
+    weir_json_set_number(object, "gone", change->gone);
     return object;
 }
 
@@ -328,7 +325,7 @@ static void add_changes(const struct page *page, json_t *diff)
         bytes += changes[i].bytes;
         objects += changes[i].count;
     }
-    set_number(rest, "changes", left);
+    weir_json_set_number(rest, "changes", left);
     (void)json_object_set_new(rest, "count", json_integer(objects));
     (void)json_object_set_new(rest, "bytes", json_integer(bytes));
     (void)json_object_set_new(diff, "changes", list);
@@ -348,8 +345,8 @@ static json_t *retention_json(const struct page *page)
         set_text(object, "state", STATES[finding->state]);
         set_text(object, "evidence", finding->evidence);
         if (finding->state == WEIR_RETENTION_PRESENT) {
-            set_number(object, "count", finding->count);
-            set_number(object, "bytes", finding->bytes);
+            weir_json_set_number(object, "count", finding->count);
+            weir_json_set_number(object, "bytes", finding->bytes);
             set_text(object, "advice", weir_retention_advice(finding->pattern));
         }
         (void)json_array_append_new(list, object);
@@ -362,9 +359,9 @@ static void add_diff(const struct page *page)
     uint64_t before_ns = weir_census_taken_ns(page->before);
     uint64_t now_ns = weir_census_taken_ns(page->census);
     json_t *diff = json_object();
-    set_number(diff, "since_ms", milliseconds(now_ns - before_ns));
-    set_number(diff, "completed_instances",
-               weir_census_completed(page->census) - weir_census_completed(page->before));
+    weir_json_set_number(diff, "since_ms", milliseconds(now_ns - before_ns));
+    weir_json_set_number(diff, "completed_instances",
+                         weir_census_completed(page->census) - weir_census_completed(page->before));
     (void)json_object_set_new(diff, "bytes",
                               json_integer((json_int_t)(weir_census_bytes(page->census) -
                                                         weir_census_bytes(page->before))));
@@ -379,8 +376,8 @@ static void fill(const struct page *page)
 {
     const struct weir__censuses *all = &page->server->census;
     uint64_t now_ns = weir_census_taken_ns(page->census);
-    set_number(page->object, "completed_instances", weir_census_completed(page->census));
-    set_number(page->object, "bytes", weir_census_bytes(page->census));
+    weir_json_set_number(page->object, "completed_instances", weir_census_completed(page->census));
+    weir_json_set_number(page->object, "bytes", weir_census_bytes(page->census));
     (void)json_object_set_new(page->object, "totals", totals_json(page->census));
     add_groups(page);
     if (page->question.type < 0 || page->question.type == WEIR_CENSUS_STORE)

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "base/json_number.h"
 #include "observe/metrics.h"
 
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
@@ -35,8 +36,7 @@ static json_t *kinds_json(const struct weir_account_reading *reading)
     json_t *kinds = json_object();
     for (int kind = 0; kind < WEIR_KIND_COUNT; kind++)
         if (reading->kinds[kind] > 0 && weir_kind_is_bytes((enum weir_kind)kind))
-            (void)json_object_set_new(kinds, weir_kind_name((enum weir_kind)kind),
-                                      json_integer((json_int_t)reading->kinds[kind]));
+            weir_json_set_number(kinds, weir_kind_name((enum weir_kind)kind), reading->kinds[kind]);
     return kinds;
 }
 
@@ -66,8 +66,7 @@ static void add_figures(json_t *object, const struct weir__plugin *plugin)
         {"calls_left", figures.calls_left},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        (void)json_object_set_new(object, numbers[i].name,
-                                  json_integer((json_int_t)numbers[i].value));
+        weir_json_set_number(object, numbers[i].name, numbers[i].value);
     (void)json_object_set_new(object, "kinds", kinds_json(&reading));
     (void)json_object_set_new(object, "abi", json_string(weir_filter_plugin_abi(plugin->plugin)));
 }

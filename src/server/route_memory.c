@@ -1,6 +1,7 @@
 /* GET /v1/memory: the account tree, equations (a) and (b), every linear memory, the peak. */
 #include "server/server_internal.h"
 
+#include "base/json_number.h"
 #include "observe/memory_json.h"
 
 #include <stdlib.h>
@@ -8,17 +9,12 @@
 
 #define MEMORIES_MAX 1000 /* linear memories listed; the sums hold all */
 
-static void set_number(json_t *object, const char *key, uint64_t value)
-{
-    (void)json_object_set_new(object, key, json_integer((json_int_t)value));
-}
-
 static json_t *recycled_json(const struct weir_pool_figures *figures)
 {
     json_t *recycled = json_object();
     for (int i = WEIR_RECYCLE_NONE + 1; recycled != NULL && i < WEIR_RECYCLE_REASON_COUNT; i++)
-        set_number(recycled, weir_recycle_reason_name((enum weir_recycle_reason)i),
-                   figures->recycled[i]);
+        weir_json_set_number(recycled, weir_recycle_reason_name((enum weir_recycle_reason)i),
+                             figures->recycled[i]);
     return recycled;
 }
 
@@ -36,16 +32,16 @@ static json_t *pools_json(struct weir_server *server)
                                  weir_route_mode_name(route->config->mode));
         if (pool == NULL)
             break;
-        set_number(pool, "in_use", figures.in_use);
-        set_number(pool, "warm", figures.warm);
-        set_number(pool, "takes", figures.takes);
-        set_number(pool, "cold_takes", figures.cold_takes);
-        set_number(pool, "resets", figures.resets);
-        set_number(pool, "busy", figures.busy);
-        set_number(pool, "near_takes", figures.near_takes);
-        set_number(pool, "spoiled", figures.spoiled);
-        set_number(pool, "faults", figures.faults);
-        set_number(pool, "waiting", weir__turns_waiting(route));
+        weir_json_set_number(pool, "in_use", figures.in_use);
+        weir_json_set_number(pool, "warm", figures.warm);
+        weir_json_set_number(pool, "takes", figures.takes);
+        weir_json_set_number(pool, "cold_takes", figures.cold_takes);
+        weir_json_set_number(pool, "resets", figures.resets);
+        weir_json_set_number(pool, "busy", figures.busy);
+        weir_json_set_number(pool, "near_takes", figures.near_takes);
+        weir_json_set_number(pool, "spoiled", figures.spoiled);
+        weir_json_set_number(pool, "faults", figures.faults);
+        weir_json_set_number(pool, "waiting", weir__turns_waiting(route));
         (void)json_object_set_new(pool, "recycled", recycled_json(&figures));
         (void)json_array_append_new(pools, pool);
     }
@@ -63,7 +59,7 @@ static json_t *memory_json(struct weir_server *server, struct weir_error *error)
         return NULL;
     uint64_t growth = 0;
     if (weir_growth_read(&growth, NULL) == WEIR_OK)
-        set_number(object, "growth_bytes", growth);
+        weir_json_set_number(object, "growth_bytes", growth);
     weir_cgroup_equation_renew(&server->cgroup, "", "self", NULL);
     (void)json_object_set_new(object, "cgroup", weir_memory_json_cgroup(&server->cgroup));
     (void)json_object_set_new(object, "memories", weir_memory_json_memories(MEMORIES_MAX));

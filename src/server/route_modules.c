@@ -8,6 +8,7 @@
  */
 #include "server/server_internal.h"
 
+#include "base/json_number.h"
 #include "server/module_store.h"
 
 #include <errno.h>
@@ -103,7 +104,7 @@ static struct answer fail_change(struct weir__connection *connection, struct wei
     set_text(object, "reason", error->message);
     set_text(object, "module", name_of(connection));
     if (error->offset != WEIR_NO_OFFSET)
-        (void)json_object_set_new(object, "offset", json_integer((json_int_t)error->offset));
+        weir_json_set_number(object, "offset", error->offset);
     for (const struct weir_error_detail *d = error->details; d != NULL; d = d->next)
         (void)json_array_append_new(details, json_string(d->text));
     (void)json_object_set_new(object, "details", details);

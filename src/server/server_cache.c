@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/json_number.h"
 #include "observe/metrics.h"
 #include "server/server_internal.h"
 #include "server/server_plan.h"
@@ -215,30 +216,25 @@ void weir__server_cache_metrics(struct weir_server *server, struct weir_metrics 
 
 /* --- GET /v1/cache ------------------------------------------------------------------------- */
 
-static void set_number(json_t *object, const char *key, uint64_t value)
-{
-    (void)json_object_set_new(object, key, json_integer((json_int_t)value));
-}
-
 static json_t *tiers_json(const struct weir_cache_figures *figures)
 {
     json_t *tiers = json_object();
     for (int i = 0; i < WEIR_CACHE_TIER_COUNT; i++) {
         const struct weir_cache_tier_figures *tier = &figures->tiers[i];
         json_t *object = json_object();
-        set_number(object, "limit_bytes", tier->limit_bytes);
-        set_number(object, "used_bytes", tier->used_bytes);
+        weir_json_set_number(object, "limit_bytes", tier->limit_bytes);
+        weir_json_set_number(object, "used_bytes", tier->used_bytes);
         if (i != WEIR_CACHE_DISK)
-            set_number(object, "modules", tier->modules);
-        set_number(object, "hits", tier->hits);
-        set_number(object, "evictions", tier->evictions);
-        set_number(object, "evicted_bytes", tier->evicted_bytes);
+            weir_json_set_number(object, "modules", tier->modules);
+        weir_json_set_number(object, "hits", tier->hits);
+        weir_json_set_number(object, "evictions", tier->evictions);
+        weir_json_set_number(object, "evicted_bytes", tier->evicted_bytes);
         (void)json_object_set_new(tiers, weir_cache_tier_name((enum weir_cache_tier)i), object);
     }
     json_t *lent = json_object();
-    set_number(lent, "used_bytes", figures->lent_bytes);
-    set_number(lent, "modules", figures->lent_modules);
-    set_number(lent, "hits", figures->lent_hits);
+    weir_json_set_number(lent, "used_bytes", figures->lent_bytes);
+    weir_json_set_number(lent, "modules", figures->lent_modules);
+    weir_json_set_number(lent, "hits", figures->lent_hits);
     (void)json_object_set_new(tiers, "lent", lent);
     return tiers;
 }
@@ -248,7 +244,8 @@ static json_t *misses_json(const uint64_t misses[WEIR_CACHE_CAUSE_COUNT])
     json_t *object = json_object();
     for (int i = 0; i < WEIR_CACHE_CAUSE_COUNT; i++)
         if (misses[i] > 0)
-            set_number(object, weir_cache_cause_name((enum weir_cache_cause)i), misses[i]);
+            weir_json_set_number(object, weir_cache_cause_name((enum weir_cache_cause)i),
+                                 misses[i]);
     return object;
 }
 
@@ -284,7 +281,7 @@ static bool add_entry(void *context, const struct weir_cache_entry *entry)
         {"used_ms", entry->used_ms},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        set_number(object, numbers[i].key, numbers[i].value);
+        weir_json_set_number(object, numbers[i].key, numbers[i].value);
     (void)json_object_set_new(object, "misses", misses_json(entry->misses));
     (void)json_array_append_new(list, object);
     return true;
@@ -316,15 +313,15 @@ static json_t *cache_json(struct weir_cache *cache)
     json_t *modules = json_array();
     if (modules != NULL)
         weir_cache_walk(cache, add_entry, modules);
-    set_number(object, "uses", figures.uses);
-    set_number(object, "waited", figures.waited);
-    set_number(object, "compiled", figures.compiled);
-    set_number(object, "quarantined", figures.disk_quarantined);
-    set_number(object, "not_kept_on_disk", figures.disk_file_failures);
-    set_number(object, "oversize", figures.oversize);
-    set_number(object, "crowded", figures.crowded);
-    set_number(object, "pins_refused", figures.pins_refused);
-    set_number(object, "failures", figures.failures);
+    weir_json_set_number(object, "uses", figures.uses);
+    weir_json_set_number(object, "waited", figures.waited);
+    weir_json_set_number(object, "compiled", figures.compiled);
+    weir_json_set_number(object, "quarantined", figures.disk_quarantined);
+    weir_json_set_number(object, "not_kept_on_disk", figures.disk_file_failures);
+    weir_json_set_number(object, "oversize", figures.oversize);
+    weir_json_set_number(object, "crowded", figures.crowded);
+    weir_json_set_number(object, "pins_refused", figures.pins_refused);
+    weir_json_set_number(object, "failures", figures.failures);
     (void)json_object_set_new(object, "misses", misses_json(figures.misses));
     (void)json_object_set_new(object, "tiers", tiers_json(&figures));
     (void)json_object_set_new(object, "advice", advice_json(cache));

@@ -3,6 +3,7 @@
  * more than the configuration has. A tenant that is named has an account over its routes'. */
 #include "server/server_internal.h"
 
+#include "base/json_number.h"
 #include "observe/metrics.h"
 
 #include <jansson.h>
@@ -205,11 +206,6 @@ static bool nth(const struct weir__route_table *table, size_t n, struct totals *
     return true;
 }
 
-static void set_number(json_t *object, const char *key, uint64_t value)
-{
-    (void)json_object_set_new(object, key, json_integer((json_int_t)value));
-}
-
 static json_t *tenant_json(const struct weir__route_table *table, const struct totals *totals)
 {
     static const char *const STATUSES[6] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
@@ -220,25 +216,25 @@ static json_t *tenant_json(const struct weir__route_table *table, const struct t
         if (table->routes[i]->tenant == tenant)
             (void)json_array_append_new(routes, json_string(table->routes[i]->config->path));
     for (int i = 0; i < 6; i++)
-        set_number(statuses, STATUSES[i], LOAD(tenant->figures.by_status[i]));
+        weir_json_set_number(statuses, STATUSES[i], LOAD(tenant->figures.by_status[i]));
     for (int i = 1; i < WEIR__REFUSAL_COUNT; i++)
         if (LOAD(tenant->figures.refusals[i]) > 0)
-            set_number(refused, weir__refusal_name((enum weir__refusal)i),
-                       LOAD(tenant->figures.refusals[i]));
+            weir_json_set_number(refused, weir__refusal_name((enum weir__refusal)i),
+                                 LOAD(tenant->figures.refusals[i]));
     (void)json_object_set_new(object, "routes", routes);
-    set_number(object, "requests", totals->requests);
+    weir_json_set_number(object, "requests", totals->requests);
     (void)json_object_set_new(object, "by_status", statuses);
     (void)json_object_set_new(object, "refused", refused);
-    set_number(object, "received_bytes", LOAD(tenant->figures.body_bytes));
-    set_number(object, "sent_bytes", LOAD(tenant->figures.output_bytes));
-    set_number(object, "cpu_ns", LOAD(tenant->cpu_ns));
-    set_number(object, "used_bytes", totals->used_bytes);
-    set_number(object, "peak_bytes", totals->peak_bytes);
+    weir_json_set_number(object, "received_bytes", LOAD(tenant->figures.body_bytes));
+    weir_json_set_number(object, "sent_bytes", LOAD(tenant->figures.output_bytes));
+    weir_json_set_number(object, "cpu_ns", LOAD(tenant->cpu_ns));
+    weir_json_set_number(object, "used_bytes", totals->used_bytes);
+    weir_json_set_number(object, "peak_bytes", totals->peak_bytes);
     if (totals->limit_bytes != WEIR_UNLIMITED)
-        set_number(object, "limit_bytes", totals->limit_bytes);
-    set_number(object, "running", LOAD(tenant->running));
+        weir_json_set_number(object, "limit_bytes", totals->limit_bytes);
+    weir_json_set_number(object, "running", LOAD(tenant->running));
     if (LOAD(tenant->concurrency) != 0)
-        set_number(object, "concurrency", LOAD(tenant->concurrency));
+        weir_json_set_number(object, "concurrency", LOAD(tenant->concurrency));
     return object;
 }
 
