@@ -154,7 +154,6 @@ enum weir_status weir__capi_pin(struct wasm_ref_t *instance, struct weir_error *
 void weir__capi_begin(struct wasm_ref_t *ref, enum weir__capi_kind kind,
                       struct wasm_store_t *store);
 struct wasm_ref_t *weir__capi_ref(struct wasm_ref_t *ref);
-void weir__capi_unref(struct wasm_ref_t *ref);
 /* One more count of the object, without a handle. */
 void weir__capi_hold_object(struct wasm_ref_t *ref);
 /* One count of the object goes away, of a handle or a hold. */
@@ -215,8 +214,6 @@ struct weir_limits weir__capi_limits(const wasm_limits_t *limits);
 
 /* --- traps (capi_trap.c) ------------------------------------------------------------------- */
 
-/* An own trap, always: the store's reserve when there is no memory. */
-wasm_trap_t *weir__capi_trap(struct wasm_store_t *store, const char *message);
 /* Keeps a callback's trap, which is on its way through the guest, in place of the one before; NULL
  * drops that. Takes the handle over, and does not keep the store open. */
 void weir__capi_pend(struct wasm_store_t *store, wasm_trap_t *trap);

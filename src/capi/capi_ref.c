@@ -258,7 +258,7 @@ struct wasm_ref_t *weir__capi_ref(struct wasm_ref_t *ref)
     return ref;
 }
 
-void weir__capi_unref(struct wasm_ref_t *ref)
+static void unref(struct wasm_ref_t *ref)
 {
     struct wasm_store_t *store = ref->store;
     weir__capi_drop(ref);
@@ -278,7 +278,7 @@ static struct wasm_ref_t *ref_of(const void *handle)
     void wasm_##name##_delete(wasm_##name##_t *handle)                                             \
     {                                                                                              \
         if (handle != NULL)                                                                        \
-            weir__capi_unref(ref_of(handle));                                                      \
+            unref(ref_of(handle));                                                                 \
     }                                                                                              \
     wasm_##name##_t *wasm_##name##_copy(const wasm_##name##_t *handle)                             \
     {                                                                                              \

@@ -45,7 +45,8 @@ static wasm_trap_t *new_trap(struct wasm_store_t *store, const char *message, si
     return trap;
 }
 
-wasm_trap_t *weir__capi_trap(struct wasm_store_t *store, const char *message)
+/* Always one: the store's reserve when there is no memory. */
+static wasm_trap_t *own_trap(struct wasm_store_t *store, const char *message)
 {
     wasm_trap_t *trap = new_trap(store, message, strlen(message));
     return trap != NULL ? trap : reserve_of(store);
@@ -93,7 +94,7 @@ static wasm_trap_t *guest_trap(struct wasm_store_t *store, const struct weir_tra
                        from->cause.message);
     else
         (void)snprintf(text, sizeof text, "%s", weir_trap_text(from->code));
-    return weir__capi_trap(store, text);
+    return own_trap(store, text);
 }
 
 void weir__capi_pend(struct wasm_store_t *store, wasm_trap_t *trap)
@@ -119,7 +120,7 @@ wasm_trap_t *weir__capi_trap_of(struct wasm_store_t *store, enum weir_status sta
                                 struct weir_trap *trap, struct weir_error *error)
 {
     if (status != WEIR_TRAP) {
-        wasm_trap_t *refused = weir__capi_trap(store, error->message);
+        wasm_trap_t *refused = own_trap(store, error->message);
         weir__capi_failed(error);
         return refused;
     }

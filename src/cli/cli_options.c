@@ -47,7 +47,7 @@ static void print_option(char letter, const char *name, const char *argument, co
     }
 }
 
-void weir_cli_print_help(const struct weir_cli_command *command)
+static void print_help(const struct weir_cli_command *command)
 {
     printf("%s\n\nusage: %s %s\n\noptions\n", command->summary, command->name, command->usage);
     for (const struct weir_cli_option *o = command->options; o->name != NULL; o++)
@@ -146,7 +146,7 @@ enum weir_status weir_cli_parse(const struct weir_cli_command *command,
         if (answer == -1)
             break;
         if (answer == LETTER_HELP || answer == 'h') {
-            weir_cli_print_help(command);
+            print_help(command);
             return WEIR_EXIT;
         }
         if (answer == LETTER_VERSION) {

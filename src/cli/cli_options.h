@@ -46,8 +46,6 @@ enum weir_status weir_cli_parse_all(const struct weir_cli_command *command,
                                     weir_cli_handler *handler, void *context,
                                     struct weir_error *error) WEIR_MUST_USE;
 
-void weir_cli_print_help(const struct weir_cli_command *command);
-
 /* Prints "weir run: message" and the details on stderr, releases the record, and returns the exit
  * code of its status. */
 int weir_cli_fail(const char *command, struct weir_error *error);

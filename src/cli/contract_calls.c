@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum weir_status contract_checksum(const char *text, struct weir_hash *ret_checksum,
-                                   struct weir_error *error)
+/* A checksum in hexadecimal digits. */
+static enum weir_status read_checksum(const char *text, struct weir_hash *ret_checksum,
+                                      struct weir_error *error)
 {
     if (weir_hex_read(text, strlen(text), ret_checksum->bytes, sizeof ret_checksum->bytes))
         return WEIR_OK;
@@ -121,7 +122,7 @@ enum weir_status contract_instantiate(struct contract_session *session, int *ret
     if (message.label == NULL)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "instantiate needs --label: the contract's address is made of it");
-    enum weir_status status = contract_checksum(session->arguments[0], &checksum, error);
+    enum weir_status status = read_checksum(session->arguments[0], &checksum, error);
     if (status == WEIR_OK)
         status = weir_contract_chain_instantiate(session->chain, &checksum, &message, &address,
                                                  &result, error);
@@ -194,7 +195,7 @@ enum weir_status contract_migrate(struct contract_session *session, int *ret_exi
     struct weir_address_text address;
     enum weir_status status = resolve(session, session->arguments[0], &address, error);
     if (status == WEIR_OK)
-        status = contract_checksum(session->arguments[1], &checksum, error);
+        status = read_checksum(session->arguments[1], &checksum, error);
     if (status == WEIR_OK)
         status = weir_contract_chain_migrate(session->chain, address.text, &checksum,
                                              &session->options->message, &result, error);
@@ -270,7 +271,7 @@ enum weir_status contract_info(struct contract_session *session, int *ret_exit_c
     struct weir_address_text address;
     struct weir_contract_record record;
     (void)ret_exit_code;
-    if (contract_checksum(session->arguments[0], &checksum, NULL) == WEIR_OK)
+    if (read_checksum(session->arguments[0], &checksum, NULL) == WEIR_OK)
         return code_info(session, &checksum, error);
     enum weir_status status = resolve(session, session->arguments[0], &address, error);
     if (status == WEIR_OK)

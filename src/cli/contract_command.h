@@ -33,10 +33,4 @@ typedef enum weir_status contract_command(struct contract_session *session, int 
 contract_command contract_store, contract_instantiate, contract_execute, contract_query,
     contract_migrate, contract_sudo, contract_call, contract_info, contract_list, contract_address;
 
-extern const struct weir_cli_command weir__contract_command;
-
-/* A checksum in hexadecimal digits. */
-enum weir_status contract_checksum(const char *text, struct weir_hash *ret_checksum,
-                                   struct weir_error *error) WEIR_MUST_USE;
-
 #endif

@@ -50,7 +50,7 @@ static const struct weir_cli_option OPTIONS[] = {
     {0, NULL, NULL, NULL},
 };
 
-const struct weir_cli_command weir__contract_command = {
+static const struct weir_cli_command COMMAND = {
     .name = "weir contract",
     .usage = "--state DIR COMMAND [OPTION ...] [ARGUMENT ...]",
     .summary = "Runs CosmWasm contracts and answers with JSON. Nothing that a contract sends is "
@@ -158,10 +158,9 @@ static size_t find_command(const char *name)
     }
     const char *nearest = weir_nearest_name(name, names, COMMAND_COUNT);
     if (nearest != NULL)
-        (void)weir_cli_usage_error(&weir__contract_command, "unknown command %s; did you mean %s?",
-                                   name, nearest);
+        (void)weir_cli_usage_error(&COMMAND, "unknown command %s; did you mean %s?", name, nearest);
     else
-        (void)weir_cli_usage_error(&weir__contract_command, "unknown command %s", name);
+        (void)weir_cli_usage_error(&COMMAND, "unknown command %s", name);
     return COMMAND_COUNT;
 }
 
@@ -262,15 +261,15 @@ static int run(struct contract_options *options, const struct contract_words *wo
     weir_host_file_done(&file);
     weir_contract_buffer_done(&input);
     if (status != WEIR_OK)
-        return weir_cli_fail(weir__contract_command.name, &error);
-    return weir_cli_end(weir__contract_command.name, exit_code);
+        return weir_cli_fail(COMMAND.name, &error);
+    return weir_cli_end(COMMAND.name, exit_code);
 }
 
 /* What is missing, before anything is opened; 0 when nothing is. */
 static int check_words(const struct contract_options *options, const struct contract_words *words,
                        size_t *ret_which)
 {
-    const struct weir_cli_command *command = &weir__contract_command;
+    const struct weir_cli_command *command = &COMMAND;
     if (words->count == 0)
         return weir_cli_usage_error(command, "no command is named");
     size_t which = find_command(words->texts[0]);
@@ -304,10 +303,9 @@ int main(int argc, char **argv)
     struct weir_cli_arguments all = {.count = argc, .texts = argv};
     struct weir_error error = {0};
     size_t which = 0;
-    enum weir_status status =
-        weir_cli_parse_all(&weir__contract_command, &all, set_option, &options, &error);
+    enum weir_status status = weir_cli_parse_all(&COMMAND, &all, set_option, &options, &error);
     if (status != WEIR_OK)
-        return status == WEIR_EXIT ? 0 : weir_cli_fail(weir__contract_command.name, &error);
+        return status == WEIR_EXIT ? 0 : weir_cli_fail(COMMAND.name, &error);
     const struct contract_words words = {all.texts + 1, all.count - 1};
     int exit_code = check_words(&options, &words, &which);
     return exit_code != 0 ? exit_code : run(&options, &words, which);

@@ -9,8 +9,6 @@
 #include "cli/cli_options.h"
 #include "govern/governor_pages.h"
 
-extern const struct weir_cli_command guard__command;
-
 struct guard_options {
     const char *cgroup, *pid, *cgroup_root, *pressure_file;
     bool has_free_limit, has_pause_limit; /* given, and not "" */

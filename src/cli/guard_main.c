@@ -72,7 +72,7 @@ static const struct weir_cli_option OPTIONS[] = {
     {0, NULL, NULL, NULL},
 };
 
-const struct weir_cli_command guard__command = {
+static const struct weir_cli_command COMMAND = {
     .name = "weir guard",
     .usage = "[--cgroup PATH | --pid PID] --mem-free-limit SIZE [OPTION ...]",
     .summary = "Watches the memory of a process that is not ours: answers GET /admit with 204,\n"
@@ -388,7 +388,7 @@ static int serve(struct guard_log *log, struct weir_governor *governor,
     sigset_t signals;
     enum weir_status status = weir_listen_open(options->listen, &listen, &error);
     if (status != WEIR_OK)
-        return weir_cli_fail(guard__command.name, &error);
+        return weir_cli_fail(COMMAND.name, &error);
     block_signals(&signals);
     weir_governor_poll(governor, weir_clock_ns());
     guard__log_start(log, governor);
@@ -396,7 +396,7 @@ static int serve(struct guard_log *log, struct weir_governor *governor,
     if (status == WEIR_OK)
         status = guard__http_start(governor, equation, &listen, &http, &error);
     if (status != WEIR_OK)
-        return weir_cli_fail(guard__command.name, &error);
+        return weir_cli_fail(COMMAND.name, &error);
     printf(options->is_quiet ? "%s\n" : "Guarding at %s\n", listen.url);
     for (size_t i = 0; i < sizeof PAGES / sizeof PAGES[0] && !options->is_quiet; i++)
         printf("  curl -i %s%s\n", listen.url, PAGES[i]);
@@ -417,7 +417,7 @@ static int run(const struct guard_options *options)
     enum weir_status status = open_governor(options, &log, &commands, &governor, &error);
     int exit_code = 0;
     if (status != WEIR_OK)
-        exit_code = weir_cli_fail(guard__command.name, &error);
+        exit_code = weir_cli_fail(COMMAND.name, &error);
     else if (options->is_explain)
         weir_monitor_explain(weir_governor_monitor(governor),
                              options->has_free_limit ? options->free_limit_bytes : UINT64_MAX,
@@ -440,16 +440,15 @@ int main(int argc, char **argv)
                                     .listen = "127.0.0.1:7071"};
     struct weir_error error = {0};
     struct weir_cli_arguments arguments = {.count = argc, .texts = argv};
-    enum weir_status status =
-        weir_cli_parse(&guard__command, &arguments, set_option, &options, &error);
+    enum weir_status status = weir_cli_parse(&COMMAND, &arguments, set_option, &options, &error);
     if (status == WEIR_EXIT)
         return 0;
     if (status != WEIR_OK)
-        return weir_cli_fail(guard__command.name, &error);
+        return weir_cli_fail(COMMAND.name, &error);
     if (arguments.next < argc)
-        return weir_cli_usage_error(&guard__command, "%s is too much", argv[arguments.next]);
+        return weir_cli_usage_error(&COMMAND, "%s is too much", argv[arguments.next]);
     if (conflict(&options)[0] != '\0')
-        return weir_cli_usage_error(&guard__command, "%s", conflict(&options));
+        return weir_cli_usage_error(&COMMAND, "%s", conflict(&options));
     set_defaults(&options);
     return run(&options);
 }

@@ -59,7 +59,6 @@ void weir__plan_note(struct plan_notes *notes, const char *format, ...) WEIR_PRI
 void weir__plan_print_notes(const char *title, const struct plan_notes *notes);
 json_t *weir__plan_notes_json(const struct plan_notes *notes);
 
-json_t *weir__plan_line_json(const struct weir_plan_line *line);
 /* All lines of a plan, in order. */
 json_t *weir__plan_lines_json(const struct weir_plan *plan);
 json_t *weir__plan_moves_json(const struct weir_plan *plan);

@@ -43,7 +43,7 @@ json_t *weir__plan_notes_json(const struct plan_notes *notes)
 
 /* --- lines --------------------------------------------------------------------------------- */
 
-json_t *weir__plan_line_json(const struct weir_plan_line *line)
+static json_t *line_json(const struct weir_plan_line *line)
 {
     json_t *bytes = line->is_unbounded ? json_null() : json_integer((json_int_t)line->bytes);
     return json_pack("{s:s, s:s, s:o, s:b, s:s?, s:s, s:{s:s, s:s?}}", "name", line->name, "what",
@@ -56,7 +56,7 @@ json_t *weir__plan_lines_json(const struct weir_plan *plan)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < weir_plan_line_count(plan); i++)
-        (void)json_array_append_new(list, weir__plan_line_json(weir_plan_line_at(plan, i)));
+        (void)json_array_append_new(list, line_json(weir_plan_line_at(plan, i)));
     return list;
 }
 

@@ -81,6 +81,22 @@ static enum weir_status open_wasi(struct weir__run *run, struct weir_error *erro
     return status;
 }
 
+/* What a trap is for the caller of a program: DEADLINE, CANCELLED, LIMIT, or TRAP. */
+static enum weir_status trap_status(const struct weir_trap *trap)
+{
+    switch (trap->code) {
+    case WEIR_TRAP_DEADLINE:
+        return WEIR_DEADLINE;
+    case WEIR_TRAP_CANCELLED:
+        return WEIR_CANCELLED;
+    case WEIR_TRAP_MEMORY_LIMIT:
+    case WEIR_TRAP_FUEL:
+        return WEIR_LIMIT;
+    default:
+        return WEIR_TRAP;
+    }
+}
+
 enum weir_status weir__run_open(struct weir__run *run, struct weir_error *error)
 {
     run->begin_ns = weir_clock_ns();
@@ -100,7 +116,7 @@ enum weir_status weir__run_open(struct weir__run *run, struct weir_error *error)
         status = weir_instance_new(run->store, run->linker, run->module, &run->instance, &run->trap,
                                    error);
         if (status == WEIR_TRAP) { /* a segment out of bounds, or the start function */
-            run->status = weir__run_trap_status(&run->trap);
+            run->status = trap_status(&run->trap);
             run->end_ns = weir_clock_ns();
             status = WEIR_OK;
         }
@@ -124,21 +140,6 @@ static void wait_for(const struct weir__run *run)
     (void)ppoll(&stream_fd, stream >= 0 ? 1 : 0, wake_ns != UINT64_MAX ? &timeout : NULL, NULL);
 }
 
-enum weir_status weir__run_trap_status(const struct weir_trap *trap)
-{
-    switch (trap->code) {
-    case WEIR_TRAP_DEADLINE:
-        return WEIR_DEADLINE;
-    case WEIR_TRAP_CANCELLED:
-        return WEIR_CANCELLED;
-    case WEIR_TRAP_MEMORY_LIMIT:
-    case WEIR_TRAP_FUEL:
-        return WEIR_LIMIT;
-    default:
-        return WEIR_TRAP;
-    }
-}
-
 enum weir_status weir__run_finish(struct weir__run *run, enum weir_status status,
                                   struct weir_error *error)
 {
@@ -153,7 +154,7 @@ enum weir_status weir__run_finish(struct weir__run *run, enum weir_status status
     }
     if (status != WEIR_TRAP)
         return status;
-    run->status = weir__run_trap_status(&run->trap);
+    run->status = trap_status(&run->trap);
     return WEIR_OK;
 }
 

@@ -61,8 +61,6 @@ enum weir_status weir__run_invoke(struct weir__run *run, struct weir_error *erro
 enum weir_status weir__run_finish(struct weir__run *run, enum weir_status status,
                                   struct weir_error *error) WEIR_MUST_USE;
 
-/* What a trap is for the caller of a program: DEADLINE, CANCELLED, LIMIT, or TRAP. */
-enum weir_status weir__run_trap_status(const struct weir_trap *trap);
 /* "guest trapped: …", backtrace, limits; on stderr. */
 void weir__run_print_trap(const struct weir__run *run);
 /* The memory of the process as a table or as JSON. */

@@ -84,8 +84,9 @@ void weir_monitor_describe(const struct weir_monitor *monitor, char *text, size_
                        cgroup->approximate ? ", the top of what can be seen" : "");
 }
 
-void weir__monitor_path(const struct weir_monitor *monitor, size_t level, const char *file,
-                        char *text, size_t size)
+/* "/sys/fs/cgroup/x/memory.max", the end of it when it is longer. */
+static void path_of(const struct weir_monitor *monitor, size_t level, const char *file, char *text,
+                    size_t size)
 {
     const struct weir_cgroup *cgroup = &monitor->cgroup;
     size_t folder = cgroup->folder_lengths[level];
@@ -231,7 +232,7 @@ static void take_binding(const struct weir_monitor *monitor, const struct weir_r
     reading->reclaimable_bytes = room->reclaimable_bytes;
     reading->used_bytes = room->used_bytes;
     reading->free_bytes = room->headroom_bytes;
-    weir__monitor_path(monitor, reading->level, file, reading->binding, sizeof reading->binding);
+    path_of(monitor, reading->level, file, reading->binding, sizeof reading->binding);
 }
 
 static void conclude(const struct weir_monitor *monitor, struct weir_reading *reading)
@@ -242,7 +243,7 @@ static void conclude(const struct weir_monitor *monitor, struct weir_reading *re
     if (judged.unknown != NULL) {
         reading->level = (size_t)(judged.unknown - monitor->rooms);
         weir__room_words(monitor, reading->level, words, sizeof words);
-        weir__monitor_path(monitor, reading->level, "", path, sizeof path);
+        path_of(monitor, reading->level, "", path, sizeof path);
         reading->state = WEIR_READING_UNKNOWN;
         (void)snprintf(reading->why, sizeof reading->why, "%.120s: %.120s", path, words);
         if (judged.least == NULL)

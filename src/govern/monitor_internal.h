@@ -26,9 +26,6 @@ struct weir_monitor {
     struct weir_cgroup_events events;
 };
 
-/* "/sys/fs/cgroup/x/memory.max", the end of it when it is longer. */
-void weir__monitor_path(const struct weir_monitor *monitor, size_t level, const char *file,
-                        char *text, size_t size);
 /* What an UNLIMITED or UNKNOWN room says: "memory.max is missing: …". */
 void weir__room_words(const struct weir_monitor *monitor, size_t level, char *text, size_t size);
 

@@ -63,7 +63,8 @@ static uint64_t change_at(const struct weir_trigger *trigger, unsigned number)
     return trigger->changes_ns[(trigger->change_count - number) % trigger->config.transitions_max];
 }
 
-unsigned weir_trigger_recent(const struct weir_trigger *trigger, uint64_t now_ns)
+/* How many changes the last minute saw. */
+static unsigned recent_changes(const struct weir_trigger *trigger, uint64_t now_ns)
 {
     unsigned count = 0;
     while (count < trigger->config.transitions_max && count < trigger->change_count &&
@@ -81,7 +82,7 @@ static unsigned needed(enum weir_trigger_state state)
 static bool is_allowed(const struct weir_trigger *trigger, enum weir_trigger_state state,
                        uint64_t now_ns)
 {
-    return trigger->config.transitions_max - weir_trigger_recent(trigger, now_ns) >= needed(state);
+    return trigger->config.transitions_max - recent_changes(trigger, now_ns) >= needed(state);
 }
 
 /* --- steps ---------------------------------------------------------------------------------- */
@@ -166,7 +167,7 @@ uint64_t weir_trigger_rest_ns(const struct weir_trigger *trigger, uint64_t now_n
     uint64_t calm_ns = trigger->is_calm ? now_ns - trigger->calm_since_ns : 0;
     uint64_t rest_ns = config->dwell_ns > calm_ns ? config->dwell_ns - calm_ns : 0;
     unsigned kept = config->transitions_max - needed(WEIR_TRIGGER_NORMAL) + 1;
-    if (weir_trigger_recent(trigger, now_ns) < kept)
+    if (recent_changes(trigger, now_ns) < kept)
         return rest_ns;
     /* This change must be over a minute old first. */
     uint64_t budget_ns = change_at(trigger, kept) + MINUTE_NS - now_ns;

@@ -76,7 +76,5 @@ bool weir_trigger_step(struct weir_trigger *trigger, const struct weir_reading *
                        uint64_t now_ns);
 /* How long `pressed` lasts at least from now on: what is left of the dwell and of the budget. */
 uint64_t weir_trigger_rest_ns(const struct weir_trigger *trigger, uint64_t now_ns);
-/* Of the changes in the last minute. */
-unsigned weir_trigger_recent(const struct weir_trigger *trigger, uint64_t now_ns);
 
 #endif

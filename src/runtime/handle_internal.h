@@ -66,8 +66,6 @@ struct weir__handle_entry *weir__handle_add(struct weir_handles *handles,
                                             const struct weir_handle_new *wanted,
                                             struct weir_handle *ret_handle,
                                             struct weir_error *error);
-/* Unlinks; the resource is left alone. */
-void weir__handle_remove(struct weir_handles *handles, uint32_t index);
 /* A line of the receipt. */
 void weir__handle_list(const struct weir_handles *handles, uint32_t index,
                        struct weir_receipt *receipt);

@@ -296,7 +296,8 @@ enum weir_status weir_handle_make(struct weir_handles *handles,
 
 /* --- taking back --------------------------------------------------------------------------- */
 
-void weir__handle_remove(struct weir_handles *handles, uint32_t index)
+/* Unlinks; the resource is left alone. */
+static void unlink_entry(struct weir_handles *handles, uint32_t index)
 {
     struct weir__handle_entry *entry = &handles->entries[index];
     weir__census_begin(&handles->store->mark);
@@ -350,7 +351,7 @@ enum weir_status weir_handle_drop(struct weir_handles *handles, uint32_t index,
         return status;
     const struct weir__handle_entry gone = *entry;
     const struct weir_resource_type *gone_type = gone.use->type;
-    weir__handle_remove(handles, index);
+    unlink_entry(handles, index);
     if (gone.is_owner)
         destroy(gone_type, gone.rep);
     return WEIR_OK;
@@ -373,7 +374,7 @@ enum weir_status weir_handle_take(struct weir_handles *handles, uint32_t index,
                               "%s is a borrow and cannot be handed over", where);
     }
     *ret_rep = entry->rep;
-    weir__handle_remove(handles, index);
+    unlink_entry(handles, index);
     return WEIR_OK;
 }
 
@@ -393,7 +394,7 @@ void weir__handles_destroy(struct weir_handles *handles, struct weir_receipt *re
         WEIR_ASSERT(entry->child_count == 0); /* they are younger */
         if (receipt != NULL && is_owner)
             weir__handle_list(handles, index, receipt);
-        weir__handle_remove(handles, index);
+        unlink_entry(handles, index);
         if (is_owner)
             destroy(type, rep);
     }

@@ -117,11 +117,6 @@ void weir_linker_allow_shadowing(struct weir_linker *linker, bool allow)
     linker->allows_shadowing = allow;
 }
 
-struct weir_engine *weir__linker_engine(const struct weir_linker *linker)
-{
-    return linker->head.engine;
-}
-
 static struct weir__definition **find_place(const struct weir_linker *linker, uint32_t hash,
                                             const struct weir__definition *key)
 {

@@ -34,6 +34,5 @@ const struct weir__definition *weir__linker_find(const struct weir_linker *linke
                                                  const char *name, size_t name_size);
 /* The store closes: its definitions match nothing any more. */
 void weir__linker_forget_store(struct weir_store *store);
-struct weir_engine *weir__linker_engine(const struct weir_linker *linker);
 
 #endif

@@ -163,7 +163,6 @@ struct weir__timer {
 enum weir_status weir__timer_start(struct weir_error *error) WEIR_MUST_USE;
 void weir__timer_arm(struct weir__timer *timer);
 void weir__timer_disarm(struct weir__timer *timer);
-uint64_t weir__clock_ns(void);
 
 /* --- what a memory has privatised (privatised.c) ------------------------------------------- */
 

@@ -91,18 +91,13 @@ enum weir_status weir_store_new(struct weir_engine *engine, const struct weir_st
     return WEIR_OK;
 }
 
-void weir__store_rest(struct weir_store *store)
+void weir_store_rest(struct weir_store *store)
 {
     if (store->stack == NULL || store->active != NULL || store->park != WEIR_PARK_NONE)
         return;
     __atomic_store_n(&store->state->stack_limit, UINT64_MAX, __ATOMIC_SEQ_CST);
     weir__stack_give(store->account, store->stack);
     store->stack = NULL;
-}
-
-void weir_store_rest(struct weir_store *store)
-{
-    weir__store_rest(store);
 }
 
 /* What came back is what was there before, less what tasks still hold. */
@@ -145,7 +140,7 @@ static void free_contents(struct weir_store *store)
     weir__store_forget_refusal(store);
     weir_arena_free(store->own.arena);
     weir__linker_forget_store(store);
-    weir__store_rest(store);
+    weir_store_rest(store);
 }
 
 static void tell_of_end(const struct weir_store *store)

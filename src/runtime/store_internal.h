@@ -240,8 +240,6 @@ void weir__region_move(struct weir_store *store, struct weir__region *to,
 void weir__region_free(struct weir_store *store, struct weir__region *region);
 /* Asks the store's guest to look up; any thread. */
 void weir__store_raise(struct weir_store *store, uint32_t event);
-/* Gives the stack back; the next call takes one again. */
-void weir__store_rest(struct weir_store *store);
 /* Growth was tried, and refused if `refused` says so; it is emptied. */
 void weir__store_note_refusal(struct weir_store *store, struct weir_error *refused);
 void weir__store_forget_refusal(struct weir_store *store);

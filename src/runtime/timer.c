@@ -14,7 +14,7 @@ static struct weir__timer *armed;
 static uint64_t wakes_at = UINT64_MAX; /* asleep until then: never later than what is armed */
 static bool is_running, is_charged;
 
-uint64_t weir__clock_ns(void)
+static uint64_t now_ns(void)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -48,7 +48,7 @@ static void *run(void *argument)
     for (;;) {
         /* Woken for an earlier instant it sleeps until that, though its call may be over by now:
          * many short calls in a row wake it once for all, not each of them. */
-        uint64_t now = weir__clock_ns();
+        uint64_t now = now_ns();
         if (wakes_at <= now)
             wakes_at = fire(now);
         if (wakes_at == UINT64_MAX) {
@@ -127,7 +127,7 @@ void weir__timer_arm(struct weir__timer *timer)
 {
     if (timer->is_armed)
         return;
-    timer->slice_end_ns = timer->slice_ns != 0 ? weir__clock_ns() + timer->slice_ns : UINT64_MAX;
+    timer->slice_end_ns = timer->slice_ns != 0 ? now_ns() + timer->slice_ns : UINT64_MAX;
     uint64_t next =
         timer->deadline_ns < timer->slice_end_ns ? timer->deadline_ns : timer->slice_end_ns;
     (void)pthread_mutex_lock(&lock);

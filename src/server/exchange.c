@@ -56,7 +56,8 @@ void weir__exchange_take_over(struct weir__connection *connection)
     take_over(connection);
 }
 
-void weir__exchange_offload(struct weir__request *request)
+/* Moves the request to the workers, connection suspended. */
+static void offload(struct weir__request *request)
 {
     weir__exchange_suspend(request);
     weir__workers_push(&request->connection->server->workers, request);
@@ -85,7 +86,7 @@ bool weir__exchange_pump(struct weir__request *request)
         return false;
     while (weir__request_is_runnable(request)) {
         if (request->inline_left_ns < INLINE_MIN_NS) {
-            weir__exchange_offload(request);
+            offload(request);
             return false;
         }
         uint64_t begin = weir_clock_ns();

@@ -58,7 +58,8 @@ static void wake_stream(void *context, struct weir_filter_stream *stream)
     filtered->is_dirty = true;
 }
 
-const struct weir_filter_host weir__lane_host = {
+/* What filters of all routes log, count and hold: for pages. */
+static const struct weir_filter_host HOST = {
     .log = log_line,
     .call = weir__transfer_call,
     .cancel = weir__transfer_cancel,
@@ -113,7 +114,7 @@ static enum weir_status open_plugin(struct weir__chain *chain, struct weir__plug
         .streams_max = keys->streams,
         .prefers_malloc = keys->prefers_malloc,
         .level = (enum weir_filter_level)keys->level,
-        .host = &weir__lane_host,
+        .host = &HOST,
         .host_context = chain,
     };
     status = weir_filter_plugin_new(server->filter_registry, plugin->module, &config,

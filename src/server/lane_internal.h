@@ -177,8 +177,6 @@ bool weir__upstream_is_same(const struct weir_upstream_keys *a,
                             const struct weir_upstream_keys *b);
 /* Its VMs are gone. */
 void weir__chain_free(struct weir__chain *chain);
-/* What filters of all routes log, count and hold: for pages. */
-extern const struct weir_filter_host weir__lane_host;
 
 /* --- lane_vm.c ------------------------------------------------------------------------------- */
 
@@ -218,8 +216,6 @@ void weir__filtered_returned(struct weir__filtered *filtered, size_t stage,
 
 /* --- lane_transfer.c ------------------------------------------------------------------------- */
 
-/* To the upstream or the route's guest; failures are set in `filtered`. */
-void weir__transfer_start(struct weir__filtered *filtered);
 void weir__transfer_stop(struct weir__transfer *transfer);
 /* There is something to send, or room again. */
 void weir__transfer_pump(struct weir__filtered *filtered);

@@ -429,7 +429,8 @@ static bool begin(struct weir__filtered *filtered, const char *path, const char 
            add_transfer(transfer);
 }
 
-void weir__transfer_start(struct weir__filtered *filtered)
+/* To the upstream or the route's guest; failures are set in `filtered`. */
+static void start_transfer(struct weir__filtered *filtered)
 {
     const struct weir_filter_map *map = &filtered->exchange.maps[WEIR_FILTER_REQUEST_HEADERS];
     bool is_inner = filtered->route->config->upstream == NULL;
@@ -451,7 +452,7 @@ void weir__transfer_pump(struct weir__filtered *filtered)
     /* Not before there is some of the body: one that filters held to its end has a length then. */
     if (filtered->is_started && transfer->easy == NULL &&
         (filtered->up.size > 0 || filtered->up_end))
-        weir__transfer_start(filtered);
+        start_transfer(filtered);
     if (transfer->is_done && is_miscounted(filtered))
         fail_miscounted(filtered);
     if (!transfer->is_added || transfer->is_done)

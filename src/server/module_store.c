@@ -283,11 +283,6 @@ void weir_module_upload_end(struct weir_module_upload *upload)
     weir_account_free(store->account, WEIR_KIND_SERVER, upload, sizeof *upload);
 }
 
-const char *weir_module_upload_name(const struct weir_module_upload *upload)
-{
-    return upload->name;
-}
-
 const char *weir_module_upload_path(const struct weir_module_upload *upload)
 {
     return upload->path;

@@ -51,7 +51,6 @@ enum weir_status weir_module_upload_publish(struct weir_module_upload *upload,
 /* What was not published is gone. NULL is allowed. */
 void weir_module_upload_end(struct weir_module_upload *upload);
 
-const char *weir_module_upload_name(const struct weir_module_upload *upload);
 /* The hidden file's path. */
 const char *weir_module_upload_path(const struct weir_module_upload *upload);
 uint64_t weir_module_upload_bytes(const struct weir_module_upload *upload);

@@ -529,8 +529,6 @@ enum MHD_Result weir__answer_report(struct weir__connection *connection,
 /* Mid-upload, where MHD cannot queue a response: writes one by hand; the connection must end. */
 void weir__answer_raw(struct weir__connection *connection, enum weir__refusal refusal,
                       const char *reason);
-/* Moves the request to the workers, connection suspended. */
-void weir__exchange_offload(struct weir__request *request);
 /* Moves the connection to the thread of reports or of changes, suspended. */
 void weir__exchange_report(struct weir__connection *connection, struct weir__reports *reports);
 /* Suspends until the watch's clock or the client's end. */

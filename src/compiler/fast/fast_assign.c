@@ -46,7 +46,7 @@ static uint64_t calls_crossed(const struct gen *g, const struct gen_web *web)
 }
 
 /* The register in which parameter `index` arrives, or X64_NONE. */
-unsigned weir__gen_param_reg(const struct gen *g, uint32_t index)
+static unsigned param_reg(const struct gen *g, uint32_t index)
 {
     unsigned ints = 0;
     unsigned floats = 0;
@@ -190,7 +190,7 @@ static void keep_params(struct assignment *s)
     for (unsigned given = 0; given < CALLER_SAVED_MAX; given++) {
         struct gen_web *best = NULL;
         for (uint32_t i = 0; i < g->type->param_count && i < WEIR_ABI_INT_ARGS; i++) {
-            unsigned reg = weir__gen_param_reg(g, i);
+            unsigned reg = param_reg(g, i);
             bool is_fitting = reg < XMM0 && webs[i].reg == X64_NONE && webs[i].weight > 0 &&
                               !(g->special & X64_BIT(reg)) && !webs[i].is_joined;
             if (is_fitting && (best == NULL || webs[i].weight > best->weight))
@@ -198,7 +198,7 @@ static void keep_params(struct assignment *s)
         }
         if (best == NULL)
             break;
-        give(s, best, weir__gen_param_reg(g, best->local));
+        give(s, best, param_reg(g, best->local));
     }
     /* The rest of what may be used, so that no more than CALLER_SAVED_MAX are. */
     uint32_t rest = INT_CALLER_SAVED & ~s->used;

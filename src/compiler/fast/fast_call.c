@@ -13,7 +13,7 @@ static bool is_pending_below(const struct gen *g, const struct gen_local *local,
 
 /* Locals in registers that calls destroy, and that are needed afterwards, go home unless their home
  * is up to date. Entries from `depth` up are the call's arguments. */
-void weir__gen_save_locals(struct gen *g, uint32_t depth)
+static void save_locals(struct gen *g, uint32_t depth)
 {
     g->kept = 0;
     for (uint32_t rest = g->local_regs & ~GEN_INT_CALLEE_SAVED; rest != 0; rest &= rest - 1) {
@@ -35,7 +35,7 @@ void weir__gen_save_locals(struct gen *g, uint32_t depth)
 }
 
 /* vmctx first, as the others may come through it. */
-void weir__gen_reload_locals(struct gen *g)
+static void reload_locals(struct gen *g)
 {
     uint32_t kept = g->kept;
     unsigned vmctx = g->locals[g->local_count + GEN_VMCTX].reg;
@@ -92,7 +92,7 @@ static void pass_arguments(struct gen *g, const struct weir_wasm_func_type *type
     uint32_t first = g->depth - type->param_count;
     if (!is_tail) {
         weir__gen_spill_temps(g, first);
-        weir__gen_save_locals(g, first);
+        save_locals(g, first);
     }
     for (uint32_t i = 0; i < type->param_count; i++) {
         struct gen_value value = g->values[first + i];
@@ -117,7 +117,7 @@ static void pass_arguments(struct gen *g, const struct weir_wasm_func_type *type
 static void take_results(struct gen *g, const struct weir_wasm_func_type *type)
 {
     weir__gen_site(g, WEIR_SITE_CALL, gen_offset(g));
-    weir__gen_reload_locals(g);
+    reload_locals(g);
     if (type->result_count == 0)
         return;
     unsigned reg = gen_is_float(type->results[0]) ? XMM0 : RAX;
@@ -240,7 +240,7 @@ void weir__gen_builtin(struct gen *g, enum weir_builtin builtin, const uint64_t 
     struct gen_move moves[GEN_MOVES_MAX];
     uint32_t first = g->depth - operand_count;
     weir__gen_spill_temps(g, first);
-    weir__gen_save_locals(g, first);
+    save_locals(g, first);
     moves[0] = (struct gen_move){
         RDI, {.kind = VALUE_LOCAL, .type = WEIR_TYPE_I64, .index = g->local_count + GEN_VMCTX}};
     moves[1] = (struct gen_move){RSI, {.kind = VALUE_CONST, .type = WEIR_TYPE_I64, .bits = *fixed}};
@@ -251,6 +251,6 @@ void weir__gen_builtin(struct gen *g, enum weir_builtin builtin, const uint64_t 
     x64_rm(&g->a, X64_MOV | X64_W, RAX, x64_at(RDI, offsetof(struct weir_vmctx, builtins)));
     x64_rm(&g->a, X64_GROUP5, 2, x64_at(RAX, 8 * (int32_t)builtin));
     weir__gen_site(g, WEIR_SITE_CALL, gen_offset(g));
-    weir__gen_reload_locals(g);
+    reload_locals(g);
     weir__gen_claim(g, RAX);
 }

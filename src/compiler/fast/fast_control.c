@@ -26,7 +26,7 @@ static void note_jump(struct gen *g, uint32_t field, uint32_t label)
         *jump = (struct gen_jump){.at = field, .label = label};
 }
 
-void weir__gen_jump(struct gen *g, uint32_t label)
+static void jump_to(struct gen *g, uint32_t label)
 {
     note_jump(g, x64_jmp(&g->a), label);
 }
@@ -298,7 +298,7 @@ void weir__gen_emit_else(struct gen *g, uint32_t arg)
     if (!g->is_dead) {
         move_to_label(g, c);
         x64_reserve(&g->a, X64_INSN_ROOM);
-        weir__gen_jump(g, c->label);
+        jump_to(g, c->label);
         c->is_targeted = true;
     }
     weir__gen_bind(g, c->else_label);
@@ -313,7 +313,7 @@ void weir__gen_emit_else(struct gen *g, uint32_t arg)
 static void end_if(struct gen *g, struct gen_control *c)
 {
     if (c->param_count > 0 && !g->is_dead) {
-        weir__gen_jump(g, c->label);
+        jump_to(g, c->label);
         c->is_targeted = true;
     }
     weir__gen_bind(g, c->else_label);
@@ -379,7 +379,7 @@ void weir__gen_emit_br(struct gen *g, uint32_t arg)
     struct gen_control *c = target(g, g->insn.index);
     move_to_label(g, c);
     x64_reserve(&g->a, X64_INSN_ROOM);
-    weir__gen_jump(g, c->label);
+    jump_to(g, c->label);
     weir__gen_set_dead(g);
 }
 
@@ -389,7 +389,7 @@ void weir__gen_emit_return(struct gen *g, uint32_t arg)
     struct gen_control *c = target(g, g->control_count - 1);
     move_to_label(g, c);
     x64_reserve(&g->a, X64_INSN_ROOM);
-    weir__gen_jump(g, c->label);
+    jump_to(g, c->label);
     weir__gen_set_dead(g);
 }
 
@@ -406,7 +406,7 @@ void weir__gen_emit_br_if(struct gen *g, uint32_t arg)
         g->has_live_flags = false;
         move_to_label(g, c);
         x64_reserve(&g->a, X64_INSN_ROOM);
-        weir__gen_jump(g, c->label);
+        jump_to(g, c->label);
         weir__gen_bind(g, skip);
     }
     g->has_live_flags = false;
@@ -444,7 +444,7 @@ static uint32_t stub_of(struct gen *g, struct gen_control *c, uint32_t anchor)
     weir__gen_bind(g, c->stub_label);
     move_to_label(g, c);
     x64_reserve(&g->a, X64_INSN_ROOM);
-    weir__gen_jump(g, c->label);
+    jump_to(g, c->label);
     return c->stub_label;
 }
 
@@ -476,7 +476,7 @@ static void compare_targets(struct gen *g, unsigned index)
         weir__gen_jump_if(g, CC_E, c->label);
     }
     struct gen_control *c = target(g, weir_insn_br_target(g->module, &offset));
-    weir__gen_jump(g, c->label);
+    jump_to(g, c->label);
 }
 
 /* An index beyond the table takes its last entry, the default. */

@@ -36,7 +36,7 @@ void weir__gen_charge_block(struct gen *g)
 }
 
 /* Charges what is pending and `extra`. */
-void weir__gen_charge_point(struct gen *g, uint32_t extra)
+static void charge_point(struct gen *g, uint32_t extra)
 {
     if (g->fuel_pending + extra > 0)
         charge(g, g->fuel_pending + extra);
@@ -57,7 +57,7 @@ void weir__gen_charge_insn(struct gen *g)
         g->is_prepaid = false;
         g->fuel_pending = 0;
     } else if (is_full || weir_fuel_is_accounting(g->insn.op)) {
-        weir__gen_charge_point(g, 0);
+        charge_point(g, 0);
     }
 }
 
@@ -86,7 +86,7 @@ bool weir__gen_fuses(struct gen *g)
     if (weir__gen_fuses_eqz(g))
         return is_branch || op == WEIR_OP_I32_EQZ;
     if (is_branch) {
-        weir__gen_charge_point(g, g->costs->class_costs[weir_fuel_classes[op]]);
+        charge_point(g, g->costs->class_costs[weir_fuel_classes[op]]);
         g->is_prepaid = true;
     }
     return is_branch;
@@ -109,7 +109,7 @@ void weir__gen_charge_entry(struct gen *g, uint32_t locals)
     weir__gen_charge_block(g);
     g->fuel_pending = (uint32_t)cost;
     if (costs->points == WEIR_FUEL_BEFORE_ACCOUNTING)
-        weir__gen_charge_point(g, 0);
+        charge_point(g, 0);
 }
 
 void weir__gen_charge_end(struct gen *g)

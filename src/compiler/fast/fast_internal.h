@@ -314,7 +314,6 @@ void weir__gen_scan(struct gen *g);
 /* fast_assign.c */
 extern const uint8_t weir__gen_int_args[WEIR_ABI_INT_ARGS];
 void weir__gen_assign(struct gen *g);
-unsigned weir__gen_param_reg(const struct gen *g, uint32_t index);
 
 /* fast_frame.c */
 void weir__gen_prologue(struct gen *g);
@@ -330,7 +329,6 @@ void weir__gen_poll(struct gen *g);
 void weir__gen_charge_dead(struct gen *g);
 void weir__gen_charge_block(struct gen *g);
 void weir__gen_charge_insn(struct gen *g);
-void weir__gen_charge_point(struct gen *g, uint32_t extra);
 void weir__gen_charge_entry(struct gen *g, uint32_t locals);
 void weir__gen_charge_end(struct gen *g);
 bool weir__gen_fuses(struct gen *g);
@@ -369,8 +367,6 @@ struct gen_move {
 void weir__gen_moves(struct gen *g, struct gen_move *moves, unsigned count);
 
 /* fast_call.c */
-void weir__gen_save_locals(struct gen *g, uint32_t depth);
-void weir__gen_reload_locals(struct gen *g);
 void weir__gen_builtin(struct gen *g, enum weir_builtin builtin, const uint64_t *fixed,
                        unsigned operand_count);
 void weir__gen_push_rax(struct gen *g, unsigned type);
@@ -378,7 +374,6 @@ void weir__gen_push_rax(struct gen *g, unsigned type);
 /* fast_control.c */
 uint32_t weir__gen_new_label(struct gen *g);
 void weir__gen_bind(struct gen *g, uint32_t label);
-void weir__gen_jump(struct gen *g, uint32_t label);
 void weir__gen_jump_if(struct gen *g, unsigned cc, uint32_t label);
 unsigned weir__gen_condition(struct gen *g);
 void weir__gen_set_dead(struct gen *g);

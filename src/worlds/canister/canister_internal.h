@@ -194,8 +194,6 @@ void weir__message_begin(struct weir__body *body, struct weir__message *message)
 void weir__message_trapped(struct weir__body *body, struct weir__message *message,
                            const struct weir_trap *trap, struct weir_canister_response *response);
 void weir__message_done(struct weir_canister *canister, struct weir__message *message);
-enum weir_status weir__commit(struct weir_canister *canister, struct weir__message *message,
-                              struct weir_error *error) WEIR_MUST_USE;
 enum weir_status weir__roll_back(struct weir_canister *canister, struct weir__message *message,
                                  struct weir_error *error) WEIR_MUST_USE;
 

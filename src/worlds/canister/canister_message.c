@@ -126,8 +126,8 @@ static enum weir_status broken(struct weir_canister *canister, enum weir_status 
     return status;
 }
 
-enum weir_status weir__commit(struct weir_canister *canister, struct weir__message *message,
-                              struct weir_error *error)
+static enum weir_status commit_memories(struct weir_canister *canister,
+                                        struct weir__message *message, struct weir_error *error)
 {
     struct weir_commit commit = {0};
     enum weir_status status = weir_instance_commit(canister->body->instance, &commit, error);
@@ -200,7 +200,7 @@ static enum weir_status keep(struct weir_canister *canister, struct weir__messag
                              struct weir_error *error)
 {
     struct weir_error refusal = {0};
-    enum weir_status status = weir__commit(canister, message, &refusal);
+    enum weir_status status = commit_memories(canister, message, &refusal);
     if (status == WEIR_OK)
         return WEIR_OK;
     if (canister->is_broken) {

@@ -41,7 +41,6 @@ enum weir_status weir_contract_code_new(struct weir_contract_vm *vm,
                                         struct weir_contract_code **ret_code,
                                         struct weir_error *error) WEIR_MUST_USE;
 void weir_contract_code_free(struct weir_contract_code *code);
-const char *weir_contract_code_name(const struct weir_contract_code *code); /* SHA-256, hex */
 /* Of its section cw_migrate_version; false without one. */
 bool weir_contract_code_migrate_version(const struct weir_contract_code *code,
                                         uint64_t *ret_version);

@@ -9,19 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const weir_contract_capabilities[] = {"iterator",
-                                                  "staking",
-                                                  "stargate",
-                                                  "ibc2",
-                                                  "cosmwasm_1_1",
-                                                  "cosmwasm_1_2",
-                                                  "cosmwasm_1_3",
-                                                  "cosmwasm_1_4",
-                                                  "cosmwasm_2_0",
-                                                  "cosmwasm_2_1",
-                                                  "cosmwasm_2_2",
-                                                  "cosmwasm_3_0",
-                                                  NULL};
+/* Capabilities that are offered; ends with NULL. */
+static const char *const CAPABILITIES[] = {"iterator",
+                                           "staking",
+                                           "stargate",
+                                           "ibc2",
+                                           "cosmwasm_1_1",
+                                           "cosmwasm_1_2",
+                                           "cosmwasm_1_3",
+                                           "cosmwasm_1_4",
+                                           "cosmwasm_2_0",
+                                           "cosmwasm_2_1",
+                                           "cosmwasm_2_2",
+                                           "cosmwasm_3_0",
+                                           NULL};
 
 static const char *const SUPPORTED_IMPORTS[] = {
 #define CONTRACT_IMPORT(name, params, result) "env." #name,
@@ -354,7 +355,7 @@ static void check_capabilities(struct checker *c, const struct weir_contract_lis
     if (required.count > 1)
         qsort(required.items, required.count, sizeof required.items[0], compare_names);
     for (uint32_t i = 0; i < required.count; i++)
-        if (!is_in(required.items[i], weir_contract_capabilities))
+        if (!is_in(required.items[i], CAPABILITIES))
             missing.items[missing.count++] = required.items[i];
     c->facts->capabilities = finished(required);
     c->facts->unavailable = finished(missing);

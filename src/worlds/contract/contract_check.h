@@ -16,9 +16,6 @@
     (WEIR_FEATURE_MUTABLE_GLOBALS | WEIR_FEATURE_SIGN_EXTENSION | WEIR_FEATURE_SATURATING_FLOAT |  \
      WEIR_FEATURE_MULTI_VALUE | WEIR_FEATURE_REFERENCE_TYPES)
 
-/* Capabilities that are offered; ends with NULL. */
-extern const char *const weir_contract_capabilities[];
-
 struct weir_contract_list {
     const char *const *items;
     uint32_t count;

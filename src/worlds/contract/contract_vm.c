@@ -155,11 +155,6 @@ void weir_contract_code_free(struct weir_contract_code *code)
     weir_account_free(code->vm->account, WEIR_KIND_METADATA, code, sizeof *code);
 }
 
-const char *weir_contract_code_name(const struct weir_contract_code *code)
-{
-    return code->name;
-}
-
 bool weir_contract_code_migrate_version(const struct weir_contract_code *code,
                                         uint64_t *ret_version)
 {

@@ -210,8 +210,6 @@ int weir__filter_status_of(struct weir__filter_host_call *call, enum weir_status
                            struct weir_error *error);
 
 /* --- filter_vm.c --- */
-void weir__filter_fail(struct weir_filter_vm *vm, enum weir_status status, const char *format, ...)
-    WEIR_PRINTF(3, 4);
 enum weir_status weir__filter_failed(const struct weir_filter_vm *vm, struct weir_error *error);
 /* Queues a call into the guest when it has such a callback. */
 void weir__filter_step(struct weir_filter_vm *vm, enum weir__filter_callback callback,

@@ -16,7 +16,7 @@
 
 /* --- failing --------------------------------------------------------------------------------- */
 
-void weir__filter_fail(struct weir_filter_vm *vm, enum weir_status status, const char *format, ...)
+static void fail(struct weir_filter_vm *vm, enum weir_status status, const char *format, ...)
 {
     if (vm->failed != WEIR_OK)
         return;
@@ -54,13 +54,12 @@ static void fail_trap(struct weir_filter_vm *vm, const char *where)
     if (refusal != NULL)
         (void)snprintf(why, sizeof why, "; memory was refused before: %.120s", refusal->message);
     if (trap->code == WEIR_TRAP_DEADLINE)
-        weir__filter_fail(vm, WEIR_TRAP, "%s ran longer than %s", where,
-                          weir_duration_format(vm->plugin->config.time_ns).text);
+        fail(vm, WEIR_TRAP, "%s ran longer than %s", where,
+             weir_duration_format(vm->plugin->config.time_ns).text);
     else if (trap->code == WEIR_TRAP_EXIT)
-        weir__filter_fail(vm, WEIR_TRAP, "%s ended the plugin with exit code %d%s", where,
-                          trap->exit_code, why);
+        fail(vm, WEIR_TRAP, "%s ended the plugin with exit code %d%s", where, trap->exit_code, why);
     else
-        weir__filter_fail(vm, WEIR_TRAP, "%s trapped: %.80s%s%s", where, text, at, why);
+        fail(vm, WEIR_TRAP, "%s trapped: %.80s%s%s", where, text, at, why);
     (void)atomic_fetch_add_explicit(&vm->plugin->figures.traps, 1, memory_order_relaxed);
     weir_trap_done(&vm->trap);
 }
@@ -111,10 +110,9 @@ static void check_answer(struct weir_filter_vm *vm, enum weir__filter_callback c
 {
     if (result == 0 && (callback == FILTER_ON_VM_START || callback == FILTER_ON_VALIDATE ||
                         callback == FILTER_ON_CONFIGURE))
-        weir__filter_fail(vm, WEIR_CONFIG, "%s said no to its configuration",
-                          export_names[callback]);
+        fail(vm, WEIR_CONFIG, "%s said no to its configuration", export_names[callback]);
     if (result != 0 && (callback == FILTER_ON_MAIN || callback == FILTER_ON_MAIN_VOID))
-        weir__filter_fail(vm, WEIR_EXIT, "%s returned %d", export_names[callback], result);
+        fail(vm, WEIR_EXIT, "%s returned %d", export_names[callback], result);
 }
 
 /* A step came back with `status`. */
@@ -134,7 +132,7 @@ static enum weir_status stepped(struct weir_filter_vm *vm, enum weir_status stat
     else if (status == WEIR_TRAP)
         fail_trap(vm, name);
     else if (status != WEIR_OK)
-        weir__filter_fail(vm, status, "%s: %.200s", name, inner->message);
+        fail(vm, status, "%s: %.200s", name, inner->message);
     else
         check_answer(vm, step->callback, result);
     weir_error_done(inner);

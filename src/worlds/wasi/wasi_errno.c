@@ -1,7 +1,8 @@
 /* Errors of the host and of Weir as errors of WASI: wasi_errno.def, and nothing beside it. */
 #include "worlds/wasi/wasi_internal.h"
 
-int weir__wasi_errno(int number)
+/* `number` is an errno of the host, positive. */
+static int errno_of_host(int number)
 {
     switch (number) {
 #define WASI_ERRNO(value, name, host, text)                                                        \
@@ -16,7 +17,7 @@ int weir__wasi_errno(int number)
 
 int weir__wasi_errno_of(long result)
 {
-    return result >= 0 ? WASI_E_SUCCESS : weir__wasi_errno((int)-result);
+    return result >= 0 ? WASI_E_SUCCESS : errno_of_host((int)-result);
 }
 
 int weir__wasi_errno_of_status(enum weir_status status)

@@ -120,8 +120,6 @@ static inline uint64_t weir__wasi_u64(const struct weir__wasi_call *call, unsign
 
 /* --- errors (wasi_errno.c) --- */
 
-/* `number` is an errno of the host, positive. */
-int weir__wasi_errno(int number);
 /* What a call of the I/O layer answered: SUCCESS for ≥ 0. */
 int weir__wasi_errno_of(long result);
 /* Calls that do not wait are repeated when a signal interrupts them. */
