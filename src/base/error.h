@@ -2,6 +2,8 @@
 #ifndef WEIR_BASE_ERROR_H
 #define WEIR_BASE_ERROR_H
 
+#include <stddef.h>
+
 #include <weir/error.h>
 
 #define WEIR_MUST_USE __attribute__((warn_unused_result))
@@ -24,5 +26,12 @@ void weir_error_add(struct weir_error *error, const char *format, ...) WEIR_PRIN
 /* Hands the report in `from` on to `to` and leaves `from` empty. Where `to` is NULL or already
  * filled, the report is dropped. */
 void weir_error_move(struct weir_error *to, struct weir_error *from);
+
+/* What to answer when an account refused an allocation: what the report says, or LIMIT where nobody
+ * asked for one. */
+static inline enum weir_status weir_error_refused(const struct weir_error *error)
+{
+    return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+}
 
 #endif

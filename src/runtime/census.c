@@ -458,7 +458,7 @@ static enum weir_status allocate(struct weir_census *census,
     if (census->stores != NULL)
         census->edges = weir_account_alloc(account, WEIR_KIND_METADATA,
                                            census->edges_max * sizeof *census->edges, error);
-    return census->edges != NULL ? WEIR_OK : weir__refused(error);
+    return census->edges != NULL ? WEIR_OK : weir_error_refused(error);
 }
 
 enum weir_status weir_census_take(struct weir_engine *engine,
@@ -473,7 +473,7 @@ enum weir_status weir_census_take(struct weir_engine *engine,
     struct weir_census *census =
         weir_account_alloc(account, WEIR_KIND_METADATA, sizeof *census, error);
     if (census == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     census->account = account;
     census->engine = engine;
     census->since_ns = config->since != NULL ? config->since->taken_ns : 0;

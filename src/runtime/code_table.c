@@ -178,7 +178,7 @@ enum weir_status weir__code_add(struct weir__code_range *range, struct weir_erro
         (void)set_pages(&done, NULL, NULL); /* its nodes are there */
     }
     (void)pthread_mutex_unlock(&lock);
-    return reached == range->end ? WEIR_OK : weir__refused(error);
+    return reached == range->end ? WEIR_OK : weir_error_refused(error);
 }
 
 void weir__code_remove(struct weir__code_range *range)

@@ -56,7 +56,7 @@ enum weir_status weir_engine_new(const struct weir_engine_config *config,
         weir_account_alloc(account, WEIR_KIND_METADATA, sizeof *engine, error);
     if (engine == NULL) {
         weir_account_close(account);
-        return weir__refused(error);
+        return weir_error_refused(error);
     }
     engine->refs = 1;
     engine->account = account;

@@ -110,7 +110,7 @@ enum weir_status weir_executor_new(const struct weir_executor_config *config,
     struct weir_executor *executor =
         weir_account_alloc(account, WEIR_KIND_METADATA, sizeof *executor, error);
     if (executor == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     executor->account = account;
     executor->owner = getpid();
     (void)pthread_mutex_init(&executor->lock, NULL);

@@ -27,7 +27,7 @@ enum weir_status weir_global_new(struct weir_store *store, enum weir_type type, 
         return weir__refuse_ref(error);
     struct weir__host_global *host = weir__store_alloc(store, sizeof *host, error);
     if (host == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     host->home = value;
     host->global = (struct weir_global){
         .store = store, .type = type, .is_mutable = is_mutable, .value = &host->home};

@@ -31,7 +31,7 @@ static enum weir_status reserve(struct weir_scope *scope, struct weir_error *err
     struct weir_scope_lend *lends = weir_account_alloc(scope->store->account, WEIR_KIND_HANDLE,
                                                        capacity * sizeof *lends, error);
     if (lends == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     memcpy(lends, scope->lends, scope->lend_count * sizeof *lends);
     free_lends(scope);
     scope->lends = lends;
@@ -79,7 +79,7 @@ enum weir_status weir_handle_borrow(struct weir_handles *handles,
                               wanted->type->name);
     struct weir__handle_entry *entry = weir__handle_add(handles, wanted, ret_handle, error);
     if (entry == NULL)
-        return handles->is_ending ? WEIR_STATE : weir__refused(error);
+        return handles->is_ending ? WEIR_STATE : weir_error_refused(error);
     entry->is_owner = false;
     entry->scope = scope;
     scope->borrow_count++;

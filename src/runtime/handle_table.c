@@ -14,7 +14,7 @@ static enum weir_status make_table(struct weir_store *store, struct weir_instanc
     struct weir_handles *handles =
         weir_account_alloc(store->account, WEIR_KIND_HANDLE, sizeof *handles, error);
     if (handles == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     handles->store = store;
     handles->instance = instance;
     handles->max = store->handles_max;
@@ -188,7 +188,7 @@ static enum weir_status grow(struct weir_handles *handles, struct weir_error *er
     struct weir__handle_entry *entries =
         weir_account_alloc(account, WEIR_KIND_HANDLE, capacity * entry_bytes, error);
     if (entries == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     struct weir__handle_entry *old = handles->entries;
     if (handles->size != 0)
         memcpy(entries, old, handles->size * entry_bytes);
@@ -287,7 +287,7 @@ enum weir_status weir_handle_make(struct weir_handles *handles,
     }
     struct weir__handle_entry *entry = weir__handle_add(handles, wanted, ret_handle, error);
     if (entry == NULL)
-        return handles->is_ending ? WEIR_STATE : weir__refused(error);
+        return handles->is_ending ? WEIR_STATE : weir_error_refused(error);
     entry->is_owner = true;
     if (parent != 0)
         handles->entries[parent].child_count++;

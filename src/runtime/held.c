@@ -62,7 +62,7 @@ enum weir_status weir_held_new(struct weir_instance *instance, enum weir_held_ki
     struct weir_held *held =
         weir_account_alloc(weir_account_host(), WEIR_KIND_METADATA, sizeof *held, error);
     if (held == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     struct weir_account_reading reading;
     weir_account_read(instance->store->account, &reading);
     held->kind = kind;
@@ -142,7 +142,7 @@ enum weir_status weir_ref_edge_new(const void *from, const void *to, const char 
     struct weir_ref_edge *edge =
         weir_account_alloc(weir_account_host(), WEIR_KIND_METADATA, sizeof *edge, error);
     if (edge == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     edge->view.from = from;
     edge->view.to = to;
     (void)snprintf(edge->view.label, sizeof edge->view.label, "%s", label);

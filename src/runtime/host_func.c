@@ -42,7 +42,7 @@ enum weir_status weir_func_new(struct weir_store *store,
     struct weir__host_func *func = weir__store_alloc(store, sizeof *func, error);
     if (func == NULL) {
         weir__type_release(type);
-        return weir__refused(error);
+        return weir_error_refused(error);
     }
     func->binding = (struct weir__binding){.state = store->state,
                                            .has_floats = type->float_count != 0,

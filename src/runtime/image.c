@@ -104,7 +104,7 @@ static enum weir_status remember_table(struct weir_table *table, struct weir_err
     size_t bytes = table->min * sizeof(void *);
     table->undo = weir_account_alloc(table->store->account, WEIR_KIND_IMAGE, bytes, error);
     if (table->undo == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     memcpy(table->undo, table->vm.elements, bytes);
     table->vm.is_dirty = 0;
     return WEIR_OK;
@@ -158,7 +158,7 @@ static enum weir_status prepare_table(struct weir_table *table, struct weir_erro
                           table->spare_count * sizeof(void *));
     table->spare = weir_account_alloc(account, WEIR_KIND_IMAGE, count * sizeof(void *), error);
     table->spare_count = count;
-    return table->spare != NULL ? WEIR_OK : weir__refused(error);
+    return table->spare != NULL ? WEIR_OK : weir_error_refused(error);
 }
 
 static void commit_table(struct weir_table *table)

@@ -291,7 +291,7 @@ static enum weir_status load_table(struct weir_instance *instance, struct weir_t
         return corrupt(instance, "a table of a size or type that it cannot have", error);
     if (size > table->vm.size &&
         weir__table_grow(table, NULL, size - table->vm.size, error) == UINT64_MAX)
-        return weir__refused(error);
+        return weir_error_refused(error);
     for (uint64_t at = 0; status == WEIR_OK && at < size;) {
         uint32_t piece[ITEMS_PER_WRITE];
         uint64_t count = size - at < ITEMS_PER_WRITE ? size - at : ITEMS_PER_WRITE;

@@ -392,7 +392,7 @@ enum weir_status weir__instance_make(struct weir_store *store, struct weir_modul
     struct weir__region region;
     weir__region_open(store, &region);
     struct weir_instance *instance = allocate(store, module, error);
-    status = instance != NULL ? build(instance, source, error) : weir__refused(error);
+    status = instance != NULL ? build(instance, source, error) : weir_error_refused(error);
     weir__region_close(store);
     if (status != WEIR_OK) {
         if (instance != NULL)

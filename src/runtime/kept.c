@@ -73,7 +73,7 @@ static enum weir_status prepare_changed(struct weir_memory *memory, struct weir_
     uint64_t *bits =
         weir_account_alloc(account, WEIR_KIND_IMAGE, words * sizeof kept->changed[0], error);
     if (bits == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     size_t old_bytes = kept->changed_words * sizeof kept->changed[0];
     if (kept->changed != NULL) {
         memcpy(bits, kept->changed, old_bytes);

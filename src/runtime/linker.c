@@ -40,12 +40,12 @@ enum weir_status weir_linker_new(struct weir_engine *engine, struct weir_linker 
     struct weir_linker *linker =
         weir_account_alloc(engine->account, WEIR_KIND_METADATA, sizeof *linker, error);
     if (linker == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     linker->buckets = weir_account_alloc(engine->account, WEIR_KIND_METADATA,
                                          BUCKETS_FIRST * sizeof(void *), error);
     if (linker->buckets == NULL) {
         weir_account_free(engine->account, WEIR_KIND_METADATA, linker, sizeof *linker);
-        return weir__refused(error);
+        return weir_error_refused(error);
     }
     linker->bucket_count = BUCKETS_FIRST;
     linker->head.engine = weir_engine_ref(engine);
@@ -200,7 +200,7 @@ static enum weir_status define(struct weir_linker *linker, const struct names *n
     struct weir__definition *definition =
         weir_account_alloc(account, WEIR_KIND_METADATA, bytes, error);
     if (definition == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     *definition = *content;
     definition->bytes = bytes;
     definition->module_size = (uint32_t)names->module_size;

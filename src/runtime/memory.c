@@ -159,7 +159,7 @@ enum weir_status weir__memory_new(struct weir_store *store, const struct weir_li
     struct weir_memory *memory = weir__store_alloc(store, sizeof *memory, error);
     if (memory == NULL) {
         weir__memory_free(&made);
-        return weir__refused(error);
+        return weir_error_refused(error);
     }
     *memory = made;
     weir_mapping_move_entry(&made.mapping, &memory->entry);

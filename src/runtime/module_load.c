@@ -140,7 +140,7 @@ static enum weir_status make_tables(struct weir_module *module, struct weir_erro
         module->type_ids =
             weir_account_alloc(module->engine->account, WEIR_KIND_CODE, bytes, error);
         if (module->type_ids == NULL)
-            return weir__refused(error);
+            return weir_error_refused(error);
         module->tables_bytes = bytes;
         module->escapes = module->type_ids + head->types.count;
     }
@@ -199,7 +199,7 @@ enum weir_status weir_module_load(struct weir_engine *engine, int fd,
     struct weir_module *module =
         weir_account_alloc(engine->account, WEIR_KIND_CODE, sizeof *module, error);
     if (module == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     module->refs = 1;
     module->fd = -1;
     module->engine = weir_engine_ref(engine);

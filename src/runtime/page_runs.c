@@ -65,7 +65,7 @@ enum weir_status weir__runs_read(const struct weir_image_reader *reader, uint64_
                                   (unsigned long long)page_limit);
         uint8_t *to = place(context, head[0], head[1], error);
         if (to == NULL)
-            return weir__refused(error);
+            return weir_error_refused(error);
         status = reader->read(reader->context, to, head[1] * WEIR__RUN_PAGE_BYTES, error);
         if (status != WEIR_OK)
             return status;

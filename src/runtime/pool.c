@@ -117,13 +117,13 @@ enum weir_status weir_pool_new(const struct weir_linker *linker, struct weir_mod
     struct weir_pool *pool =
         weir_account_alloc(engine->account, WEIR_KIND_METADATA, sizeof *pool, error);
     if (pool == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     const char *name = config->store.name != NULL ? config->store.name : "slot";
     pool->name_bytes = strlen(name) + 1;
     pool->name = weir_account_alloc(engine->account, WEIR_KIND_METADATA, pool->name_bytes, error);
     if (pool->name == NULL) {
         weir_account_free(engine->account, WEIR_KIND_METADATA, pool, sizeof *pool);
-        return weir__refused(error);
+        return weir_error_refused(error);
     }
     memcpy(pool->name, name, pool->name_bytes);
     (void)pthread_mutex_init(&pool->lock, NULL);

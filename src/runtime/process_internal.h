@@ -16,12 +16,6 @@
 struct weir_store;
 struct weir_module;
 
-/* What to answer when an allocation was refused and `error` may say why. */
-static inline enum weir_status weir__refused(const struct weir_error *error)
-{
-    return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
-}
-
 /* Reclaimers: idle stacks, warm slots of pools (pool.c). Bytes given back. */
 uint64_t weir__stacks_reclaim(void *context, uint64_t wanted_bytes);
 uint64_t weir__pools_reclaim(void *context, uint64_t wanted_bytes);

@@ -26,7 +26,7 @@ enum weir_status weir_instance_pin(struct weir_instance *instance, const char *h
     struct weir_instance_pin *pin =
         weir_account_alloc(instance->store->account, WEIR_KIND_METADATA, sizeof *pin, error);
     if (pin == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     pin->instance = instance;
     (void)snprintf(pin->holder, sizeof pin->holder, "%s", holder);
     pin->made_ns = weir_clock_ns();

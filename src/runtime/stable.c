@@ -61,7 +61,7 @@ enum weir_status weir_stable_new(struct weir_account *account, uint64_t bytes_ma
     struct weir_stable *stable = weir_account_alloc(
         account, WEIR_KIND_STABLE, sizeof *stable + leaf_count * sizeof stable->leaves[0], error);
     if (stable == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     stable->account = account;
     stable->limit_bytes = limit;
     stable->leaf_count = leaf_count;
@@ -151,7 +151,7 @@ static enum weir_status leaf_of(struct weir_stable *stable, uint64_t page, struc
     if (*at == NULL)
         *at = weir_account_alloc(stable->account, WEIR_KIND_STABLE, sizeof **at, error);
     *ret_leaf = *at;
-    return *at != NULL ? WEIR_OK : weir__refused(error);
+    return *at != NULL ? WEIR_OK : weir_error_refused(error);
 }
 
 static void bit_clear(uint64_t *bits, uint64_t index)
@@ -188,7 +188,7 @@ static enum weir_status open_page(struct weir_stable *stable, uint64_t page,
     size_t bytes = sizeof(struct undo) + (has_before ? SYSTEM_PAGE : 0);
     struct undo *undo = weir_account_alloc(stable->account, WEIR_KIND_IMAGE, bytes, error);
     if (undo == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     status = touch(stable, leaf, page, error);
     if (status != WEIR_OK) {
         weir_account_free(stable->account, WEIR_KIND_IMAGE, undo, bytes);
@@ -388,7 +388,7 @@ enum weir_status weir_stable_load(struct weir_stable *stable,
                                 "a saved stable memory of %llu bytes", (unsigned long long)size);
     if (status == WEIR_OK &&
         weir_stable_grow(stable, (size - stable->size_bytes) / PAGE_BYTES, error) == UINT64_MAX)
-        status = weir__refused(error);
+        status = weir_error_refused(error);
     if (status == WEIR_OK)
         status = weir__runs_read(reader, size / SYSTEM_PAGE, place, stable, error);
     if (status == WEIR_OK)

@@ -63,7 +63,7 @@ static enum weir_status place_elements(struct weir_table *table, struct weir_err
     uint64_t bytes = table->limit * sizeof(void *);
     if (table->limit == table->min && bytes <= WEIR_TABLE_INLINE_BYTES) {
         table->vm.elements = weir__store_alloc(table->store, bytes, error);
-        return table->vm.elements != NULL ? WEIR_OK : weir__refused(error);
+        return table->vm.elements != NULL ? WEIR_OK : weir_error_refused(error);
     }
     enum weir_status status =
         weir_mapping_reserve(table->store->account, WEIR_KIND_TABLE,
@@ -96,7 +96,7 @@ enum weir_status weir__table_new(struct weir_store *store, enum weir_type elemen
         status == WEIR_OK ? weir__store_alloc(store, sizeof *table, error) : NULL;
     if (table == NULL) {
         weir__table_free(&made);
-        return status != WEIR_OK ? status : weir__refused(error);
+        return status != WEIR_OK ? status : weir_error_refused(error);
     }
     *table = made;
     table->made_ns = weir_clock_ns();

@@ -39,7 +39,7 @@ static enum weir_status make_group(struct weir_store *store, struct weir_error *
     struct weir__task_group *group =
         weir_account_alloc(store->account, WEIR_KIND_METADATA, sizeof *group, error);
     if (group == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     (void)pthread_mutex_init(&group->lock, NULL);
     group->account = store->account;
     group->is_open = true;
@@ -71,7 +71,7 @@ static enum weir_status make_task(struct weir__task_group *group,
         weir_account_alloc(group->account, WEIR_KIND_METADATA, sizeof *task, error);
     if (task == NULL) {
         weir_account_discharge(group->account, WEIR_KIND_HOST_BUFFER, definition->bytes);
-        return weir__refused(error);
+        return weir_error_refused(error);
     }
     task->definition = *definition;
     task->group = group;

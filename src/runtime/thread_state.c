@@ -68,7 +68,7 @@ static enum weir_status install_signal_stack(struct weir_error *error)
     struct weir_mapping *mapping =
         weir_account_alloc(host, WEIR_KIND_THREAD, sizeof *mapping, error);
     if (mapping == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     enum weir_status status =
         weir_mapping_new_charged(host, WEIR_KIND_THREAD, WEIR_SIGNAL_STACK_BYTES, mapping, error);
     if (status != WEIR_OK) {

@@ -69,14 +69,14 @@ static enum weir_status reserve_id(uint32_t *ret_id, struct weir_error *error)
         struct weir__type **chunk =
             weir_account_alloc(host, WEIR_KIND_METADATA, CHUNK_IDS * sizeof(void *), error);
         if (chunk == NULL)
-            return weir__refused(error);
+            return weir_error_refused(error);
         atomic_store_explicit(&chunks[next_id / CHUNK_IDS], chunk, memory_order_release);
     }
     if (next_id == free_id_room) {
         size_t room = free_id_room == 0 ? CHUNK_IDS : free_id_room * 2;
         uint32_t *ids = weir_account_alloc(host, WEIR_KIND_METADATA, room * sizeof *ids, error);
         if (ids == NULL)
-            return weir__refused(error);
+            return weir_error_refused(error);
         weir_account_free(host, WEIR_KIND_METADATA, free_ids, free_id_room * sizeof *ids);
         free_ids = ids; /* it was empty */
         free_id_room = room;
@@ -93,7 +93,7 @@ static enum weir_status new_type(const struct weir_func_type *type, uint32_t has
     struct weir_account *host = weir_account_host();
     struct weir__type *record = weir_account_alloc(host, WEIR_KIND_METADATA, bytes, error);
     if (record == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     enum weir_status status = reserve_id(&record->id, error);
     if (status != WEIR_OK) {
         weir_account_free(host, WEIR_KIND_METADATA, record, bytes);

@@ -120,7 +120,7 @@ static enum weir_status check_table(const struct weir_instance *instance, uint32
     size_t bytes = table->min * sizeof(void *);
     void **wanted = weir_account_alloc(account, WEIR_KIND_IMAGE, bytes, error);
     if (wanted == NULL)
-        return weir__refused(error);
+        return weir_error_refused(error);
     weir__instance_expect_table(instance, index, wanted);
     enum weir_status status = compare_elements(instance, index, wanted, error);
     weir_account_free(account, WEIR_KIND_IMAGE, wanted, bytes);

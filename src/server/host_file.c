@@ -51,7 +51,7 @@ enum weir_status weir_host_file_read(const char *path, uint64_t bytes_max,
     struct weir_host_file file = {.size = (size_t)st.st_size, .account = account};
     file.bytes = weir_account_alloc(account, WEIR_KIND_COMPILER, file.size + 1, error);
     if (file.bytes == NULL)
-        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+        return weir_error_refused(error);
     long got = weir_io_read_full(io, fd, file.bytes, file.size);
     if (got != (long)file.size) {
         weir_host_file_done(&file);

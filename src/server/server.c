@@ -277,7 +277,7 @@ enum weir_status weir_server_reload(struct weir_server *server,
         return status;
     struct weir__generation *generation = weir__generation_new(server, config, NULL, error);
     if (generation == NULL)
-        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+        return weir_error_refused(error);
     (void)pthread_mutex_lock(&server->make_lock);
     struct weir__route_table *table = NULL;
     status = weir__route_table_new(server, generation, progress, &table, error);

@@ -69,7 +69,7 @@ enum weir_status weir_canister_new(struct weir_engine *engine,
         weir_account_alloc(account, WEIR_KIND_METADATA, sizeof *canister, error);
     if (canister == NULL) {
         weir_account_close(account);
-        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+        return weir_error_refused(error);
     }
     canister->account = account;
     canister->engine = weir_engine_ref(engine);

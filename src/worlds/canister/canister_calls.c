@@ -377,7 +377,7 @@ enum weir_status weir__composite_run(struct weir_canister *canister,
 {
     struct weir__context *context = weir__context_new(canister, error);
     if (context == NULL)
-        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+        return weir_error_refused(error);
     context->caller = *caller;
     struct weir__message message = {.mode = IC0_COMPOSITE,
                                     .method = call->method,

@@ -218,7 +218,7 @@ static enum weir_status read_module(const struct weir_canister_dir *dir, const c
         upload->bytes =
             weir_account_alloc(upload->account, WEIR_KIND_COMPILER, upload->size + 1, error);
         if (upload->bytes == NULL)
-            status = error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+            status = weir_error_refused(error);
     }
     if (status == WEIR_OK &&
         weir_io_read_full(dir->io, fd, upload->bytes, upload->size) != (long)upload->size)

@@ -234,7 +234,7 @@ enum weir_status weir_canister_install(struct weir_canister *canister,
     install.body =
         weir_account_alloc(canister->account, WEIR_KIND_METADATA, sizeof *install.body, error);
     if (install.body == NULL)
-        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+        return weir_error_refused(error);
     install.body->canister = canister;
     canister->instructions = 0;
     canister->pages_written = 0;

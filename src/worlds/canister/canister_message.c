@@ -18,7 +18,7 @@ enum weir_status weir__buffer_reserve(struct weir_canister *canister, struct wei
     size_t capacity = buffer->capacity * 2 > wanted ? buffer->capacity * 2 : wanted + 64;
     uint8_t *bytes = weir_account_alloc(canister->account, WEIR_KIND_HOST_BUFFER, capacity, error);
     if (bytes == NULL)
-        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+        return weir_error_refused(error);
     if (buffer->size != 0)
         memcpy(bytes, buffer->bytes, buffer->size);
     size_t size = buffer->size;

@@ -50,7 +50,7 @@ enum weir_status weir__response_take(struct weir_canister *canister,
     uint8_t *copy =
         weir_account_alloc(canister->account, WEIR_KIND_HOST_BUFFER, bytes->size + 1, error);
     if (copy == NULL)
-        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+        return weir_error_refused(error);
     if (bytes->size != 0)
         memcpy(copy, bytes->bytes, bytes->size);
     weir_canister_response_done(response);

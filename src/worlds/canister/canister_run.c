@@ -160,7 +160,7 @@ static enum weir_status run_update(struct weir_canister *canister,
 {
     struct weir__context *context = weir__context_new(canister, error);
     if (context == NULL)
-        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+        return weir_error_refused(error);
     context->caller = *caller;
     enum weir_status status = weir__method_run(canister, call, context, response, error);
     return status == WEIR_OK ? weir__calls_drain(canister, response, error) : status;
@@ -244,7 +244,7 @@ static enum weir_status run_task(struct weir_canister *canister, const char *nam
     struct weir_funcref *func = weir__body_func(canister->body, "", name);
     struct weir__context *context = weir__context_new(canister, error);
     if (context == NULL)
-        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+        return weir_error_refused(error);
     context->is_answered = true; /* nobody waits */
     struct weir__message message = {.mode = IC0_TASK, .method = name, .context = context};
     struct weir_canister_response failure = {0};

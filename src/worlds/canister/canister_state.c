@@ -300,7 +300,7 @@ enum weir_status weir_canister_load(struct weir_canister *canister, const uint8_
     struct weir__body *body =
         weir_account_alloc(canister->account, WEIR_KIND_METADATA, sizeof *body, error);
     if (body == NULL)
-        return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+        return weir_error_refused(error);
     body->canister = canister;
     struct hashing_reader hashing = {reader, hash};
     const struct weir_image_reader top = {read_hashed, &hashing};

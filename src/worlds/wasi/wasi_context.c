@@ -285,7 +285,7 @@ static enum weir_status renew_env(struct weir_wasi *wasi, const struct weir_wasi
         free_renewed(wasi);
         wasi->renewed = weir_account_alloc(wasi->account, WEIR_KIND_HOST_BUFFER, bytes, error);
         if (wasi->renewed == NULL)
-            return error != NULL && error->status != WEIR_OK ? error->status : WEIR_LIMIT;
+            return weir_error_refused(error);
         wasi->renewed_size = bytes;
     }
     struct strings to = {.at = wasi->renewed, .left = wasi->renewed_size};
