@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/named_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -38,11 +39,8 @@ typedef enum weir_status visitor(struct walk *walk, int dir, const char *name, v
 
 static enum weir_status walk_error(struct walk *walk, int number, const char *name)
 {
-    enum weir_status status = number == ENOENT || number == ENOTDIR ? WEIR_NOT_FOUND
-                              : number == EACCES                    ? WEIR_PERMISSION
-                                                                    : WEIR_IO;
-    return weir_error_set_errno(walk->error, status, number, "cannot read %.120s (%.64s)",
-                                walk->root, name);
+    return weir_error_set_errno(walk->error, weir_named_file_status(number), number,
+                                "cannot read %.120s (%.64s)", walk->root, name);
 }
 
 static enum weir_status for_each(struct walk *walk, int dir, visitor *visit, void *context)

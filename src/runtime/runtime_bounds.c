@@ -1,10 +1,8 @@
 /* Bounds of the runtime, each from its limit. */
 #include "runtime/runtime_bounds.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "artifact/compile_wire.h"
@@ -12,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/named_file.h"
 #include "base/sizes.h"
 #include "runtime/artifact_name.h"
 #include "runtime/compile_limits.h"
@@ -71,14 +70,6 @@ void weir_runtime_bounds(const struct weir_runtime_demand *demand, weir_bound_re
 
 /* --- modules ------------------------------------------------------------------------------- */
 
-static enum weir_status read_error(const char *path, int number, struct weir_error *error)
-{
-    enum weir_status status = number == ENOENT || number == ENOTDIR ? WEIR_NOT_FOUND
-                              : number == EACCES || number == EPERM ? WEIR_PERMISSION
-                                                                    : WEIR_IO;
-    return weir_error_set_errno(error, status, number, "cannot read %s", path);
-}
-
 static enum weir_status hash_open(const char *path, int fd, struct weir_hash *ret_hash,
                                   struct weir_error *error)
 {
@@ -88,7 +79,7 @@ static enum weir_status hash_open(const char *path, int fd, struct weir_hash *re
     while (status == WEIR_OK) {
         long got = weir_io_read(weir_io_system(), fd, bytes, sizeof bytes);
         if (got < 0)
-            return read_error(path, (int)-got, error);
+            return weir_named_file_error(path, (int)-got, error);
         if (got == 0)
             return weir_hash_end(state, ret_hash, error);
         status = weir_hash_add(state, bytes, (size_t)got, error);
@@ -99,24 +90,10 @@ static enum weir_status hash_open(const char *path, int fd, struct weir_hash *re
 static enum weir_status hash_file(const char *path, struct weir_hash *ret_hash, uint64_t *ret_bytes,
                                   struct weir_error *error)
 {
-    struct weir_io *io = weir_io_system();
-    AUTO_CLOSE fd = weir_io_open(io, AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
-    if (fd < 0)
-        return read_error(path, -fd, error);
-    struct stat st;
-    int failed = weir_io_fstat(io, fd, &st);
-    if (failed < 0)
-        return read_error(path, -failed, error);
-    if (!S_ISREG(st.st_mode))
-        return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "cannot read %s: it is %s", path,
-                              S_ISDIR(st.st_mode) ? "a directory" : "not a regular file");
-    if ((uint64_t)st.st_size > WEIR_MODULE_BYTES_DEFAULT)
-        return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
-                              "%s has %s, at most %s are read", path,
-                              weir_size_format((uint64_t)st.st_size).text,
-                              weir_size_format(WEIR_MODULE_BYTES_DEFAULT).text);
-    *ret_bytes = (uint64_t)st.st_size;
-    return hash_open(path, fd, ret_hash, error);
+    AUTO_CLOSE fd = -1;
+    enum weir_status status =
+        weir_named_file_open(path, WEIR_MODULE_BYTES_DEFAULT, &fd, ret_bytes, error);
+    return status == WEIR_OK ? hash_open(path, fd, ret_hash, error) : status;
 }
 
 /* Size of the artifact under its key; 0: not compiled yet. Whoever loads it looks at its seal. */

@@ -4,61 +4,33 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "base/sizes.h"
+#include "base/named_file.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-static enum weir_status file_error(const char *path, int number, struct weir_error *error)
-{
-    enum weir_status status = number == ENOENT || number == ENOTDIR ? WEIR_NOT_FOUND
-                              : number == EACCES || number == EPERM ? WEIR_PERMISSION
-                                                                    : WEIR_IO;
-    return weir_error_set_errno(error, status, number, "cannot read %s", path);
-}
-
-static enum weir_status check_file(struct weir_io *io, int fd, const char *path, uint64_t bytes_max,
-                                   struct stat *st, struct weir_error *error)
-{
-    int failed = weir_io_fstat(io, fd, st);
-    if (failed < 0)
-        return file_error(path, -failed, error);
-    if (!S_ISREG(st->st_mode))
-        return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "cannot read %s: it is %s", path,
-                              S_ISDIR(st->st_mode) ? "a directory" : "not a regular file");
-    if ((uint64_t)st->st_size > bytes_max)
-        return weir_error_set(
-            error, WEIR_TOO_LARGE, WEIR_NO_OFFSET, "%s has %s, at most %s are read", path,
-            weir_size_format((uint64_t)st->st_size).text, weir_size_format(bytes_max).text);
-    return WEIR_OK;
-}
-
 enum weir_status weir_host_file_read(const char *path, uint64_t bytes_max,
                                      struct weir_account *account, struct weir_host_file *ret_file,
                                      struct weir_error *error)
 {
-    struct weir_io *io = weir_io_system();
-    AUTO_CLOSE fd = weir_io_open(io, AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
-    if (fd < 0)
-        return file_error(path, -fd, error);
-    struct stat st;
-    enum weir_status status = check_file(io, fd, path, bytes_max, &st, error);
+    AUTO_CLOSE fd = -1;
+    uint64_t bytes = 0;
+    enum weir_status status = weir_named_file_open(path, bytes_max, &fd, &bytes, error);
     if (status != WEIR_OK)
         return status;
-    struct weir_host_file file = {.size = (size_t)st.st_size, .account = account};
+    struct weir_host_file file = {.size = (size_t)bytes, .account = account};
     file.bytes = weir_account_alloc(account, WEIR_KIND_COMPILER, file.size + 1, error);
     if (file.bytes == NULL)
         return weir_error_refused(error);
-    long got = weir_io_read_full(io, fd, file.bytes, file.size);
+    long got = weir_io_read_full(weir_io_system(), fd, file.bytes, file.size);
     if (got != (long)file.size) {
         weir_host_file_done(&file);
         if (got >= 0)
             return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "%s shrank while it was read",
                                   path);
-        return file_error(path, (int)-got, error);
+        return weir_named_file_error(path, (int)-got, error);
     }
     *ret_file = file;
     return WEIR_OK;

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/named_file.h"
 
 static int new_file(struct weir_io *io)
 {
@@ -72,6 +73,34 @@ START_TEST(files_and_folders)
     ck_assert_int_eq(weir_io_close(io, fd), 0);
     ck_assert_int_eq(weir_io_close(io, dir), 0);
     ck_assert_int_eq(rmdir(folder), 0);
+}
+END_TEST
+
+/* The reason is still seen behind a path that is longer than a message. */
+START_TEST(a_named_file_says_why_not)
+{
+    int fd = -1;
+    uint64_t bytes = 0;
+    struct weir_error error = {0};
+    ck_assert_int_eq(weir_named_file_open("/proc/self/exe", 1, &fd, &bytes, &error),
+                     WEIR_TOO_LARGE);
+    weir_error_done(&error);
+    ck_assert_int_eq(weir_named_file_open("/", 1, &fd, &bytes, &error), WEIR_IO);
+    ck_assert_str_eq(error.message, "cannot read /: it is a directory");
+    weir_error_done(&error);
+    ck_assert_int_eq(weir_named_file_open("/dev/null", 1, &fd, &bytes, &error), WEIR_IO);
+    ck_assert_str_eq(error.message, "cannot read /dev/null: it is not a regular file");
+    weir_error_done(&error);
+    char path[512] = "/dev/null/";
+    memset(path + strlen(path), 'x', 200);
+    ck_assert_int_eq(weir_named_file_open(path, 1, &fd, &bytes, &error), WEIR_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(error.message, "x: Not a directory"));
+    weir_error_done(&error);
+    ck_assert_int_eq(fd, -1);
+    ck_assert_int_eq(weir_named_file_open("/proc/self/exe", UINT64_MAX, &fd, &bytes, &error),
+                     WEIR_OK);
+    ck_assert_uint_gt(bytes, 0);
+    ck_assert_int_eq(close(fd), 0);
 }
 END_TEST
 
@@ -191,6 +220,7 @@ int main(void)
     TCase *tests = tcase_create("io");
     tcase_add_test(tests, the_system_answers_as_it_is);
     tcase_add_test(tests, files_and_folders);
+    tcase_add_test(tests, a_named_file_says_why_not);
     tcase_add_test(tests, the_nth_call_fails);
     tcase_add_test(tests, transfers_come_back_short);
     tcase_add_test(tests, interruptions_are_retried_by_the_helpers_only);
