@@ -132,7 +132,7 @@ void weir_hash_hex(const struct weir_hash *hash, char ret_text[WEIR_HASH_HEX_SIZ
     ret_text[WEIR_HASH_HEX_SIZE - 1] = '\0';
 }
 
-static int hex_digit(char c)
+int weir_hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -146,11 +146,11 @@ bool weir_hex_read(const char *text, size_t length, uint8_t *ret_bytes, size_t s
     if (length / 2 != size || length % 2 != 0)
         return false;
     for (size_t i = 0; i < length; i++)
-        if (hex_digit(text[i]) < 0)
+        if (weir_hex_digit(text[i]) < 0)
             return false;
     for (size_t i = 0; i < size; i++) {
-        unsigned high = (unsigned)hex_digit(text[2 * i]);
-        unsigned low = (unsigned)hex_digit(text[2 * i + 1]);
+        unsigned high = (unsigned)weir_hex_digit(text[2 * i]);
+        unsigned low = (unsigned)weir_hex_digit(text[2 * i + 1]);
         ret_bytes[i] = (uint8_t)(high << 4 | low);
     }
     return true;

@@ -38,6 +38,8 @@ WEIR_AUTO_DEFINE(weir_hash_state, weir_hash_free)
 /* In time that does not depend on where they differ. */
 bool weir_hash_equal(const struct weir_hash *a, const struct weir_hash *b);
 
+/* The value of a hexadecimal digit of either case, or -1. */
+int weir_hex_digit(char c);
 /* Lower case. weir_hex_read: false unless text is exactly 2 × size hexadecimal digits. */
 void weir_hash_hex(const struct weir_hash *hash, char ret_text[WEIR_HASH_HEX_SIZE]);
 bool weir_hex_read(const char *text, size_t length, uint8_t *ret_bytes, size_t size);

@@ -1,10 +1,10 @@
 /* See use_trace.h. */
 #include "base/use_trace.h"
 
+#include "base/hash.h"
+
 #include <ctype.h>
 #include <string.h>
-
-#define HASH_DIGITS 64
 
 struct word {
     const char *text;
@@ -21,26 +21,6 @@ static struct word take_last_word(const char *line, size_t *size)
         start--;
     *size = start;
     return (struct word){line + start, end - start};
-}
-
-static int hex_value(char c)
-{
-    if (!isxdigit((unsigned char)c))
-        return -1;
-    return c <= '9' ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
-}
-
-static bool read_hash(struct word word, uint8_t ret_hash[32])
-{
-    if (word.size != HASH_DIGITS)
-        return false;
-    for (size_t i = 0; i < HASH_DIGITS / 2; i++) {
-        int high = hex_value(word.text[2 * i]), low = hex_value(word.text[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        ret_hash[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
 }
 
 static bool read_number(struct word word, uint64_t *ret_number)
@@ -71,7 +51,8 @@ static enum weir_status read_line(const struct weir_use_trace *trace, const char
                                   struct weir_use *ret_use, struct weir_error *error)
 {
     struct weir_use use = {0};
-    if (!read_hash(take_last_word(line, &size), use.module))
+    struct word hash = take_last_word(line, &size);
+    if (!weir_hex_read(hash.text, hash.size, use.module, sizeof use.module))
         return weir_error_set(error, WEIR_MALFORMED, WEIR_NO_OFFSET,
                               "%.120s, line %lu: the last word is no checksum of 64 hexadecimal "
                               "digits",

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/io.h"
 #include "base/named_file.h"
 
@@ -68,24 +69,12 @@ static enum weir_status for_each(struct walk *walk, int dir, visitor *visit, voi
 
 /* --- modules ------------------------------------------------------------------------------- */
 
-static int hex_value(char c)
+/* "CHECKSUM" or "CHECKSUM.module". */
+static bool read_checksum(const char *name, uint8_t ret_checksum[WEIR_HASH_SIZE])
 {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-static bool read_checksum(const char *name, uint8_t ret_checksum[32])
-{
-    for (size_t i = 0; i < 32; i++) {
-        int high = hex_value(name[2 * i]);
-        int low = high >= 0 ? hex_value(name[2 * i + 1]) : -1;
-        if (low < 0)
-            return false;
-        ret_checksum[i] = (uint8_t)(high << 4 | low);
-    }
-    return name[64] == 0 || strcmp(name + 64, ".module") == 0;
+    size_t digits = strcspn(name, ".");
+    return weir_hex_read(name, digits, ret_checksum, WEIR_HASH_SIZE) &&
+           (name[digits] == 0 || strcmp(name + digits, ".module") == 0);
 }
 
 static bool grow(struct weir_wasmd_modules *all, size_t *capacity)

@@ -1,20 +1,11 @@
 /* The request's side of CGI: target and environment. */
 #include "server/cgi.h"
 
+#include "base/hash.h"
+
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 /* Percent-decodes in place; NULL, or what is wrong. */
 static const char *decode(char *text)
@@ -23,8 +14,8 @@ static const char *decode(char *text)
     for (const char *from = text; *from != 0; from++) {
         unsigned char c = (unsigned char)*from;
         if (c == '%') {
-            int high = hex_digit(from[1]);
-            int low = high >= 0 ? hex_digit(from[2]) : -1;
+            int high = weir_hex_digit(from[1]);
+            int low = high >= 0 ? weir_hex_digit(from[2]) : -1;
             if (low < 0)
                 return "a % that two hexadecimal digits do not follow";
             c = (unsigned char)(high * 16 + low);

@@ -1,6 +1,8 @@
 /* Whole numbers of any size, and the names of Candid's types. */
 #include "worlds/canister/candid_internal.h"
 
+#include "base/hash.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -62,15 +64,6 @@ static void multiply_add(struct weir__number *number, uint32_t factor, uint32_t 
         number->words[number->count++] = (uint32_t)carry;
 }
 
-static int digit_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : 99;
-}
-
 enum weir_status weir__number_read(const char *digits, size_t size, bool is_hex,
                                    struct weir_arena *arena, struct weir__number *ret_number,
                                    struct weir_error *error)
@@ -87,8 +80,8 @@ enum weir_status weir__number_read(const char *digits, size_t size, bool is_hex,
     for (size_t i = 0; i < size; i++) {
         if (digits[i] == '_' && has_digit)
             continue;
-        int value = digit_value(digits[i]);
-        if (value >= (is_hex ? 16 : 10))
+        int value = weir_hex_digit(digits[i]);
+        if (value < 0 || (value > 9 && !is_hex))
             return weir_error_set(error, WEIR_MALFORMED, WEIR_NO_OFFSET, "not a number");
         multiply_add(&number, is_hex ? 16 : 10, (uint32_t)value);
         has_digit = true;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/utf8.h"
 #include "worlds/canister/principal.h"
 
@@ -105,15 +106,6 @@ static enum weir_status node_new(struct parse *parse, int64_t code, struct weir_
 
 /* --- strings ------------------------------------------------------------------------------- */
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static size_t put_utf8(uint32_t code, uint8_t *to)
 {
     size_t more = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
@@ -133,7 +125,7 @@ static size_t read_scalar(struct parse *parse, uint8_t *to)
     if (parse->at == parse->size || parse->text[parse->at++] != '{')
         return 0;
     for (; parse->at < parse->size && parse->text[parse->at] != '}'; parse->at++, digits++) {
-        int digit = hex(parse->text[parse->at]);
+        int digit = weir_hex_digit(parse->text[parse->at]);
         if (digit < 0 || code > 0x10ffff)
             return 0;
         code = code << 4 | (uint32_t)digit;
@@ -154,11 +146,12 @@ static size_t read_escape(struct parse *parse, uint8_t *to)
     const char *found = c != 0 ? strchr(from, c) : NULL;
     if (c == 'u')
         return read_scalar(parse, to);
-    if (found == NULL &&
-        (hex(c) < 0 || parse->at == parse->size || hex(parse->text[parse->at]) < 0))
+    if (found == NULL && (weir_hex_digit(c) < 0 || parse->at == parse->size ||
+                          weir_hex_digit(parse->text[parse->at]) < 0))
         return 0;
-    *to = (uint8_t)(found != NULL ? bytes[found - from]
-                                  : hex(c) << 4 | hex(parse->text[parse->at++]));
+    *to = (uint8_t)(found != NULL
+                        ? bytes[found - from]
+                        : weir_hex_digit(c) << 4 | weir_hex_digit(parse->text[parse->at++]));
     return 1;
 }
 
