@@ -10,27 +10,6 @@
 #define PAGES_MAX_32 UINT64_C(65536)
 #define PAGES_MAX_64 (UINT64_C(1) << 32) /* 2^48 bytes: what an address space has */
 
-static bool is_value_type(uint32_t type)
-{
-    switch (type) {
-    case WEIR_TYPE_I32:
-    case WEIR_TYPE_I64:
-    case WEIR_TYPE_F32:
-    case WEIR_TYPE_F64:
-    case WEIR_TYPE_V128:
-    case WEIR_TYPE_FUNCREF:
-    case WEIR_TYPE_EXTERNREF:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool is_reference(uint32_t type)
-{
-    return type == WEIR_TYPE_FUNCREF || type == WEIR_TYPE_EXTERNREF;
-}
-
 static bool string_fits(const struct weir_artifact *artifact,
                         const struct weir_artifact_string *string)
 {
@@ -48,7 +27,7 @@ static enum weir_status check_types(const struct weir_artifact *artifact, struct
 {
     const struct weir_artifact_head *head = artifact->head;
     for (uint32_t i = 0; i < head->value_types.count; i++)
-        if (!is_value_type(artifact->value_types[i]))
+        if (!weir_wasm_type_is_value(artifact->value_types[i]))
             return CORRUPT(&artifact->value_types[i], "0x%x is no value type",
                            artifact->value_types[i]);
     for (uint32_t i = 0; i < head->types.count; i++) {
@@ -123,7 +102,7 @@ static enum weir_status check_limits(const struct weir_artifact *artifact, struc
         const struct weir_artifact_limits *table = &artifact->tables[i];
         uint64_t most = (table->flags & 1u) != 0 ? UINT64_MAX : UINT32_MAX;
         if (table->flags > 1 || table->min > table->max || table->min > most ||
-            !is_reference(table->type))
+            !weir_wasm_type_is_reference(table->type))
             return CORRUPT(table, "table %u has impossible limits or an unknown type", i);
     }
     return WEIR_OK;
@@ -181,7 +160,7 @@ static enum weir_status check_globals(const struct weir_artifact *artifact,
     const struct weir_artifact_head *head = artifact->head;
     for (uint32_t i = 0; i < head->globals.count; i++) {
         const struct weir_artifact_global *global = &artifact->globals[i];
-        if (!is_value_type(global->type) || global->is_mutable > 1)
+        if (!weir_wasm_type_is_value(global->type) || global->is_mutable > 1)
             return CORRUPT(global, "global %u has an unknown type", i);
         if (i < head->global_import_count) {
             if (global->init.count != 0)
@@ -199,7 +178,7 @@ static enum weir_status check_elem(const struct weir_artifact *artifact,
                                    const struct weir_artifact_elem *elem, struct weir_error *error)
 {
     const struct weir_artifact_head *head = artifact->head;
-    if (elem->mode > WEIR_SEGMENT_DECLARATIVE || !is_reference(elem->type) ||
+    if (elem->mode > WEIR_SEGMENT_DECLARATIVE || !weir_wasm_type_is_reference(elem->type) ||
         !weir_range_fits(elem->first, elem->count, head->elem_items.count))
         return CORRUPT(elem, "an element segment is of no known form");
     for (uint32_t i = 0; i < elem->count; i++) {

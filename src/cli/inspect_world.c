@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "wasm/findings.h"
 #include "wasm/insn.h"
 #include "worlds/canister/canister_check.h"
 #include "worlds/contract/contract_check.h"
@@ -25,16 +26,11 @@ struct weir__inspect_world {
 
 /* --- kind and marker ------------------------------------------------------------------------- */
 
-static bool starts_with(struct weir_wasm_bytes name, const char *prefix)
-{
-    return name.size >= strlen(prefix) && memcmp(name.data, prefix, strlen(prefix)) == 0;
-}
-
 static const struct weir_wasm_export *export_like(const struct weir_wasm_module *module,
                                                   const char *prefix)
 {
     for (uint32_t i = 0; i < module->export_count; i++)
-        if (starts_with(module->exports[i].name, prefix))
+        if (weir_wasm_bytes_start_with(module->exports[i].name, prefix))
             return &module->exports[i];
     return NULL;
 }

@@ -3,12 +3,7 @@
 #include <weir/extern.h>
 
 #include "runtime/store_internal.h"
-
-bool weir__is_value_type(enum weir_type type)
-{
-    return (type >= WEIR_TYPE_V128 && type <= WEIR_TYPE_I32) || type == WEIR_TYPE_FUNCREF ||
-           type == WEIR_TYPE_EXTERNREF;
-}
+#include "wasm/module.h"
 
 enum weir_status weir__refuse_ref(struct weir_error *error)
 {
@@ -20,7 +15,7 @@ enum weir_status weir_global_new(struct weir_store *store, enum weir_type type, 
                                  union weir_value value, struct weir_global **ret_global,
                                  struct weir_error *error)
 {
-    if (!weir__is_value_type(type))
+    if (!weir_wasm_type_is_value(type))
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "0x%x is no type of a global", (unsigned)type);
     if (!weir__ref_fits(store, type, value.funcref))

@@ -3,13 +3,14 @@
 #include <weir/extern.h>
 
 #include "runtime/store_internal.h"
+#include "wasm/module.h"
 
 static bool are_types(const enum weir_type *types, size_t count)
 {
     if (types == NULL)
         return count == 0;
     for (size_t i = 0; i < count && i < WEIR_ABI_SLOTS; i++)
-        if (!weir__is_value_type(types[i]))
+        if (!weir_wasm_type_is_value(types[i]))
             return false;
     return true;
 }

@@ -296,7 +296,6 @@ static inline bool weir__ref_fits(const struct weir_store *store, enum weir_type
     return type != WEIR_TYPE_FUNCREF || ref == NULL ||
            ((const struct weir_funcref *)ref)->vmctx->state == store->state;
 }
-bool weir__is_value_type(enum weir_type type);
 enum weir_status weir__refuse_ref(struct weir_error *error);
 
 /* Everything of an instantiation before the first moment in which others may see it, and running

@@ -110,6 +110,12 @@ bool weir_wasm_bytes_is(struct weir_wasm_bytes bytes, const char *text)
     return bytes.size == strlen(text) && memcmp(bytes.data, text, bytes.size) == 0;
 }
 
+bool weir_wasm_bytes_start_with(struct weir_wasm_bytes bytes, const char *text)
+{
+    size_t size = strlen(text);
+    return bytes.size >= size && memcmp(bytes.data, text, size) == 0;
+}
+
 static const struct weir_wasm_export *find_export(const struct weir_wasm_module *module,
                                                   enum weir_extern_kind kind, const char *name)
 {

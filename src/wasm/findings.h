@@ -62,6 +62,7 @@ void weir_wasm_check_import(struct weir_wasm_findings *findings,
                             const struct weir_wasm_signature *offer);
 
 bool weir_wasm_bytes_is(struct weir_wasm_bytes bytes, const char *text);
+bool weir_wasm_bytes_start_with(struct weir_wasm_bytes bytes, const char *text);
 /* NULL unless a function of this name is exported; the type's index was checked. */
 const struct weir_wasm_func_type *weir_wasm_exported_func(const struct weir_wasm_module *module,
                                                           const char *name);

@@ -249,11 +249,10 @@ static enum weir_status read_select_types(struct state *s)
         return bad_end(s, "select");
     for (uint32_t i = 0; i < count; i++, s->cursor.at++) {
         uint32_t code = *s->cursor.at;
-        bool is_reference = code == WEIR_TYPE_FUNCREF || code == WEIR_TYPE_EXTERNREF;
         if (code == WEIR_TYPE_V128 && !has(s, WEIR_FEATURE_SIMD))
             return weir__wasm_feature_off(s->module, s->error, offset_of(s), WEIR_FEATURE_SIMD,
                                           NULL, "v128");
-        if (!is_reference && (code < WEIR_TYPE_V128 || code > WEIR_TYPE_I32))
+        if (!weir_wasm_type_is_value(code))
             return bad(s, "malformed value type", "in select");
         if (i == 0)
             first = code;

@@ -25,6 +25,17 @@ struct weir_wasm_bytes {
 typedef uint32_t weir_wasm_type;
 #define WEIR_WASM_TYPE_EMPTY 0x40u /* block type without result */
 
+static inline bool weir_wasm_type_is_reference(weir_wasm_type type)
+{
+    return type == WEIR_TYPE_FUNCREF || type == WEIR_TYPE_EXTERNREF;
+}
+
+/* What a value can have: a number, a vector or a reference. */
+static inline bool weir_wasm_type_is_value(weir_wasm_type type)
+{
+    return (type >= WEIR_TYPE_V128 && type <= WEIR_TYPE_I32) || weir_wasm_type_is_reference(type);
+}
+
 /* Equal vectors of one module are one pointer (an empty one is not NULL), so that two types are
  * equal if and only if both pointers and both counts are. */
 struct weir_wasm_func_type {

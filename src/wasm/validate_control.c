@@ -56,7 +56,7 @@ static enum weir_status get_block_type(struct weir_validator *v, int64_t block_t
         *ret_results = single(type);
         if (type == WEIR_TYPE_V128)
             v->module->features_needed |= WEIR_FEATURE_SIMD;
-        else if (type == WEIR_TYPE_FUNCREF || type == WEIR_TYPE_EXTERNREF)
+        else if (weir_wasm_type_is_reference(type))
             v->module->features_needed |= WEIR_FEATURE_REFERENCE_TYPES;
         return WEIR_OK;
     }

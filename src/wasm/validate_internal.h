@@ -57,6 +57,12 @@ struct weir_validator {
 enum weir_status weir__validate_fail(const struct weir_validator *v, enum weir_status status,
                                      const char *format, ...) WEIR_PRINTF(3, 4);
 
+/* Of the current instruction. */
+static inline const char *weir__validate_op_name(const struct weir_validator *v)
+{
+    return weir_op_infos[v->insn->op].name;
+}
+
 static inline struct weir_validate_frame *weir__validate_frame(const struct weir_validator *v)
 {
     return &v->frames[v->frame_count - 1];

@@ -4,11 +4,6 @@
 #include "wasm/types_text.h"
 #include "wasm/validate_internal.h"
 
-static const char *op_name(const struct weir_validator *v)
-{
-    return weir_op_infos[v->insn->op].name;
-}
-
 static enum weir_status pop3(struct weir_validator *v, weir_wasm_type first, weir_wasm_type second,
                              weir_wasm_type third)
 {
@@ -18,11 +13,6 @@ static enum weir_status pop3(struct weir_validator *v, weir_wasm_type first, wei
     if (status == WEIR_OK)
         status = weir__validate_pop(v, first);
     return status;
-}
-
-static bool is_reference(weir_wasm_type type)
-{
-    return type == WEIR_TYPE_FUNCREF || type == WEIR_TYPE_EXTERNREF;
 }
 
 static enum weir_status check_select(struct weir_validator *v)
@@ -36,7 +26,7 @@ static enum weir_status check_select(struct weir_validator *v)
         status = weir__validate_pop_any(v, &first);
     if (status != WEIR_OK)
         return status;
-    if (is_reference(first) || is_reference(second))
+    if (weir_wasm_type_is_reference(first) || weir_wasm_type_is_reference(second))
         return weir__validate_fail(v, WEIR_INVALID,
                                    "type mismatch: select of references must name its type");
     if (first != second && first != WEIR_WASM_TYPE_UNKNOWN && second != WEIR_WASM_TYPE_UNKNOWN)
@@ -236,7 +226,7 @@ static enum weir_status check_ref_is_null(struct weir_validator *v)
     enum weir_status status = weir__validate_pop_any(v, &type);
     if (status != WEIR_OK)
         return status;
-    if (type != WEIR_WASM_TYPE_UNKNOWN && !is_reference(type))
+    if (type != WEIR_WASM_TYPE_UNKNOWN && !weir_wasm_type_is_reference(type))
         return weir__validate_fail(v, WEIR_INVALID, "type mismatch: ref.is_null of %s",
                                    weir_wasm_type_name(type));
     return weir__validate_push(v, WEIR_TYPE_I32);
@@ -302,7 +292,7 @@ enum weir_status weir__validate_other(struct weir_validator *v)
         break;
     }
     WEIR_ASSERT(weir_op_infos[v->insn->op].signature != NULL); /* a rule is missing above */
-    return weir__validate_fail(v, WEIR_INVALID, "illegal opcode: %s", op_name(v));
+    return weir__validate_fail(v, WEIR_INVALID, "illegal opcode: %s", weir__validate_op_name(v));
 }
 
 enum weir_status weir__validate_memory(struct weir_validator *v, uint32_t index,
@@ -310,7 +300,8 @@ enum weir_status weir__validate_memory(struct weir_validator *v, uint32_t index,
 {
     if (index >= v->module->memory_count)
         return weir__validate_fail(v, WEIR_INVALID, "unknown memory %u: %s in a module with %u",
-                                   (unsigned)index, op_name(v), (unsigned)v->module->memory_count);
+                                   (unsigned)index, weir__validate_op_name(v),
+                                   (unsigned)v->module->memory_count);
     *ret_type = v->module->memories[index].is_64 ? WEIR_TYPE_I64 : WEIR_TYPE_I32;
     return WEIR_OK;
 }

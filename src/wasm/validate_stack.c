@@ -20,11 +20,6 @@ enum weir_status weir__validate_fail(const struct weir_validator *v, enum weir_s
     return weir__wasm_report(v->module, v->error, status, v->insn->offset, "%s", text);
 }
 
-static const char *op_name(const struct weir_validator *v)
-{
-    return weir_op_infos[v->insn->op].name;
-}
-
 static bool matches(weir_wasm_type actual, weir_wasm_type expected)
 {
     return actual == expected || actual == WEIR_WASM_TYPE_UNKNOWN ||
@@ -36,7 +31,7 @@ static __attribute__((cold)) enum weir_status fail_grow(const struct weir_valida
     uint64_t max = v->module->limits.operands_max;
     if (v->operand_count >= max)
         return weir__validate_fail(v, WEIR_TOO_LARGE, "more than %llu operands on the stack at %s",
-                                   (unsigned long long)max, op_name(v));
+                                   (unsigned long long)max, weir__validate_op_name(v));
     return weir__validate_fail(v, WEIR_NO_MEMORY, "no memory for the operand stack");
 }
 
@@ -82,8 +77,8 @@ static __attribute__((cold)) enum weir_status fail_pop(const struct weir_validat
     const char *found = v->operand_count > v->base
                             ? weir_wasm_type_name(v->operands[v->operand_count - 1])
                             : "nothing";
-    return weir__validate_fail(v, WEIR_INVALID, "type mismatch: %s wants %s, found %s", op_name(v),
-                               weir_wasm_type_name(expected), found);
+    return weir__validate_fail(v, WEIR_INVALID, "type mismatch: %s wants %s, found %s",
+                               weir__validate_op_name(v), weir_wasm_type_name(expected), found);
 }
 
 enum weir_status weir__validate_pop(struct weir_validator *v, weir_wasm_type type)
@@ -126,8 +121,8 @@ static __attribute__((cold)) enum weir_status fail_vector(const struct weir_vali
                                                           const char *found)
 {
     return weir__validate_fail(v, WEIR_INVALID, "type mismatch: %s wants %s as value %u, found %s",
-                               op_name(v), weir_wasm_type_name(expected), (unsigned)position + 1,
-                               found);
+                               weir__validate_op_name(v), weir_wasm_type_name(expected),
+                               (unsigned)position + 1, found);
 }
 
 /* The last `count` of the vector against the last `count` operands. */
@@ -223,9 +218,10 @@ enum weir_status weir__validate_pop_frame(struct weir_validator *v,
         return status;
     uint32_t present = v->operand_count - v->base;
     if (present > frame.results.count)
-        return weir__validate_fail(
-            v, WEIR_INVALID, "type mismatch: %u values left over at %s, %u are its results",
-            (unsigned)(present - frame.results.count), op_name(v), (unsigned)frame.results.count);
+        return weir__validate_fail(v, WEIR_INVALID,
+                                   "type mismatch: %u values left over at %s, %u are its results",
+                                   (unsigned)(present - frame.results.count),
+                                   weir__validate_op_name(v), (unsigned)frame.results.count);
     v->operand_count = frame.height;
     v->frame_count--;
     v->base = v->frame_count > 0 ? weir__validate_frame(v)->height : 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "wasm/findings.h"
 #include "worlds/canister/canister_limits.h"
 
 /* Findings of one kind are cut here: a hostile module has a million bad imports. */
@@ -66,16 +67,6 @@ static void find(struct check *check, bool is_fatal, const char *format, ...)
         check->facts.is_good = false;
 }
 
-static bool is_bytes(struct weir_wasm_bytes bytes, const char *text)
-{
-    return bytes.size == strlen(text) && memcmp(bytes.data, text, bytes.size) == 0;
-}
-
-static bool starts_with(struct weir_wasm_bytes bytes, const char *text)
-{
-    return bytes.size >= strlen(text) && memcmp(bytes.data, text, strlen(text)) == 0;
-}
-
 static bool contains(struct weir_wasm_bytes bytes, const char *text)
 {
     return memmem(bytes.data, bytes.size, text, strlen(text)) != NULL;
@@ -107,17 +98,20 @@ static void see_custom(struct check *check, const struct weir_wasm_section *sect
     const uint8_t *from = name.data + name.size;
     struct weir_wasm_bytes content = {from, (size_t)(end - from)};
     facts->custom_bytes += section->size;
-    if (starts_with(name, "icp:public ") || starts_with(name, "icp:private ")) {
+    if (weir_wasm_bytes_start_with(name, "icp:public ") ||
+        weir_wasm_bytes_start_with(name, "icp:private ")) {
         (*icp_count)++;
         *icp_bytes += section->size;
     }
-    if (is_bytes(name, "icp:public candid:service") || is_bytes(name, "icp:private candid:service"))
+    if (weir_wasm_bytes_is(name, "icp:public candid:service") ||
+        weir_wasm_bytes_is(name, "icp:private candid:service"))
         facts->candid = content;
-    else if (is_bytes(name, "icp:private enhanced-orthogonal-persistence"))
+    else if (weir_wasm_bytes_is(name, "icp:private enhanced-orthogonal-persistence"))
         facts->has_keep = true;
-    else if (is_bytes(name, "icp:private motoko:compiler") || is_bytes(name, "motoko"))
+    else if (weir_wasm_bytes_is(name, "icp:private motoko:compiler") ||
+             weir_wasm_bytes_is(name, "motoko"))
         facts->language = "Motoko";
-    else if (is_bytes(name, "producers") && contains(content, "Rust") &&
+    else if (weir_wasm_bytes_is(name, "producers") && contains(content, "Rust") &&
              strcmp(facts->language, "unknown") == 0)
         facts->language = "Rust";
 }
@@ -207,14 +201,14 @@ static bool has_type(const struct check *check, const struct weir_wasm_func_type
 static const struct weir_ic0_function *function_named(struct weir_wasm_bytes name)
 {
     for (size_t i = 0; i < WEIR_IC0_COUNT; i++)
-        if (is_bytes(name, weir_ic0_functions[i].name))
+        if (weir_wasm_bytes_is(name, weir_ic0_functions[i].name))
             return &weir_ic0_functions[i];
     return NULL;
 }
 
 static void check_import(struct check *check, const struct weir_wasm_import *import)
 {
-    if (!is_bytes(import->module, "ic0")) {
+    if (!weir_wasm_bytes_is(import->module, "ic0")) {
         find(check, true, "import %s.%s: only ic0 may be imported from", show(import->module).text,
              show(import->name).text);
         return;
@@ -248,7 +242,7 @@ static const char *const entry_points[] = {
 static bool is_entry_point(struct weir_wasm_bytes name)
 {
     for (size_t i = 0; i < sizeof entry_points / sizeof entry_points[0]; i++)
-        if (is_bytes(name, entry_points[i]))
+        if (weir_wasm_bytes_is(name, entry_points[i]))
             return true;
     return false;
 }
@@ -260,7 +254,7 @@ static struct weir_wasm_bytes method_of(struct weir_wasm_bytes name, bool *ret_i
                                            "canister_composite_query "};
     for (size_t i = 0; i < 3; i++) {
         size_t size = strlen(prefixes[i]);
-        if (!starts_with(name, prefixes[i]))
+        if (!weir_wasm_bytes_start_with(name, prefixes[i]))
             continue;
         *ret_is_update = i == 0;
         return (struct weir_wasm_bytes){name.data + size, name.size - size};
@@ -290,7 +284,7 @@ static void check_exports(struct check *check)
         struct weir_wasm_bytes method = method_of(export->name, &is_update);
         bool is_entry = method.size != 0 || is_entry_point(export->name);
         if (!is_entry) {
-            if (starts_with(export->name, "canister_"))
+            if (weir_wasm_bytes_start_with(export->name, "canister_"))
                 find(check, true, "export %s: no such entry point", show(export->name).text);
             continue;
         }
@@ -320,7 +314,8 @@ static void check_exports(struct check *check)
 static bool has_section(const struct check *check, const char *name)
 {
     for (uint32_t i = 0; i < check->module->section_count; i++)
-        if (check->module->sections[i].id == 0 && is_bytes(check->module->sections[i].name, name))
+        if (check->module->sections[i].id == 0 &&
+            weir_wasm_bytes_is(check->module->sections[i].name, name))
             return true;
     return false;
 }
@@ -328,7 +323,7 @@ static bool has_section(const struct check *check, const char *name)
 static bool has_export(const struct check *check, const char *name)
 {
     for (uint32_t i = 0; i < check->module->export_count; i++)
-        if (is_bytes(check->module->exports[i].name, name))
+        if (weir_wasm_bytes_is(check->module->exports[i].name, name))
             return true;
     return false;
 }
