@@ -10,11 +10,6 @@ static unsigned float_type(uint32_t arg)
     return (arg & X64_F2) == X64_F2 ? WEIR_TYPE_F64 : WEIR_TYPE_F32;
 }
 
-static bool is_temp(const struct gen *g, const struct gen_value *value)
-{
-    return value->kind == VALUE_REG && (g->temps & X64_BIT(value->reg)) != 0;
-}
-
 /* A NaN in the register takes the one form it has where NaNs are canonical. */
 static void canonicalise(struct gen *g, unsigned type, unsigned reg)
 {
@@ -56,13 +51,13 @@ void weir__gen_emit_float_binary(struct gen *g, uint32_t arg)
     unsigned op = arg & 0xff;
     bool commutes = op == (X64_ADDS & 0xff) || op == (X64_MULS & 0xff);
     const struct gen_value *first = &lhs;
-    if (commutes && ((is_temp(g, &rhs) && !is_temp(g, &lhs)) || lhs.kind == VALUE_CONST)) {
+    if (commutes && ((gen_is_temp(g, &rhs) && !gen_is_temp(g, &lhs)) || lhs.kind == VALUE_CONST)) {
         struct gen_value t = lhs;
         lhs = rhs;
         rhs = t;
     }
     unsigned dest = first->reg;
-    if (!is_temp(g, &lhs)) {
+    if (!gen_is_temp(g, &lhs)) {
         dest = weir__gen_dest(g, type, weir__gen_reg_of(g, &rhs));
         weir__gen_load(g, dest, lhs);
         weir__gen_release(g, lhs);
@@ -88,7 +83,7 @@ void weir__gen_emit_float_unary(struct gen *g, uint32_t arg)
         x64_rm(&g->a, arg, dest, mem);
     } else {
         unsigned from = weir__gen_use(g, &value);
-        dest = is_temp(g, &value) ? from : weir__gen_dest(g, type, X64_NONE);
+        dest = gen_is_temp(g, &value) ? from : weir__gen_dest(g, type, X64_NONE);
         x64_rr(&g->a, arg, dest, from);
     }
     if (is_conversion) /* quiets a NaN and keeps its payload */
@@ -106,7 +101,7 @@ void weir__gen_emit_round(struct gen *g, uint32_t arg)
     struct gen_value value = weir__gen_pop(g);
     unsigned type = float_type(arg);
     unsigned from = weir__gen_use(g, &value);
-    unsigned dest = is_temp(g, &value) ? from : weir__gen_dest(g, type, X64_NONE);
+    unsigned dest = gen_is_temp(g, &value) ? from : weir__gen_dest(g, type, X64_NONE);
     x64_rr(&g->a, type == WEIR_TYPE_F64 ? X64_ROUNDSD : X64_ROUNDSS, dest, from);
     x64_u8(&g->a, arg & 0xff);
     push_made(g, type, dest);
@@ -124,7 +119,7 @@ void weir__gen_emit_sign(struct gen *g, uint32_t arg)
     unsigned type = float_type(arg);
     bool is_abs = (arg & 0xff) == (X64_ANDPS & 0xff);
     unsigned dest = value.reg;
-    if (!is_temp(g, &value)) {
+    if (!gen_is_temp(g, &value)) {
         dest = weir__gen_dest(g, type, X64_NONE);
         weir__gen_load(g, dest, value);
     }

@@ -16,11 +16,6 @@ static bool is_imm(const struct gen_value *value)
            (value->type == WEIR_TYPE_I32 || x64_is_i32((int64_t)value->bits));
 }
 
-static bool is_temp(const struct gen *g, const struct gen_value *value)
-{
-    return value->kind == VALUE_REG && (g->temps & X64_BIT(value->reg)) != 0;
-}
-
 static void swap(struct gen_value *a, struct gen_value *b)
 {
     struct gen_value t = *a;
@@ -133,7 +128,7 @@ void weir__gen_emit_alu(struct gen *g, uint32_t arg)
     bool commutes = alu != X64_SUB;
     struct gen_value rhs = weir__gen_pop(g);
     struct gen_value lhs = weir__gen_pop(g);
-    if (commutes && (lhs.kind == VALUE_CONST || (is_temp(g, &rhs) && !is_temp(g, &lhs))))
+    if (commutes && (lhs.kind == VALUE_CONST || (gen_is_temp(g, &rhs) && !gen_is_temp(g, &lhs))))
         swap(&lhs, &rhs);
     bool sets = g->next.op == WEIR_OP_LOCAL_SET || g->next.op == WEIR_OP_LOCAL_TEE;
     if (commutes && sets && rhs.kind == VALUE_LOCAL && rhs.index == g->next.index)
@@ -145,11 +140,11 @@ void weir__gen_emit_alu(struct gen *g, uint32_t arg)
     }
     if (alu_in_frame(g, alu, wide, &lhs, &rhs))
         return;
-    if ((alu == X64_ADD || alu == X64_SUB) && !is_temp(g, &lhs) &&
+    if ((alu == X64_ADD || alu == X64_SUB) && !gen_is_temp(g, &lhs) &&
         add_by_lea(g, wide, alu, &lhs, &rhs))
         return;
     unsigned dest;
-    if (is_temp(g, &lhs)) {
+    if (gen_is_temp(g, &lhs)) {
         dest = lhs.reg;
     } else {
         dest = weir__gen_dest(g, width_type(wide), weir__gen_reg_of(g, &rhs));
@@ -195,11 +190,11 @@ void weir__gen_emit_mul(struct gen *g, uint32_t arg)
     struct gen_value rhs = weir__gen_pop(g);
     struct gen_value lhs = weir__gen_pop(g);
     unsigned type = width_type(arg);
-    if (lhs.kind == VALUE_CONST || (is_temp(g, &rhs) && !is_temp(g, &lhs)))
+    if (lhs.kind == VALUE_CONST || (gen_is_temp(g, &rhs) && !gen_is_temp(g, &lhs)))
         swap(&lhs, &rhs);
     if (rhs.kind == VALUE_CONST) {
         unsigned from = weir__gen_use(g, &lhs);
-        unsigned dest = is_temp(g, &lhs) ? from : weir__gen_dest(g, type, X64_NONE);
+        unsigned dest = gen_is_temp(g, &lhs) ? from : weir__gen_dest(g, type, X64_NONE);
         if (!multiply_by(g, arg, dest, from, rhs.bits)) {
             x64_mov_ri(&g->a, GEN_SCRATCH, rhs.bits);
             if (dest != from)
@@ -210,7 +205,7 @@ void weir__gen_emit_mul(struct gen *g, uint32_t arg)
         return;
     }
     unsigned dest = lhs.reg;
-    if (!is_temp(g, &lhs)) {
+    if (!gen_is_temp(g, &lhs)) {
         dest = weir__gen_dest(g, type, weir__gen_reg_of(g, &rhs));
         weir__gen_load(g, dest, lhs);
     }
@@ -314,7 +309,7 @@ static void shift_by_cl(struct gen *g, uint32_t arg, struct gen_value *lhs, stru
         weir__gen_release(g, *rhs);
     }
     unsigned dest;
-    if (is_temp(g, lhs)) {
+    if (gen_is_temp(g, lhs)) {
         dest = lhs->reg;
     } else {
         dest = weir__gen_dest(g, width_type(wide), weir__gen_reg_of(g, rhs));
@@ -336,7 +331,7 @@ void weir__gen_emit_shift(struct gen *g, uint32_t arg)
         return;
     }
     unsigned dest = lhs.reg;
-    if (!is_temp(g, &lhs)) {
+    if (!gen_is_temp(g, &lhs)) {
         dest = weir__gen_dest(g, width_type(wide), X64_NONE);
         weir__gen_load(g, dest, lhs);
     }
@@ -358,7 +353,7 @@ static unsigned unary(struct gen *g, uint32_t op, unsigned type, struct gen_valu
         return dest;
     }
     unsigned from = weir__gen_use(g, value);
-    unsigned dest = is_temp(g, value) ? from : weir__gen_dest(g, type, X64_NONE);
+    unsigned dest = gen_is_temp(g, value) ? from : weir__gen_dest(g, type, X64_NONE);
     x64_rr(&g->a, op, dest, from);
     return dest;
 }
@@ -413,7 +408,7 @@ void weir__gen_emit_extend_u(struct gen *g, uint32_t arg)
         return;
     }
     unsigned dest;
-    if (is_temp(g, &value)) {
+    if (gen_is_temp(g, &value)) {
         dest = value.reg;
     } else {
         dest = weir__gen_dest(g, WEIR_TYPE_I64, X64_NONE);

@@ -291,6 +291,12 @@ static inline uint32_t gen_offset(const struct gen *g)
     return g->insn.offset - g->func->body_offset;
 }
 
+/* In one of the registers that hold temporaries: free once the value is used. */
+static inline bool gen_is_temp(const struct gen *g, const struct gen_value *value)
+{
+    return value->kind == VALUE_REG && (g->temps & X64_BIT(value->reg)) != 0;
+}
+
 /* fast_generate.c */
 void *weir__gen_append(struct gen *g, struct gen_vector *v, size_t size);
 void weir__gen_fail(struct gen *g, enum weir_status status);
