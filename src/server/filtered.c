@@ -159,12 +159,6 @@ static void hand_over(struct weir__filtered *filtered)
     weir__lane_post(filtered);
 }
 
-/* Its answer does not depend on the rest of the body. */
-static bool is_decided(const struct weir__filtered *filtered)
-{
-    return filtered->failure.refusal != WEIR__REFUSAL_NONE || filtered->is_local;
-}
-
 /* As much as the window takes is copied, then the lane has the request. */
 enum MHD_Result weir__filtered_body(struct weir__connection *connection, const char *data,
                                     size_t *size)
@@ -177,7 +171,7 @@ enum MHD_Result weir__filtered_body(struct weir__connection *connection, const c
         filtered->failure.used = connection->received;
         weir__fail(&filtered->failure, WEIR__REFUSAL_BODY, "the body is over the route's limit");
     }
-    if (is_decided(filtered)) {
+    if (weir__filtered_is_decided(filtered)) {
         connection->discarded += *size;
         *size = 0;
         if (connection->discarded <= WEIR_SERVER_DISCARD_MAX || filtered->is_local)

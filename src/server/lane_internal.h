@@ -208,6 +208,11 @@ void weir__plugin_log(struct weir_server *server, const struct weir__chain *chai
 /* Does all that can be done for a request that the lane has, or whose connection is over. True when
  * it has ended: it is freed then. */
 bool weir__lane_advance(struct weir__filtered *filtered);
+/* It failed, or a filter answered: nothing that is still to come changes the answer. */
+static inline bool weir__filtered_is_decided(const struct weir__filtered *filtered)
+{
+    return filtered->failure.refusal != WEIR__REFUSAL_NONE || filtered->is_local;
+}
 void weir__filtered_fail(struct weir__filtered *filtered, const char *filter,
                          enum weir__refusal refusal, const char *format, ...) WEIR_PRINTF(4, 5);
 /* A callback of one of its stages has come back with `status`. */

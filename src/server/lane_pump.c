@@ -200,9 +200,9 @@ struct next {
     bool *has_headers, *has_news, *has_end;
 };
 
-static bool is_over(const struct weir__filtered *filtered)
+static bool can_move(const struct weir__filtered *filtered)
 {
-    return filtered->failure.refusal != WEIR__REFUSAL_NONE || filtered->is_local;
+    return !weir__filtered_is_decided(filtered) && !filtered->is_parked;
 }
 
 /* Paused at its headers: bodies wait, too, as Envoy has it. */
@@ -220,7 +220,7 @@ static bool tell_news(struct weir__filtered *filtered, size_t index, size_t dire
     const struct weir_filter_keys *keys = plugin_of(filtered, index)->keys;
     if (!begin_stage(filtered, index))
         return false;
-    if (is_over(filtered))
+    if (weir__filtered_is_decided(filtered))
         return false;
     struct weir_filter_buffer *buffer = buffer_of(stage, direction);
     if (!way->told_headers) {
@@ -285,14 +285,14 @@ static bool pump_stage(struct weir__filtered *filtered, size_t index, size_t dir
     struct weir__stage *stage = &filtered->stages[index];
     struct weir__way *way = &stage->ways[direction];
     bool moved = false;
-    while (way->has_headers && !way->is_through && !filtered->is_parked && !is_over(filtered)) {
+    while (way->has_headers && !way->is_through && can_move(filtered)) {
         bool told_before = way->told_headers;
         bool had_news = way->has_news, had_end = way->told_end;
         bool goes_on = tell_news(filtered, index, direction);
         take_local(filtered, index);
         moved = moved || way->told_headers != told_before || way->has_news != had_news ||
                 way->told_end != had_end;
-        if (filtered->is_parked || is_over(filtered))
+        if (!can_move(filtered))
             break;
         bool handed = hand_on(filtered, index, direction, next);
         moved = moved || handed;
@@ -360,8 +360,7 @@ static bool pump_request(struct weir__filtered *filtered)
         (filtered->up.size < WEIR_SERVER_FILTER_WINDOW ||
          filtered->out.size >= WEIR_SERVER_FILTER_WINDOW))
         moved = take_in(filtered, WEIR_FILTER_REQUEST, &filtered->in, filtered->in_end);
-    for (size_t i = 0; i < filtered->stage_count && !is_over(filtered) && !filtered->is_parked;
-         i++) {
+    for (size_t i = 0; i < filtered->stage_count && can_move(filtered); i++) {
         struct next next = next_of(filtered, i + 1, WEIR_FILTER_REQUEST);
         moved = pump_stage(filtered, i, WEIR_FILTER_REQUEST, &next) || moved;
     }
@@ -376,7 +375,7 @@ static bool pump_response(struct weir__filtered *filtered)
     if (filtered->out.size < WEIR_SERVER_FILTER_WINDOW)
         moved = take_in(filtered, WEIR_FILTER_RESPONSE, &filtered->down,
                         filtered->down_end && filtered->transfer.is_done);
-    for (size_t i = filtered->stage_count; i-- > 0 && !is_over(filtered) && !filtered->is_parked;) {
+    for (size_t i = filtered->stage_count; i-- > 0 && can_move(filtered);) {
         struct next next = next_of(filtered, i > 0 ? i - 1 : SIZE_MAX, WEIR_FILTER_RESPONSE);
         moved = pump_stage(filtered, i, WEIR_FILTER_RESPONSE, &next) || moved;
     }
@@ -492,21 +491,21 @@ bool weir__lane_advance(struct weir__filtered *filtered)
     if (!filtered->is_mine)
         return false;
     look_at_client(filtered);
-    for (size_t i = 0; i < filtered->stage_count && !is_over(filtered); i++)
+    for (size_t i = 0; i < filtered->stage_count && !weir__filtered_is_decided(filtered); i++)
         take_local(filtered, i);
     bool moved = true;
-    while (moved && !is_over(filtered) && !filtered->is_parked) {
+    while (moved && can_move(filtered)) {
         moved = pump_request(filtered);
-        if (!is_over(filtered) && !filtered->is_parked)
+        if (can_move(filtered))
             weir__transfer_pump(filtered);
-        if (!is_over(filtered) && !filtered->is_parked)
+        if (can_move(filtered))
             weir__transfer_judge(filtered);
-        if (!is_over(filtered) && !filtered->is_parked)
+        if (can_move(filtered))
             moved = pump_response(filtered) || moved;
         if (moved)
             filtered->progress_ns = weir_clock_ns();
     }
-    if (!is_over(filtered))
+    if (!weir__filtered_is_decided(filtered))
         check_time(filtered);
     give_back(filtered);
     return false;
