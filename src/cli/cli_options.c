@@ -47,6 +47,14 @@ static void print_option(char letter, const char *name, const char *argument, co
     }
 }
 
+const char *weir_cli_option_name(const struct weir_cli_command *command, char letter)
+{
+    const struct weir_cli_option *option = command->options;
+    while (option->letter != letter)
+        option++;
+    return option->name;
+}
+
 static void print_help(const struct weir_cli_command *command)
 {
     printf("%s\n\nusage: %s %s\n\noptions\n", command->summary, command->name, command->usage);

@@ -58,6 +58,9 @@ int weir_cli_usage_error(const struct weir_cli_command *command, const char *for
  * written, which is said on stderr. */
 int weir_cli_end(const char *command, int exit_code);
 
+/* The long name behind a letter of the table. */
+const char *weir_cli_option_name(const struct weir_cli_command *command, char letter);
+
 /* Value parsers that name the option. */
 enum weir_status weir_cli_size(const char *option, const char *value, uint64_t *ret_bytes,
                                struct weir_error *error) WEIR_MUST_USE;

@@ -86,14 +86,6 @@ static const struct weir_cli_command COMMAND = {
 
 /* --- options -------------------------------------------------------------------------------- */
 
-static const char *name_of(char letter)
-{
-    const struct weir_cli_option *option = OPTIONS;
-    while (option->letter != letter)
-        option++;
-    return option->name;
-}
-
 /* A size, or "" for off. */
 static enum weir_status set_limit(char letter, const char *value, bool *ret_is_set,
                                   uint64_t *ret_bytes, struct weir_error *error)
@@ -101,19 +93,21 @@ static enum weir_status set_limit(char letter, const char *value, bool *ret_is_s
     *ret_is_set = value[0] != '\0';
     if (!*ret_is_set)
         return WEIR_OK;
-    return weir_cli_size(name_of(letter), value, ret_bytes, error);
+    return weir_cli_size(weir_cli_option_name(&COMMAND, letter), value, ret_bytes, error);
 }
 
 static enum weir_status set_time(char letter, const char *value, uint64_t min_ns, uint64_t max_ns,
                                  uint64_t *ret_ns, struct weir_error *error)
 {
     uint64_t ns = 0;
-    enum weir_status status = weir_cli_duration(name_of(letter), value, &ns, error);
+    enum weir_status status =
+        weir_cli_duration(weir_cli_option_name(&COMMAND, letter), value, &ns, error);
     if (status != WEIR_OK)
         return status;
     if (ns < min_ns || ns > max_ns)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
-                              "--%s %.40s: from %s to %s is possible", name_of(letter), value,
+                              "--%s %.40s: from %s to %s is possible",
+                              weir_cli_option_name(&COMMAND, letter), value,
                               weir_duration_format(min_ns).text, weir_duration_format(max_ns).text);
     *ret_ns = ns;
     return WEIR_OK;

@@ -159,14 +159,6 @@ static enum weir_status set_nitro(struct plan_options *options, char letter, con
     }
 }
 
-static const char *option_name(char letter)
-{
-    const struct weir_cli_option *option = OPTIONS;
-    while (option->letter != letter)
-        option++;
-    return option->name;
-}
-
 static enum weir_status set_option(void *context, char letter, const char *value,
                                    struct weir_error *error)
 {
@@ -188,7 +180,7 @@ static enum weir_status set_option(void *context, char letter, const char *value
         options->is_explain = true;
         return WEIR_OK;
     case MEMORY:
-        options->first_memory_option = option_name(letter);
+        options->first_memory_option = weir_cli_option_name(&weir__plan_command, letter);
         return set_sizes(&options->run, letter, value, error);
     case 'o':
         return set_output(options, value, error);
@@ -197,15 +189,15 @@ static enum weir_status set_option(void *context, char letter, const char *value
         return WEIR_OK;
     case MODULES:
         options->modules = value;
-        options->first_modules_option = option_name(letter);
+        options->first_modules_option = weir_cli_option_name(&weir__plan_command, letter);
         return WEIR_OK;
     case TRACE:
     case WASMVM:
         *(letter == TRACE ? &options->trace : &options->version) = value;
-        options->first_wasmd_option = option_name(letter);
+        options->first_wasmd_option = weir_cli_option_name(&weir__plan_command, letter);
         return WEIR_OK;
     default:
-        options->first_nitro_option = option_name(letter);
+        options->first_nitro_option = weir_cli_option_name(&weir__plan_command, letter);
         return set_nitro(options, letter, value, error);
     }
 }
