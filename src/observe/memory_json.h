@@ -26,12 +26,14 @@ json_t *weir_memory_json_figures(const struct weir_memory_json_entry *entry);
  * reserved, accessible, resident, private of each. At most `max` are listed. */
 json_t *weir_memory_json_memories(size_t max);
 
-/* Of the linear memories of some accounts: `sums` in order of `account`, the rest is filled in. As
- * above; pages that are swapped out are private. What is needed meanwhile is charged to `payer`. */
+/* Of the linear memories of some accounts: `sums` sorted by weir_memory_sum_order(), the rest is
+ * filled in. As above; pages that are swapped out are private. What is needed meanwhile is charged
+ * to `payer`. */
 struct weir_memory_sum {
     const struct weir_account *account;
     uint64_t resident_bytes, private_bytes;
 };
+int weir_memory_sum_order(const void *left, const void *right); /* for qsort() */
 enum weir_status weir_memory_sums(struct weir_account *payer, struct weir_memory_sum *sums,
                                   size_t count, struct weir_error *error) WEIR_MUST_USE;
 

@@ -145,7 +145,7 @@ struct summing {
     struct ranges ranges;
 };
 
-static int by_account(const void *left, const void *right)
+int weir_memory_sum_order(const void *left, const void *right)
 {
     uintptr_t a = (uintptr_t)((const struct weir_memory_sum *)left)->account;
     uintptr_t b = (uintptr_t)((const struct weir_memory_sum *)right)->account;
@@ -161,7 +161,7 @@ static void take_wanted(void *context, const struct weir_mapping *mapping)
     if (mapping->kind != WEIR_KIND_LINEAR_MEMORY || ranges->count == ranges->max)
         return;
     struct weir_memory_sum *sum =
-        bsearch(&key, summing->sums, summing->sum_count, sizeof key, by_account);
+        bsearch(&key, summing->sums, summing->sum_count, sizeof key, weir_memory_sum_order);
     if (sum == NULL)
         return;
     if (ranges->list != NULL)

@@ -26,20 +26,12 @@ struct saved_head {
 static_assert(sizeof(struct saved_head) == 56, "on-disk layout");
 static const char MAGIC[8] = {'w', 'e', 'i', 'r', 'i', 'm', 'g', '1'};
 
-static uint32_t own_mutable_globals(const struct weir_artifact *artifact)
-{
-    uint32_t count = 0;
-    for (uint32_t i = artifact->head->global_import_count; i < artifact->head->globals.count; i++)
-        count += artifact->globals[i].is_mutable != 0;
-    return count;
-}
-
 static void describe(const struct weir_module *module, struct saved_head *head)
 {
     const struct weir_artifact_head *from = module->artifact.head;
     *head = (struct saved_head){.memories = from->memories.count - from->memory_import_count,
                                 .tables = from->tables.count - from->table_import_count,
-                                .globals = own_mutable_globals(&module->artifact)};
+                                .globals = weir__own_mutable_globals(&module->artifact)};
     memcpy(head->magic, MAGIC, sizeof MAGIC);
     memcpy(head->module_sha256, from->module_sha256, sizeof head->module_sha256);
 }

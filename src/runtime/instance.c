@@ -23,14 +23,6 @@ static size_t take(struct layout *layout, size_t count, size_t size)
     return at;
 }
 
-static uint32_t own_mutable_globals(const struct weir_artifact *artifact)
-{
-    uint32_t count = 0;
-    for (uint32_t i = artifact->head->global_import_count; i < artifact->head->globals.count; i++)
-        count += artifact->globals[i].is_mutable != 0;
-    return count;
-}
-
 /* Counts are 32 bits and bounded by the artifact's checks; the sums fit 64 bits. */
 static void lay_out(const struct weir_artifact *artifact, struct layout *layout)
 {
@@ -46,7 +38,7 @@ static void lay_out(const struct weir_artifact *artifact, struct layout *layout)
     layout->bindings = take(layout, head->func_import_count, sizeof(struct weir__binding));
     layout->dropped_data = take(layout, (head->datas.count + 63) / 64, sizeof(uint64_t));
     layout->dropped_elems = take(layout, (head->elems.count + 63) / 64, sizeof(uint64_t));
-    layout->saved = take(layout, own_mutable_globals(artifact), sizeof(union weir_value));
+    layout->saved = take(layout, weir__own_mutable_globals(artifact), sizeof(union weir_value));
     layout->saved_data = take(layout, (head->datas.count + 63) / 64, sizeof(uint64_t));
     layout->saved_elems = take(layout, (head->elems.count + 63) / 64, sizeof(uint64_t));
 }

@@ -80,6 +80,15 @@ static inline uint32_t weir__module_type_id(const struct weir_module *module, ui
     return module->type_ids[module->artifact.funcs[func_index].type_index];
 }
 
+/* Globals of its own that a reset puts back. */
+static inline uint32_t weir__own_mutable_globals(const struct weir_artifact *artifact)
+{
+    uint32_t count = 0;
+    for (uint32_t i = artifact->head->global_import_count; i < artifact->head->globals.count; i++)
+        count += artifact->globals[i].is_mutable != 0;
+    return count;
+}
+
 /* Reads of the mapped artifact that survive its file being cut; safe in the signal handler. */
 struct weir__code_place {
     uint32_t func_index;

@@ -220,13 +220,6 @@ static json_t *store_json(const struct weir_census_store *store, const struct we
     return object;
 }
 
-static int by_account(const void *left, const void *right)
-{
-    uintptr_t a = (uintptr_t)((const struct weir_memory_sum *)left)->account;
-    uintptr_t b = (uintptr_t)((const struct weir_memory_sum *)right)->account;
-    return (a > b) - (a < b);
-}
-
 static void add_stores(const struct page *page)
 {
     struct weir_memory_sum sums[WEIR_SERVER_CENSUS_TOP_MAX];
@@ -240,14 +233,14 @@ static void add_stores(const struct page *page)
     qsort(sorted, count, sizeof *sorted, larger_store);
     for (size_t i = 0; i < shown; i++)
         sums[i] = (struct weir_memory_sum){.account = sorted[i]->account};
-    qsort(sums, shown, sizeof sums[0], by_account);
+    qsort(sums, shown, sizeof sums[0], weir_memory_sum_order);
     bool has_sums =
         weir_memory_sums(page->server->reports_account, sums, shown, NULL) == WEIR_OK;
     json_t *stores = json_array(), *rest = json_object();
     for (size_t i = 0; i < shown; i++) {
         const struct weir_memory_sum key = {.account = sorted[i]->account};
         const struct weir_memory_sum *sum =
-            has_sums ? bsearch(&key, sums, shown, sizeof key, by_account) : NULL;
+            has_sums ? bsearch(&key, sums, shown, sizeof key, weir_memory_sum_order) : NULL;
         (void)json_array_append_new(stores, store_json(sorted[i], sum));
         total.bytes -= sorted[i]->used_bytes < total.bytes ? sorted[i]->used_bytes : total.bytes;
     }
