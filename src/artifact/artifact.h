@@ -89,21 +89,6 @@ enum weir_status weir_artifact_open_known(const uint8_t *bytes, size_t size, uin
                                           struct weir_artifact *ret_artifact,
                                           struct weir_error *error) WEIR_MUST_USE;
 
-/* The site of a text offset, by binary search; NULL when there is none. *ret_func gets the index of
- * the function (index space with imports). Where a return address and a trapping instruction share
- * an offset, weir_artifact_site() answers the instruction and weir_artifact_call_site() the call.
- */
-const struct weir_trap_site *weir_artifact_site(const struct weir_artifact *artifact,
-                                                uint32_t text_offset, uint32_t *ret_func);
-
-const struct weir_trap_site *weir_artifact_call_site(const struct weir_artifact *artifact,
-                                                     uint32_t text_offset, uint32_t *ret_func);
-
-/* Function name for people; never empty ("func 12" where there is no name). Always written into
- * buffer and returned, cut to its size, with control characters as '?': names are the guest's. */
-const char *weir_artifact_func_name(const struct weir_artifact *artifact, uint32_t func_index,
-                                    char *buffer, size_t buffer_size);
-
 /* Seal: HMAC-SHA-256 over the file's bytes with the directory's key, appended after file_bytes. */
 #define WEIR_ARTIFACT_SEAL_BYTES 32u
 

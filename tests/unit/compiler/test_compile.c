@@ -161,27 +161,24 @@ START_TEST(test_code_of_own)
 {
     struct compiled made = compile(own_wasm, sizeof own_wasm);
     const struct weir_artifact *artifact = &made.artifact;
-    char buffer[64];
     const char *names[] = {"log", "start", "add", "hidden", "private", "drop"};
-    for (uint32_t i = 0; i < 6; i++)
-        ck_assert_str_eq(weir_artifact_func_name(artifact, i, buffer, sizeof buffer), names[i]);
-    ck_assert_str_eq(weir_artifact_func_name(artifact, 1, buffer, 4), "sta");
-    ck_assert_str_eq(weir_artifact_func_name(artifact, 77, buffer, sizeof buffer), "func 77");
+    for (uint32_t i = 0; i < 6; i++) {
+        const struct weir_artifact_string *name = &artifact->func_names[i];
+        ck_assert_uint_eq(name->size, strlen(names[i]));
+        ck_assert_mem_eq(artifact->strings + name->start, names[i], name->size);
+    }
     for (uint32_t i = 1; i < 6; i++) {
         uint32_t start = artifact->funcs[i].text_offset;
         const uint8_t *field = artifact->text + start + 7;
         const uint8_t *target = field + 4 + (int32_t)weir_load_u32(field);
         ck_assert_ptr_eq(target, artifact->rodata + 8 * (i - 1));
         ck_assert_uint_eq(weir_load_u64(target), i);
-        uint32_t func = 0;
-        const struct weir_trap_site *site = weir_artifact_site(artifact, start + 11, &func);
-        ck_assert_ptr_nonnull(site);
-        ck_assert_uint_eq(func, i);
-        ck_assert_uint_eq(site->site >> 24, WEIR_TRAP_UNREACHABLE);
-        site = weir_artifact_call_site(artifact, start + 11, &func);
-        ck_assert_uint_eq(site->site >> 24, WEIR_SITE_CALL);
-        ck_assert_uint_eq(func, i);
-        ck_assert_ptr_null(weir_artifact_site(artifact, start + 12, &func));
+        const struct weir_trap_site *sites = &artifact->trap_sites[artifact->funcs[i].first_site];
+        ck_assert_uint_eq(artifact->funcs[i].site_count, 2);
+        ck_assert_uint_eq(sites[0].text_offset, start + 11);
+        ck_assert_uint_eq(sites[1].text_offset, start + 11);
+        ck_assert_uint_eq(sites[0].site >> 24, WEIR_SITE_CALL);
+        ck_assert_uint_eq(sites[1].site >> 24, WEIR_TRAP_UNREACHABLE);
     }
     free(made.bytes);
 }

@@ -1,18 +1,9 @@
-/* Functions and trap sites: their checks, and the searches that rest on them. */
+/* Opening an artifact, second half: functions and trap sites, on whose order searches rest. */
 #include "artifact/artifact_internal.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "base/bytes.h"
-#include "base/check.h"
 
 #define CORRUPT(entry, ...) weir__artifact_corrupt(artifact, (entry), error, __VA_ARGS__)
-
-static uint32_t site_code(const struct weir_trap_site *site)
-{
-    return site->site >> 24;
-}
 
 /* Sites of one function: sorted, inside its text (a return address may be just behind it). */
 static enum weir_status check_sites(const struct weir_artifact *artifact,
@@ -22,7 +13,7 @@ static enum weir_status check_sites(const struct weir_artifact *artifact,
     bool has_trap_calls = (artifact->head->options & WEIR_ARTIFACT_NO_SIGNALS) != 0;
     for (uint32_t i = 0; i < func->site_count; i++) {
         const struct weir_trap_site *site = &artifact->trap_sites[func->first_site + i];
-        uint32_t code = site_code(site);
+        uint32_t code = site->site >> 24;
         uint32_t end = func->text_size - (has_trap_calls || code == WEIR_SITE_CALL ? 0u : 1u);
         if (site->text_offset < previous || site->text_offset - func->text_offset > end)
             return CORRUPT(site, "a trap site at %u is out of order or outside its function",
@@ -75,86 +66,4 @@ enum weir_status weir__artifact_check_code(const struct weir_artifact *artifact,
         return CORRUPT(&head->escape_count, "%u function records, the head says %u", next_escape,
                        head->escape_count);
     return WEIR_OK;
-}
-
-/* The function whose sites include the one at `index`: the last that starts at or before it and
- * has any. */
-static uint32_t func_of_site(const struct weir_artifact *artifact, uint32_t index)
-{
-    uint32_t low = artifact->head->func_import_count, high = artifact->head->funcs.count;
-    while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
-        if (artifact->funcs[middle].first_site <= index)
-            low = middle;
-        else
-            high = middle;
-    }
-    WEIR_DASSERT(index - artifact->funcs[low].first_site < artifact->funcs[low].site_count);
-    return low;
-}
-
-/* First site with text_offset at or behind the one asked for. */
-static uint32_t lower_bound(const struct weir_artifact *artifact, uint32_t text_offset)
-{
-    uint32_t low = 0, high = artifact->head->trap_sites.count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (artifact->trap_sites[middle].text_offset < text_offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static const struct weir_trap_site *find_site(const struct weir_artifact *artifact,
-                                              uint32_t text_offset, bool wants_call,
-                                              uint32_t *ret_func)
-{
-    uint32_t count = artifact->head->trap_sites.count;
-    uint32_t found = WEIR_ARTIFACT_NONE;
-    for (uint32_t i = lower_bound(artifact, text_offset);
-         i < count && artifact->trap_sites[i].text_offset == text_offset; i++) {
-        bool is_call = site_code(&artifact->trap_sites[i]) == WEIR_SITE_CALL;
-        if (found == WEIR_ARTIFACT_NONE || is_call == wants_call)
-            found = i;
-        if (is_call == wants_call)
-            break;
-    }
-    if (found == WEIR_ARTIFACT_NONE)
-        return NULL;
-    *ret_func = func_of_site(artifact, found);
-    return &artifact->trap_sites[found];
-}
-
-const struct weir_trap_site *weir_artifact_site(const struct weir_artifact *artifact,
-                                                uint32_t text_offset, uint32_t *ret_func)
-{
-    return find_site(artifact, text_offset, false, ret_func);
-}
-
-const struct weir_trap_site *weir_artifact_call_site(const struct weir_artifact *artifact,
-                                                     uint32_t text_offset, uint32_t *ret_func)
-{
-    return find_site(artifact, text_offset, true, ret_func);
-}
-
-const char *weir_artifact_func_name(const struct weir_artifact *artifact, uint32_t func_index,
-                                    char *buffer, size_t buffer_size)
-{
-    WEIR_ASSERT(buffer_size > 0);
-    const struct weir_artifact_string *name = NULL;
-    if (artifact->func_names != NULL && func_index < artifact->head->funcs.count)
-        name = &artifact->func_names[func_index];
-    if (name == NULL || name->size == 0) {
-        (void)snprintf(buffer, buffer_size, "func %" PRIu32, func_index);
-        return buffer;
-    }
-    size_t size = name->size < buffer_size ? name->size : buffer_size - 1;
-    for (size_t i = 0; i < size; i++) {
-        char byte = artifact->strings[name->start + i];
-        buffer[i] = (unsigned char)byte < 0x20 || byte == 0x7f ? '?' : byte;
-    }
-    buffer[size] = '\0';
-    return buffer;
 }
