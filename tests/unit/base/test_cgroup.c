@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/kernel.h"
 #include "base/proc_cgroup.h"
 #include "tests/fake_root.h"
 
@@ -290,19 +289,6 @@ START_TEST(the_own_cgroup)
 }
 END_TEST
 
-START_TEST(the_kernel_is_probed)
-{
-    const struct weir_kernel *kernel = weir_kernel();
-    ck_assert_uint_ge(kernel->major, 5);
-    ck_assert(weir_kernel_at_least(kernel->major, kernel->minor));
-    ck_assert(weir_kernel_at_least(kernel->major - 1, kernel->minor + 9));
-    ck_assert(!weir_kernel_at_least(kernel->major, kernel->minor + 1));
-    /* Never there before the version that brought it. */
-    if (!weir_kernel_at_least(6, 7))
-        ck_assert(!kernel->has_pagemap_scan);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("cgroup");
@@ -320,7 +306,6 @@ int main(void)
     tcase_add_test(tests, keys_are_whole_words);
     tcase_add_test(tests, unreadable_is_not_missing);
     tcase_add_test(tests, the_own_cgroup);
-    tcase_add_test(tests, the_kernel_is_probed);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
