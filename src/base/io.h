@@ -19,7 +19,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/vfs.h>
 #include <time.h>
 
 enum weir_io_op {
@@ -158,11 +157,6 @@ static inline int weir_io_fstatat(struct weir_io *io, int dir, const char *path,
     return (int)WEIR_IO_DO(io, WEIR_IO_FSTATAT, dir, (long)path, (long)ret, flags);
 }
 
-static inline int weir_io_fstatfs(struct weir_io *io, int fd, struct statfs *ret)
-{
-    return (int)WEIR_IO_DO(io, WEIR_IO_FSTATFS, fd, (long)ret);
-}
-
 static inline int weir_io_fsync(struct weir_io *io, int fd)
 {
     return (int)WEIR_IO_DO(io, WEIR_IO_FSYNC, fd);
@@ -188,11 +182,6 @@ static inline int weir_io_fadvise(struct weir_io *io, int fd, uint64_t offset, u
                                   int advice)
 {
     return (int)WEIR_IO_DO(io, WEIR_IO_FADVISE, fd, (long)offset, (long)length, advice);
-}
-
-static inline int weir_io_fchmod(struct weir_io *io, int fd, mode_t mode)
-{
-    return (int)WEIR_IO_DO(io, WEIR_IO_FCHMOD, fd, mode);
 }
 
 static inline int weir_io_fcntl(struct weir_io *io, int fd, int command, long argument)

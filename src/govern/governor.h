@@ -66,7 +66,6 @@ enum weir_task_state {
     WEIR_TASK_PAUSED,
     WEIR_TASK_RESUMING
 };
-#define WEIR_TASK_STATE_COUNT 4
 const char *weir_task_state_name(enum weir_task_state state); /* "running" … */
 
 struct weir_task {

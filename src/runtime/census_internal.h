@@ -15,7 +15,6 @@
 #include <weir/census.h>
 
 struct weir_store;
-struct weir__task_group;
 
 struct weir__census_link {
     struct weir__census_link *previous, *next; /* older, younger */

@@ -84,7 +84,6 @@ struct weir__transfer {
     struct weir__transfer *next, *previous; /* of the lane */
     struct weir__filtered *filtered;        /* one of these two */
     struct weir_filter_call *call;
-    char *body_copy;
     uint64_t head_bytes, body_bytes, body_bytes_max;
     uint64_t announced; /* the length of what is sent; UINT64_MAX: none is named */
     bool is_added, is_done, is_judged, has_body_begun;

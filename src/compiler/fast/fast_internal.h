@@ -242,7 +242,6 @@ struct gen {
     uint32_t home_count;      /* 8-byte words of the frame above the operand slots */
     uint32_t frame_fields[2]; /* text offsets of the frame size, to be filled at the end */
     bool has_stack_check;
-    uint32_t entry_compare;
     bool has_trap;      /* some cold code traps */
     uint32_t trap_exit; /* calls_traps: text offset of what they call */
 

@@ -72,7 +72,6 @@ enum x64_opcode {
     X64_IMUL_IMM8 = 0x6b,
     X64_IMUL_IMM32 = 0x69,
     X64_TEST = 0x85,
-    X64_XCHG = 0x87,
     X64_MOV_STORE8 = 0x88 | X64_BYTE,
     X64_MOV_STORE = 0x89,
     X64_MOV_STORE16 = 0x89 | X64_66,
@@ -99,7 +98,6 @@ enum x64_opcode {
     X64_TZCNT = 0xbc | X64_MAP_0F | X64_F3,
     X64_LZCNT = 0xbd | X64_MAP_0F | X64_F3,
     /* SSE. For scalars | X64_F3 is f32, | X64_F2 is f64. */
-    X64_MOVUPS = 0x10 | X64_MAP_0F,
     X64_MOVUPS_STORE = 0x11 | X64_MAP_0F,
     X64_MOVAPS = 0x28 | X64_MAP_0F,
     X64_MOVS = 0x10 | X64_MAP_0F,
@@ -109,7 +107,6 @@ enum x64_opcode {
     X64_CVTTS2SI = 0x2c | X64_MAP_0F,
     X64_SQRT = 0x51 | X64_MAP_0F,
     X64_ANDPS = 0x54 | X64_MAP_0F,
-    X64_ANDNPS = 0x55 | X64_MAP_0F,
     X64_ORPS = 0x56 | X64_MAP_0F,
     X64_XORPS = 0x57 | X64_MAP_0F,
     X64_ADDS = 0x58 | X64_MAP_0F,

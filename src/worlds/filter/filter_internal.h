@@ -242,7 +242,6 @@ bool weir__filter_queue_has(struct weir_filter_registry *registry, uint32_t id,
 /* Drops the metrics of a plugin that goes. */
 void weir__filter_registry_leave(struct weir_filter_registry *registry,
                                  struct weir_filter_plugin *plugin);
-struct weir__filter_shared;
 enum weir_status weir__filter_shared_set(struct weir_filter_plugin *plugin,
                                          struct weir_filter_text key, struct weir_filter_text value,
                                          uint32_t cas, struct weir_error *error);
