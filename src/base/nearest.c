@@ -2,7 +2,6 @@
 #include "base/nearest.h"
 
 #include <ctype.h>
-#include <stdint.h>
 #include <string.h>
 
 #define NAME_BYTES_MAX 63

@@ -1,5 +1,4 @@
 /* Configuration and engine. */
-#include <stdlib.h>
 
 #include "capi/capi_internal.h"
 

@@ -1,15 +1,12 @@
 /* What every command of `weir canister` opens, the arguments it sends and the answers it prints. */
 #include "cli/canister_command.h"
 
-#include "base/bytes.h"
 #include "base/hash.h"
-#include "ledger/ledger.h"
 #include "server/host_file.h"
 #include "worlds/canister/candid.h"
 
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Lines of the guest's are prefixed, so that nobody takes them for Weir's. */

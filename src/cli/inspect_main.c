@@ -11,7 +11,6 @@
 #include "wasm/types_text.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 

@@ -1,7 +1,6 @@
 /* `weir inspect --for WORLD`: one module, held against the rules of a world. */
 #include "cli/inspect_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "wasm/findings.h"

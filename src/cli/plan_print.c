@@ -1,11 +1,8 @@
 /* How plans are shown: numbers, notes, lines as JSON, settings for units and pods. */
 #include "cli/plan_internal.h"
 
-#include "base/sizes.h"
-
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* --- numbers and notes --------------------------------------------------------------------- */

@@ -2,7 +2,6 @@
 #include "cli/run_internal.h"
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/sizes.h"
 #include "cli/cli_table.h"
 #include "observe/memory_json.h"

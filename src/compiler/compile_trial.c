@@ -2,7 +2,6 @@
  * WEIR_COMPILE_TRIALS=1 in its environment hands them to a child. */
 #include "compiler/trial_internal.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>

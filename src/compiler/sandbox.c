@@ -7,7 +7,6 @@
 #include "compiler/sandbox_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>

@@ -8,7 +8,6 @@
 #include "base/io.h"
 #include "base/named_file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

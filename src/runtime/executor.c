@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "base/cleanup.h"
 #include "runtime/task_internal.h"
 
 struct weir_executor {

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "runtime/process_internal.h"
-
 static bool is_zero(const uint8_t *page)
 {
     return page[0] == 0 && memcmp(page, page + 1, WEIR__RUN_PAGE_BYTES - 1) == 0;

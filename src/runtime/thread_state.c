@@ -6,8 +6,6 @@
  */
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 
 #include "runtime/process_internal.h"
 

@@ -6,7 +6,6 @@
 #include "base/io.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <strings.h>

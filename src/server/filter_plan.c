@@ -3,7 +3,6 @@
 
 #include "base/bytes.h"
 #include "base/sizes.h"
-#include "runtime/runtime_bounds.h"
 #include "server/server_limits.h"
 
 #include <stdio.h>

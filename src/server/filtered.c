@@ -2,8 +2,6 @@
  * filter thread has the request its connection is suspended. */
 #include "server/lane_internal.h"
 
-#include "base/clock.h"
-
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>

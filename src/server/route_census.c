@@ -5,7 +5,6 @@
  */
 #include "server/server_census.h"
 
-#include "base/clock.h"
 #include "base/json_number.h"
 #include "base/sizes.h"
 #include "base/utf8.h"

@@ -4,7 +4,6 @@
 #include "base/json_number.h"
 #include "observe/memory_json.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define MEMORIES_MAX 1000 /* linear memories listed; the sums hold all */

@@ -11,11 +11,9 @@
 #include "base/json_number.h"
 #include "server/module_store.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char *name_of(const struct weir__connection *connection)

@@ -1,13 +1,11 @@
 /* The host's module cache: opened by the configuration, and told on /metrics and
  * GET /v1/cache. Routes hold the modules they use; beside them the memory tier keeps what earlier
  * configurations used, until something else needs the room. */
-#include "cache/cache.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"

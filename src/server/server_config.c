@@ -3,8 +3,6 @@
 #include "cache/cache_limits.h"
 #include "server/server_config.h"
 
-#include "base/bytes.h"
-#include "base/cleanup.h"
 #include "base/listen.h"
 #include "base/sizes.h"
 #include "govern/govern_limits.h"

@@ -15,7 +15,6 @@
 #include "server/server_plan.h"
 
 #include <malloc.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,8 +3,6 @@
  * time that it looks at its clients. */
 #include "server/server_internal.h"
 
-#include "cache/cache.h"
-
 static void tell(struct weir_server *server, const char *name, const char *route, uint64_t count,
                  const char *what)
 {

@@ -5,7 +5,6 @@
 #include "base/utf8.h"
 #include "wasm/decode_internal.h"
 #include "wasm/insn.h"
-#include "wasm/types_text.h"
 
 static uint32_t offset_of(const struct weir_wasm_decoder *d, const uint8_t *at)
 {

@@ -1,6 +1,5 @@
 /* Bodies and constant expressions: the loop over instructions, and typing by signature. */
 #include "base/check.h"
-#include "wasm/types_text.h"
 #include "wasm/validate_internal.h"
 
 static const struct weir_validate_vector no_types = {NULL, 0};

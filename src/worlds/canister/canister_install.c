@@ -2,7 +2,6 @@
  * then it takes its place, or nothing has changed. */
 #include "worlds/canister/canister_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 struct install {

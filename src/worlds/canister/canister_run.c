@@ -1,7 +1,6 @@
 /* Messages from outside, and methods by name. */
 #include "worlds/canister/canister_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/sizes.h"

@@ -2,7 +2,6 @@
  * state. What this chain does not know it says so, as a system error that contracts understand. */
 #include "worlds/contract/contract_chain_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 struct asking {

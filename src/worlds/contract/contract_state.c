@@ -7,7 +7,6 @@
 #include "worlds/contract/contract_state_internal.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define APPLICATION_ID 0x77636f6e /* "wcon" */

@@ -1,6 +1,5 @@
 /* Guest memory: small values by the copy primitive, vectors as addresses for system calls.
  * Nothing here dereferences a guest's pointer. */
-#include "base/bytes.h"
 #include "worlds/wasi/wasi_internal.h"
 
 int weir__wasi_get(const struct weir__wasi_call *call, uint32_t address, void *to, size_t size)
