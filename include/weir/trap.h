@@ -28,7 +28,8 @@ struct weir_trap_frame {
     uint32_t func_offset;   /* of the same, from the first byte of the function's body */
     /* Whose code; valid while an instance of it lives in the store. */
     const struct weir_module *code;
-    char function[WEIR_TRAP_NAME_SIZE]; /* from the name section or an export; "func 7" without */
+    /* From the name section or an export, control characters as '?'; "func 7" without. */
+    char function[WEIR_TRAP_NAME_SIZE];
     char module[WEIR_TRAP_NAME_SIZE];
 };
 

@@ -92,12 +92,16 @@ enum weir__lookup weir__code_place(const struct weir__code_range *range, uint64_
     return WEIR__LOOKUP_FOUND;
 }
 
+/* Names are the guest's, and are shown on terminals: control characters become '?'. */
 static bool copy_string(const struct weir_artifact *artifact,
                         const struct weir_artifact_string *string, char *name, size_t name_size)
 {
     size_t size = string->size < name_size - 1 ? string->size : name_size - 1;
     if (size == 0 || weir__copy_guarded(name, artifact->strings + string->start, size) != 0)
         return false;
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
+            name[i] = '?';
     name[size] = '\0';
     return true;
 }

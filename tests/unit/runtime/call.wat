@@ -27,6 +27,7 @@
   (func (export "size") (result i32) memory.size)
   (func (export "divide") (param i32 i32) (result i32) local.get 0 local.get 1 i32.div_s)
   (func (export "unreachable") unreachable)
+  (func (export "od\1b[31md\0aname") unreachable)
   (func (export "call_host") (param i32 i32) (result i32) local.get 0 local.get 1 call $host_add)
   (func (export "call_mixed") (result f64)
     i64.const 1 f64.const 2 f32.const 3 i32.const 4 f64.const 5 call $host_mixed)

@@ -239,6 +239,10 @@ START_TEST(shows_frames)
     ck_assert_str_eq(trap.frames[0].function, "fails");
     weir_trap_done(&trap);
 
+    ck_assert_int_eq(fixture_call(instance, "od\x1b[31md\nname", NULL, 0, NULL, &trap), WEIR_TRAP);
+    ck_assert_str_eq(trap.frames[0].function, "od?[31md?name");
+    weir_trap_done(&trap);
+
     ck_assert_int_eq(fixture_call(instance, "recurse", (const int64_t[]){0}, 1, NULL, &trap),
                      WEIR_TRAP);
     ck_assert_uint_eq(trap.frame_count, WEIR_TRAP_FRAMES_MAX);
