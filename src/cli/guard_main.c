@@ -13,8 +13,6 @@
 #include "base/sizes.h"
 #include "cli/guard_limits.h"
 
-#define MILLISECOND_NS UINT64_C(1000000)
-#define SECOND_NS UINT64_C(1000000000)
 
 enum {
     CGROUP = 16,
@@ -193,7 +191,7 @@ static enum weir_status set_option(void *context, char letter, const char *value
         return set_time(letter, value, GUARD_INTERVAL_NS_MIN, GUARD_DURATION_NS_MAX,
                         &options->stale_ns, error);
     case COMMAND_TIME:
-        return set_time(letter, value, MILLISECOND_NS, GUARD_DURATION_NS_MAX, &options->command_ns,
+        return set_time(letter, value, WEIR_MS_NS, GUARD_DURATION_NS_MAX, &options->command_ns,
                         error);
     case TRANSITIONS:
     case LISTEN:
@@ -229,7 +227,7 @@ static void set_defaults(struct guard_options *options)
 {
     uint64_t three_ns = options->interval_ns * 3;
     if (options->stale_ns == 0)
-        options->stale_ns = three_ns > SECOND_NS ? three_ns : SECOND_NS;
+        options->stale_ns = three_ns > WEIR_SECOND_NS ? three_ns : WEIR_SECOND_NS;
 }
 
 /* --- the governor --------------------------------------------------------------------------- */
@@ -336,8 +334,7 @@ static void watch(const struct guard_options *options, struct weir_governor *gov
     for (;;) {
         uint64_t now_ns = weir_clock_ns();
         uint64_t rest_ns = due_ns > now_ns ? due_ns - now_ns : 0;
-        const struct timespec rest = {.tv_sec = (time_t)(rest_ns / SECOND_NS),
-                                      .tv_nsec = (long)(rest_ns % SECOND_NS)};
+        const struct timespec rest = weir_timespec(rest_ns);
         int received = sigtimedwait(signals, NULL, &rest);
         if (received == SIGTERM || received == SIGINT)
             return;
@@ -427,9 +424,9 @@ int main(int argc, char **argv)
 {
     weir_process_tune_malloc();
     struct guard_options options = {.pause_limit_bytes = UINT64_C(1) << 30,
-                                    .dwell_ns = 5 * SECOND_NS,
-                                    .interval_ns = 100 * MILLISECOND_NS,
-                                    .command_ns = 30 * SECOND_NS,
+                                    .dwell_ns = 5 * WEIR_SECOND_NS,
+                                    .interval_ns = 100 * WEIR_MS_NS,
+                                    .command_ns = 30 * WEIR_SECOND_NS,
                                     .transitions = WEIR_TRIGGER_TRANSITIONS_DEFAULT,
                                     .listen = "127.0.0.1:7071"};
     struct weir_error error = {0};

@@ -134,8 +134,7 @@ static void wait_for(const struct weir__run *run)
         return; /* a time slice */
     uint64_t now = weir_clock_ns();
     uint64_t left = wake_ns > now ? wake_ns - now : 0;
-    struct timespec timeout = {.tv_sec = (time_t)(left / 1000000000u),
-                               .tv_nsec = (long)(left % 1000000000u)};
+    struct timespec timeout = weir_timespec(left);
     struct pollfd stream_fd = {.fd = stream, .events = stream == 0 ? POLLIN : POLLOUT};
     (void)ppoll(&stream_fd, stream >= 0 ? 1 : 0, wake_ns != UINT64_MAX ? &timeout : NULL, NULL);
 }

@@ -318,8 +318,7 @@ static void ping(struct host *host)
 /* The next signal; 0 when none came in time. */
 static int next_signal(const struct host *host, uint64_t timeout_ns)
 {
-    const struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / UINT64_C(1000000000)),
-                                     .tv_nsec = (long)(timeout_ns % UINT64_C(1000000000))};
+    const struct timespec timeout = weir_timespec(timeout_ns);
     int number = sigtimedwait(&host->signals, NULL, &timeout);
     return number > 0 ? number : 0;
 }

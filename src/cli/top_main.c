@@ -14,7 +14,6 @@
 
 #define URL_DEFAULT "http://127.0.0.1:7070"
 #define SOCKET_PREFIX "unix:"
-#define SECOND UINT64_C(1000000000)
 
 enum {
     VIEW = 16,
@@ -138,7 +137,7 @@ static enum weir_status check(struct options *options, struct weir_error *error)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "--sort %s: view %s has no such column",
                               weir__top_column(options->look.sort)->name, view->name);
-    if (options->interval_ns < SECOND / 10 || options->interval_ns > 3600 * SECOND)
+    if (options->interval_ns < WEIR_SECOND_NS / 10 || options->interval_ns > 3600 * WEIR_SECOND_NS)
         return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                               "--interval: 100ms to 1h");
     struct weir_http_place place;
@@ -221,8 +220,7 @@ static enum weir_status run_batch(const struct options *options, struct weir_err
 {
     struct weir__top_sample before = {0};
     enum weir_status status = WEIR_OK;
-    const struct timespec pause = {.tv_sec = (time_t)(options->interval_ns / SECOND),
-                                   .tv_nsec = (long)(options->interval_ns % SECOND)};
+    const struct timespec pause = weir_timespec(options->interval_ns);
     for (uint64_t i = 0; status == WEIR_OK && (options->count == 0 || i < options->count); i++) {
         struct weir__top_sample now = {0};
         if (i > 0)
@@ -384,7 +382,7 @@ static int wait_ms(const struct screen *screen)
     uint64_t now = weir_clock_ns();
     if (screen->options->look.is_paused)
         return 60000;
-    return screen->due_ns > now ? (int)((screen->due_ns - now) / 1000000 + 1) : 0;
+    return screen->due_ns > now ? (int)((screen->due_ns - now) / WEIR_MS_NS + 1) : 0;
 }
 
 /* Returns 0, or the signal that told to end. */
@@ -417,7 +415,7 @@ int main(int argc, char **argv)
     static struct options options = {
         .url = URL_DEFAULT,
         .look = {.sort = WEIR__TOP_USED, .columns = 80},
-        .interval_ns = 2 * SECOND,
+        .interval_ns = 2 * WEIR_SECOND_NS,
     };
     struct weir_error error = {0};
     const char *surplus = NULL;

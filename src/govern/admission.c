@@ -6,10 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/sizes.h"
 
-#define MILLISECOND_NS UINT64_C(1000000)
-#define SECOND_NS UINT64_C(1000000000)
 
 static void count(_Atomic(uint64_t) *counter)
 {
@@ -18,7 +17,8 @@ static void count(_Atomic(uint64_t) *counter)
 
 static unsigned retry_seconds(const struct weir_trigger *trigger, uint64_t now_ns)
 {
-    uint64_t seconds = (weir_trigger_rest_ns(trigger, now_ns) + SECOND_NS - 1) / SECOND_NS;
+    uint64_t seconds =
+        (weir_trigger_rest_ns(trigger, now_ns) + WEIR_SECOND_NS - 1) / WEIR_SECOND_NS;
     return seconds > 1 ? (unsigned)(seconds < 3600 ? seconds : 3600) : 1;
 }
 
@@ -32,7 +32,7 @@ static void fill(const struct weir_governor_status *status, size_t refuse_index,
         .reason = is_unknown ? reason : trigger->reason,
         .has_figures = !is_unknown && reading->state == WEIR_READING_KNOWN,
         .free_limit_bytes = trigger->config.enter_free_bytes,
-        .since_ms = now_ns > trigger->since_ns ? (now_ns - trigger->since_ns) / MILLISECOND_NS : 0,
+        .since_ms = now_ns > trigger->since_ns ? (now_ns - trigger->since_ns) / WEIR_MS_NS : 0,
         .retry_s = is_unknown ? 1 : retry_seconds(trigger, now_ns)};
     if (refusal->has_figures) {
         refusal->limit_bytes = reading->limit_bytes;

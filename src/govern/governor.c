@@ -10,7 +10,6 @@
 
 /* A poll reads files into the stack: 16 KiB of memory.stat, paths, a reading. */
 #define THREAD_STACK_BYTES (UINT64_C(256) << 10)
-#define SECOND_NS UINT64_C(1000000000)
 
 /* --- making --------------------------------------------------------------------------------- */
 
@@ -261,8 +260,8 @@ static void *run(void *context)
     (void)pthread_mutex_lock(&governor->lock);
     while (!governor->is_stopping) {
         uint64_t ns = (uint64_t)due.tv_nsec + governor->interval_ns;
-        due.tv_sec += (time_t)(ns / SECOND_NS);
-        due.tv_nsec = (long)(ns % SECOND_NS);
+        due.tv_sec += (time_t)(ns / WEIR_SECOND_NS);
+        due.tv_nsec = (long)(ns % WEIR_SECOND_NS);
         int waited = 0;
         while (!governor->is_stopping && waited != ETIMEDOUT)
             waited = pthread_cond_timedwait(&governor->wake, &governor->lock, &due);

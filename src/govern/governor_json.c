@@ -1,6 +1,7 @@
 /* A governor's status as JSON (docs/GUARD.md lists the keys). */
 #include "govern/governor_pages.h"
 
+#include "base/clock.h"
 #include "base/json_number.h"
 
 #include <jansson.h>
@@ -9,7 +10,7 @@
 
 static uint64_t milliseconds(uint64_t from_ns, uint64_t now_ns)
 {
-    return now_ns > from_ns ? (now_ns - from_ns) / 1000000 : 0;
+    return now_ns > from_ns ? (now_ns - from_ns) / WEIR_MS_NS : 0;
 }
 
 /* A text from the kernel: null when it is not UTF-8. */

@@ -136,7 +136,7 @@ json_t *weir_memory_json_cgroup(const struct weir_cgroup_equation *equation)
     weir_json_set_number(object, "tolerance_bytes", equation->tolerance_bytes);
     weir_json_set_number(object, "file_resident_bytes", equation->file_resident_bytes);
     weir_json_set_number(object, "processes", equation->process_count);
-    weir_json_set_number(object, "age_ms", (weir_clock_ns() - equation->read_ns) / 1000000);
+    weir_json_set_number(object, "age_ms", (weir_clock_ns() - equation->read_ns) / WEIR_MS_NS);
     return object;
 }
 

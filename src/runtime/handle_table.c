@@ -156,7 +156,7 @@ static enum weir_status refuse(const struct weir_handles *handles,
     weir__handle_info(handles, handles->oldest, &info);
     weir_error_add(error, "the oldest of %u: handle %u, a \"%s\", %llu ms old, made by %s",
                    handles->count, info.handle.index, info.type->name,
-                   (unsigned long long)(info.age_ns / 1000000),
+                   (unsigned long long)(info.age_ns / WEIR_MS_NS),
                    info.has_site        ? info.site.function
                    : info.label != NULL ? info.label
                                         : weir__handle_maker(&handles->entries[handles->oldest]));

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "runtime/store_internal.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -18,7 +19,7 @@ static uint64_t now_ns(void)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return weir_timespec_ns(now);
 }
 
 /* Under the lock: raises what is due, returns the earliest instant that is not. */
@@ -55,8 +56,7 @@ static void *run(void *argument)
             (void)pthread_cond_wait(&changed, &lock);
             continue;
         }
-        struct timespec until = {.tv_sec = (time_t)(wakes_at / 1000000000u),
-                                 .tv_nsec = (long)(wakes_at % 1000000000u)};
+        struct timespec until = weir_timespec(wakes_at);
         (void)pthread_cond_timedwait(&changed, &lock, &until);
     }
     return NULL;

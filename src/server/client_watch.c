@@ -252,7 +252,7 @@ static int timeout_ms(struct weir__watch *watch, uint64_t now, uint64_t next)
     unlock(watch);
     uint64_t wait = has_clients ? WEIR_SERVER_WATCH_MS : UINT64_MAX;
     if (next != UINT64_MAX) {
-        uint64_t left = next > now ? (next - now + 999999) / 1000000 : 0;
+        uint64_t left = next > now ? (next - now + WEIR_MS_NS - 1) / WEIR_MS_NS : 0;
         wait = left < wait ? left : wait;
     }
     return wait == UINT64_MAX ? -1 : (int)wait;
@@ -272,7 +272,7 @@ static void *watch_clients(void *context)
         }
         uint64_t sweep = atomic_load(&watch->sweep_ns);
         next = sweep < next ? sweep : next;
-        if (now - looked_ns >= WEIR_SERVER_WATCH_MS * UINT64_C(1000000)) {
+        if (now - looked_ns >= WEIR_SERVER_WATCH_MS * WEIR_MS_NS) {
             look_at_clients(watch, now);
             weir__counts_tell(server);
             looked_ns = now;

@@ -1,4 +1,5 @@
 /* Instance modes in weir.yaml: a route's mode and what goes with it. */
+#include "base/clock.h"
 #include "server/config_internal.h"
 #include "server/server_config.h"
 #include "server/server_limits.h"
@@ -8,8 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SECOND UINT64_C(1000000000)
-#define DAY (24 * 3600 * SECOND)
+#define DAY (24 * 3600 * WEIR_SECOND_NS)
 
 static const struct word MODES[] = {{"request", WEIR_ROUTE_REQUEST},
                                     {"pool", WEIR_ROUTE_POOL},
@@ -65,7 +65,7 @@ static enum weir_status read_recycle(struct loader *loader, const char *prefix,
                                      const struct weir__raw_recycle *raw,
                                      struct weir_route_config *route)
 {
-    const struct range times = {SECOND / 10, 366 * DAY};
+    const struct range times = {WEIR_SECOND_NS / 10, 366 * DAY};
     const struct range marks = {64 << 10, route->memory_bytes_max};
     const struct weir__config_reader *read = &weir__config_read;
     struct weir_recycle_policy *policy = &route->recycle;

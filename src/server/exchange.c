@@ -16,7 +16,7 @@ void weir__exchange_expect(struct weir__connection *connection, uint64_t since_n
                            uint64_t grace_ns, uint64_t bytes)
 {
     uint64_t allowed =
-        grace_ns + connection->suspended_ns + bytes / WEIR_SERVER_RATE_MIN * UINT64_C(1000000000);
+        grace_ns + connection->suspended_ns + bytes / WEIR_SERVER_RATE_MIN * WEIR_SECOND_NS;
     atomic_store_explicit(&connection->deadline_ns, since_ns + allowed, memory_order_relaxed);
 }
 

@@ -1,6 +1,7 @@
 /* The keys of upstreams and of filters: read, checked, completed. */
 #include "server/config_internal.h"
 
+#include "base/clock.h"
 #include "server/server_config.h"
 #include "server/server_limits.h"
 #include "worlds/filter/filter_limits.h"
@@ -11,7 +12,6 @@
 #include <string.h>
 
 #define MIB (UINT64_C(1) << 20)
-#define SECOND UINT64_C(1000000000)
 
 static const struct weir__config_reader *const read = &weir__config_read;
 
@@ -63,7 +63,8 @@ static enum weir_status read_upstream(struct loader *loader, size_t index,
     if (raw->url == NULL || !is_origin(raw->url))
         return read->refuse(loader, key_of(list, index, "url").text,
                                    "http://HOST:PORT or https://HOST:PORT is needed, no path");
-    *keys = (struct weir_upstream_keys){.connect_ns = 5 * SECOND, .timeout_ns = 30 * SECOND};
+    *keys = (struct weir_upstream_keys){.connect_ns = 5 * WEIR_SECOND_NS,
+                                        .timeout_ns = 30 * WEIR_SECOND_NS};
     uint64_t connections = 32;
     enum weir_status status = read->copy(loader, raw->name, &keys->name);
     if (status == WEIR_OK)
@@ -72,12 +73,13 @@ static enum weir_status read_upstream(struct loader *loader, size_t index,
         status = read->count(loader, key_of(list, index, "connections").text,
                                     raw->connections, (struct range){1, 10000}, &connections);
     if (status == WEIR_OK)
-        status = read->time(loader, key_of(list, index, "connect_timeout").text,
-                                   raw->connect_timeout, (struct range){SECOND / 100, 60 * SECOND},
-                                   &keys->connect_ns);
+        status = read->time(
+            loader, key_of(list, index, "connect_timeout").text, raw->connect_timeout,
+            (struct range){WEIR_SECOND_NS / 100, 60 * WEIR_SECOND_NS}, &keys->connect_ns);
     if (status == WEIR_OK)
         status = read->time(loader, key_of(list, index, "timeout").text, raw->timeout,
-                                   (struct range){SECOND / 100, 3600 * SECOND}, &keys->timeout_ns);
+                            (struct range){WEIR_SECOND_NS / 100, 3600 * WEIR_SECOND_NS},
+                            &keys->timeout_ns);
     keys->connections = (uint32_t)connections;
     return status;
 }
@@ -145,7 +147,7 @@ static enum weir_status read_filter_limits(struct loader *loader, const char *li
                                    (struct range){65536, UINT64_C(1) << 30}, &keys->buffer_bytes);
     if (status == WEIR_OK)
         status = read->time(loader, key_of(list, index, "limits.time").text, raw->time,
-                                   (struct range){1000000, 60 * SECOND}, &keys->time_ns);
+                            (struct range){WEIR_MS_NS, 60 * WEIR_SECOND_NS}, &keys->time_ns);
     if (status == WEIR_OK)
         status = read->count(loader, key_of(list, index, "limits.fuel").text, raw->fuel,
                                     (struct range){1, INT64_MAX}, &keys->fuel);

@@ -2,11 +2,12 @@
  * filter thread has the request its connection is suspended. */
 #include "server/lane_internal.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define READER_BLOCK 32768u
 
@@ -62,13 +63,6 @@ static enum MHD_Result add_header(void *context, enum MHD_ValueKind kind, const 
     return MHD_YES;
 }
 
-static uint64_t realtime_ns(void)
-{
-    struct timespec now = {0};
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
 static enum weir_status fill(struct weir__connection *connection, struct weir__filtered *filtered,
                              struct weir_error *error)
 {
@@ -93,7 +87,7 @@ static enum weir_status fill(struct weir__connection *connection, struct weir__f
     filtered->exchange.upstream_name =
         filtered->route->config->upstream != NULL ? filtered->route->config->upstream->name : NULL;
     filtered->exchange.connection_id = (uint64_t)connection->fd;
-    filtered->exchange.begin_ns = realtime_ns();
+    filtered->exchange.begin_ns = weir_clock_unix_ns();
     return adding.status;
 }
 

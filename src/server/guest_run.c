@@ -153,7 +153,7 @@ static uint64_t cpu_ns(void)
 {
     struct timespec spent;
     (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
-    return (uint64_t)spent.tv_sec * UINT64_C(1000000000) + (uint64_t)spent.tv_nsec;
+    return weir_timespec_ns(spent);
 }
 
 void weir__guest_step(struct weir__request *request, uint64_t slice_ns)

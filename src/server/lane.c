@@ -120,7 +120,7 @@ static int sleep_ms(const struct weir__lane *lane, bool is_pressed)
     due = lane->curl_due_ns < due ? lane->curl_due_ns : due;
     if (is_pressed || due <= now)
         return 0;
-    uint64_t ms = (due - now + 999999) / 1000000;
+    uint64_t ms = (due - now + WEIR_MS_NS - 1) / WEIR_MS_NS;
     if (lane->active == NULL && due == UINT64_MAX)
         return 10000;
     return ms < LANE_SLEEP_MS ? (int)ms : LANE_SLEEP_MS;
@@ -155,7 +155,7 @@ static void *run(void *context)
     uint64_t looked_ns = 0;
     while (!is_stopping(lane)) {
         uint64_t now = weir_clock_ns();
-        bool looks_at_all = now - looked_ns >= LANE_SLEEP_MS * UINT64_C(1000000);
+        bool looks_at_all = now - looked_ns >= LANE_SLEEP_MS * WEIR_MS_NS;
         if (looks_at_all)
             looked_ns = now;
         take_inbox(lane);

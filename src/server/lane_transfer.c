@@ -22,7 +22,6 @@
 
 /* The name is not looked up: the lane's socket is where it leads to. */
 #define INNER_URL "http://127.0.0.1:1"
-#define MILLION UINT64_C(1000000)
 
 static const char *const hop_by_hop[] = {"connection", "keep-alive", "proxy-connection",
                                          "te",         "upgrade",    "transfer-encoding",
@@ -345,7 +344,8 @@ static void set_common(struct weir__transfer *transfer, const struct weir_upstre
         (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, 1L);
         return;
     }
-    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(upstream->connect_ns / MILLION));
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                           (long)(upstream->connect_ns / WEIR_MS_NS));
     (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, 10L);
 }
 
@@ -517,7 +517,7 @@ static bool begin_call(struct weir__transfer *transfer, const struct weir_upstre
         set_common(transfer, upstream);
         set_method(transfer, method, call->body.size > 0, call->body.size);
         (void)curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS,
-                               (long)((timeout_ns + MILLION - 1) / MILLION));
+                               (long)((timeout_ns + WEIR_MS_NS - 1) / WEIR_MS_NS));
         is_good = set_url(transfer, upstream->url, path) && add_transfer(transfer);
     }
     return is_good;
@@ -651,7 +651,7 @@ static int set_timer(CURLM *multi, long timeout_ms, void *context)
     struct weir__lane *lane = context;
     (void)multi;
     lane->curl_due_ns =
-        timeout_ms < 0 ? UINT64_MAX : weir_clock_ns() + (uint64_t)timeout_ms * MILLION;
+        timeout_ms < 0 ? UINT64_MAX : weir_clock_ns() + (uint64_t)timeout_ms * WEIR_MS_NS;
     return 0;
 }
 

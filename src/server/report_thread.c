@@ -6,6 +6,7 @@
 #include "server/server_internal.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 
 #include <time.h>
 
@@ -86,8 +87,7 @@ bool weir__reports_push(struct weir__reports *reports, struct weir__connection *
 static struct weir__connection *pop(struct weir__reports *reports, uint64_t until_ns,
                                     bool *ret_is_over)
 {
-    const struct timespec until = {.tv_sec = (time_t)(until_ns / UINT64_C(1000000000)),
-                                   .tv_nsec = (long)(until_ns % UINT64_C(1000000000))};
+    const struct timespec until = weir_timespec(until_ns);
     int failed = 0;
     (void)pthread_mutex_lock(&reports->lock);
     while (reports->first == NULL && !reports->is_stopping && failed == 0)

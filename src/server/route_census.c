@@ -5,6 +5,7 @@
  */
 #include "server/server_census.h"
 
+#include "base/clock.h"
 #include "base/json_number.h"
 #include "base/sizes.h"
 #include "base/utf8.h"
@@ -96,7 +97,7 @@ static void set_text(json_t *object, const char *key, const char *text)
 
 static uint64_t milliseconds(uint64_t ns)
 {
-    return ns / 1000000;
+    return ns / WEIR_MS_NS;
 }
 
 static json_t *totals_json(const struct weir_census *census)

@@ -417,7 +417,7 @@ bool weir_server_drain(struct weir_server *server, uint64_t drain_ns,
         is_clean = wait_idle(server, weir_clock_ns() + drain_ns, is_hurried, context);
         atomic_store(&server->are_changes_off, true);
         weir__reports_stop(&server->change_queue); /* the present one comes to its end */
-        uint64_t give_up_ns = weir_clock_ns() + WEIR_SERVER_CANCEL_MS * UINT64_C(1000000);
+        uint64_t give_up_ns = weir_clock_ns() + WEIR_SERVER_CANCEL_MS * WEIR_MS_NS;
         while (!wait_idle(server, weir_clock_ns() + UINT64_C(20000000), NULL, NULL) &&
                weir_clock_ns() < give_up_ns)
             weir__watch_cancel_all(server);

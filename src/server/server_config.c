@@ -3,6 +3,7 @@
 #include "cache/cache_limits.h"
 #include "server/server_config.h"
 
+#include "base/clock.h"
 #include "base/listen.h"
 #include "base/sizes.h"
 #include "govern/govern_limits.h"
@@ -21,7 +22,6 @@
 #include <unistd.h>
 
 #define MIB (UINT64_C(1) << 20)
-#define SECOND UINT64_C(1000000000)
 
 struct loader {
     const char *name;
@@ -228,7 +228,7 @@ static enum weir_status read_limits(struct loader *loader, const char *prefix,
     char limits[96];
     (void)snprintf(limits, sizeof limits, "%s.limits", prefix);
     route->memory_bytes_max = 64 * MIB;
-    route->time_ns = 10 * SECOND;
+    route->time_ns = 10 * WEIR_SECOND_NS;
     route->body_bytes_max = 1 * MIB;
     route->output_bytes_max = 64 * MIB;
     route->concurrency = 16;
@@ -246,7 +246,7 @@ static enum weir_status read_limits(struct loader *loader, const char *prefix,
                             (struct range){1, INT64_MAX}, &route->fuel);
     if (status == WEIR_OK)
         status = read_time(loader, key_path(limits, "time").text, given->time,
-                           (struct range){1000000, 3600 * SECOND}, &route->time_ns);
+                           (struct range){WEIR_MS_NS, 3600 * WEIR_SECOND_NS}, &route->time_ns);
     if (status == WEIR_OK)
         status = read_count32(loader, key_path(limits, "concurrency").text, given->concurrency,
                               (struct range){1, 10000}, &route->concurrency);
@@ -363,11 +363,11 @@ static enum weir_status read_server(struct loader *loader, const struct weir__ra
     config->filter_threads = 1;
     config->connections_max = 512;
     config->connections_per_client_max = 0;
-    config->idle_ns = 30 * SECOND;
-    config->body_ns = 10 * SECOND;
-    config->write_ns = 10 * SECOND;
-    config->drain_ns = 10 * SECOND;
-    config->census_ns = 60 * SECOND;
+    config->idle_ns = 30 * WEIR_SECOND_NS;
+    config->body_ns = 10 * WEIR_SECOND_NS;
+    config->write_ns = 10 * WEIR_SECOND_NS;
+    config->drain_ns = 10 * WEIR_SECOND_NS;
+    config->census_ns = 60 * WEIR_SECOND_NS;
     const struct {
         const char *key, *text;
         struct range range;
@@ -397,8 +397,9 @@ static enum weir_status read_server(struct loader *loader, const struct weir__ra
         status =
             read_count32(loader, counts[i].key, counts[i].text, counts[i].range, counts[i].value);
     for (size_t i = 0; status == WEIR_OK && i < sizeof times / sizeof times[0]; i++)
-        status = read_time(loader, times[i].key, times[i].text,
-                           (struct range){SECOND / 10, 3600 * SECOND}, times[i].value);
+        status =
+            read_time(loader, times[i].key, times[i].text,
+                      (struct range){WEIR_SECOND_NS / 10, 3600 * WEIR_SECOND_NS}, times[i].value);
     if (status == WEIR_OK)
         status = resolve(loader, "server.spool", loader->folder,
                          raw->spool != NULL ? raw->spool : "/var/tmp", &config->spool_dir);
@@ -418,11 +419,12 @@ static enum weir_status read_governor(struct loader *loader, const struct weir__
         status = read_size(loader, "governor.mem_free_leave", raw->mem_free_leave,
                            (struct range){keys->free_bytes, UINT64_C(1) << 50}, &keys->leave_bytes);
     if (status == WEIR_OK)
-        status = read_time(loader, "governor.dwell", raw->dwell, (struct range){0, 3600 * SECOND},
-                           &keys->dwell_ns);
+        status = read_time(loader, "governor.dwell", raw->dwell,
+                           (struct range){0, 3600 * WEIR_SECOND_NS}, &keys->dwell_ns);
     if (status == WEIR_OK)
         status = read_time(loader, "governor.interval", raw->interval,
-                           (struct range){SECOND / 100, 10 * SECOND}, &keys->interval_ns);
+                           (struct range){WEIR_SECOND_NS / 100, 10 * WEIR_SECOND_NS},
+                           &keys->interval_ns);
     if (status == WEIR_OK)
         status =
             read_count32(loader, "governor.transitions_max", raw->transitions_max,

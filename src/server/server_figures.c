@@ -70,7 +70,7 @@ void weir__figures_count(struct weir__route_figures *figures, unsigned status,
 /* False when this second has had its lines; *ret_left_out lines were swallowed since the last. */
 static bool may_log(struct weir_server *server, uint64_t *ret_left_out)
 {
-    uint64_t second = weir_clock_ns() / UINT64_C(1000000000);
+    uint64_t second = weir_clock_ns() / WEIR_SECOND_NS;
     (void)pthread_mutex_lock(&server->log_lock);
     if (second != server->log_second) {
         server->log_second = second;

@@ -10,15 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-static uint64_t unix_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
 
 /* --- events -------------------------------------------------------------------------------- */
 
@@ -54,7 +46,7 @@ void weir_server_log(struct weir_server *server, const struct weir_server_event 
     struct weir_log_line line;
     weir_log_line_begin(&line, keys->events_form, text, sizeof text);
     if (keys->events_form != WEIR_LOG_TEXT) {
-        weir_log_time(unix_ns(), time);
+        weir_log_time(weir_clock_unix_ns(), time);
         weir_log_line_text(&line, "time", time);
         weir_log_line_text(&line, "level", LEVELS[event->level]);
         weir_log_line_text(&line, "event", event->name);
@@ -114,7 +106,7 @@ static void write_json(const struct access *access, struct weir_log_line *line)
 {
     const struct weir__connection *connection = access->connection;
     char target[WEIR_SERVER_TARGET_MAX + 1], time[WEIR_LOG_TIME_SIZE];
-    weir_log_time(unix_ns(), time);
+    weir_log_time(weir_clock_unix_ns(), time);
     const struct weir_server_log_field fields[] = {
         {"time", time, 0},
         {"id", connection->id, 0},
@@ -147,7 +139,7 @@ static void write_combined(const struct access *access, struct weir_log_line *li
     weir_log_line_word(line, connection->client);
     weir_log_line_word(line, NULL);
     weir_log_line_word(line, NULL);
-    weir_log_time_apache(unix_ns(), time);
+    weir_log_time_apache(weir_clock_unix_ns(), time);
     weir_log_line_text(line, "time", time);
     (void)snprintf(text, sizeof text, "%.32s %s HTTP/1.1", connection->method,
                    write_target(connection, target, sizeof target));
@@ -252,7 +244,7 @@ enum weir_status weir__logs_open(struct weir_server *server, struct weir_error *
                                      .tell = tell_events,
                                      .context = server};
     if (weir_io_getrandom(weir_io_system(), &server->id_seed, sizeof server->id_seed, 0) < 0)
-        server->id_seed = (uint32_t)unix_ns();
+        server->id_seed = (uint32_t)weir_clock_unix_ns();
     enum weir_status status = weir_log_queue_new(&config, &server->events, error);
     if (status != WEIR_OK || keys->access == NULL)
         return status;

@@ -1,9 +1,10 @@
 /* A canister from new to free, its code (body), and what the engine must be able to do. */
 #include "worlds/canister/canister_internal.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 void weir_canister_engine_config(struct weir_engine_config *config)
 {
@@ -14,9 +15,7 @@ void weir_canister_engine_config(struct weir_engine_config *config)
 static uint64_t system_now(void *context)
 {
     (void)context;
-    struct timespec now = {0};
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return weir_clock_unix_ns();
 }
 
 /* Never goes back, not even across restarts. */

@@ -1,6 +1,7 @@
 /* HTTP calls of guests. Each is in one of two lists of its VM: under way, or finished and to be
  * told. It leaves the second by one callback, or with its VM. */
 #include "base/check.h"
+#include "base/clock.h"
 #include "worlds/filter/filter_internal.h"
 
 #include <string.h>
@@ -87,7 +88,7 @@ static int start_call(struct weir__filter_host_call *host_call, struct weir_filt
     if (answer != FILTER_OK)
         return answer;
     call->id = vm->next_call_id++;
-    call->timeout_ns = (uint64_t)weir__filter_u32(host_call, 8) * 1000000;
+    call->timeout_ns = weir__filter_u32(host_call, 8) * WEIR_MS_NS;
     struct weir_error error = {0};
     enum weir_status status = config->host != NULL && config->host->call != NULL
                                   ? config->host->call(config->host_context, call, &error)

@@ -4,7 +4,6 @@
 #include "worlds/filter/filter_internal.h"
 
 #include <string.h>
-#include <time.h>
 
 int weir__filter_proxy_log(struct weir__filter_host_call *call)
 {
@@ -34,16 +33,12 @@ int weir__filter_proxy_get_log_level(struct weir__filter_host_call *call)
 
 int weir__filter_proxy_get_current_time_nanoseconds(struct weir__filter_host_call *call)
 {
-    struct timespec now = {0};
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return weir__filter_put_u64(call, 0,
-                                (uint64_t)now.tv_sec * UINT64_C(1000000000) +
-                                    (uint64_t)now.tv_nsec);
+    return weir__filter_put_u64(call, 0, weir_clock_unix_ns());
 }
 
 int weir__filter_proxy_set_tick_period_milliseconds(struct weir__filter_host_call *call)
 {
-    uint64_t period_ns = (uint64_t)weir__filter_u32(call, 0) * 1000000;
+    uint64_t period_ns = weir__filter_u32(call, 0) * WEIR_MS_NS;
     if (period_ns != 0 && period_ns < WEIR_FILTER_TICK_NS_MIN)
         period_ns = WEIR_FILTER_TICK_NS_MIN;
     call->vm->tick_ns = period_ns;

@@ -2,14 +2,14 @@
  * fd_datasync. */
 #include "worlds/wasi/wasi_internal.h"
 
-#include <fcntl.h>
+#include "base/clock.h"
 
-#define NS_PER_S UINT64_C(1000000000)
+#include <fcntl.h>
 
 /* Times before 1970 have no value in WASI: 0. */
 static uint64_t to_ns(struct timespec time)
 {
-    return time.tv_sec < 0 ? 0 : (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+    return time.tv_sec < 0 ? 0 : weir_timespec_ns(time);
 }
 
 struct wasi_filestat weir__wasi_filestat(const struct stat *stat)
@@ -35,8 +35,7 @@ int weir__wasi_times(uint64_t accessed_ns, uint64_t modified_ns, uint32_t flags,
         bool is_now = (flags >> (2 * i) & WASI_FST_ATIM_NOW) != 0;
         if (is_set && is_now)
             return WASI_E_INVAL;
-        ret_times[i] = (struct timespec){.tv_sec = (time_t)(ns[i] / NS_PER_S),
-                                         .tv_nsec = (long)(ns[i] % NS_PER_S)};
+        ret_times[i] = weir_timespec(ns[i]);
         if (!is_set)
             ret_times[i] = (struct timespec){.tv_nsec = is_now ? UTIME_NOW : UTIME_OMIT};
     }

@@ -40,7 +40,7 @@ int weir__wasi_wait(struct weir__wasi_call *call, struct pollfd *fds, size_t cou
     if (left > WASI_WAIT_SLICE_NS)
         left = WASI_WAIT_SLICE_NS;
     /* Milliseconds: rounded down, so that a clock is not late; the rest is slept exactly. */
-    int timeout_ms = (int)(left / UINT64_C(1000000));
+    int timeout_ms = (int)(left / WEIR_MS_NS);
     long result = weir_io_poll(wasi->io, fds, (nfds_t)count, timeout_ms);
     if (result < 0 && result != -EINTR)
         return weir__wasi_errno_of(result);
