@@ -26,6 +26,14 @@ enum weir_status weir_size_parse(const char *text, size_t length, uint64_t *ret_
 enum weir_status weir_duration_parse(const char *text, size_t length, uint64_t *ret_ns,
                                      struct weir_error *error) WEIR_MUST_USE;
 
+#define WEIR_MIB (UINT64_C(1) << 20)
+
+/* Whole MiB, rounded up. */
+static inline uint64_t weir_size_mib(uint64_t bytes)
+{
+    return bytes / WEIR_MIB + (bytes % WEIR_MIB != 0);
+}
+
 #define WEIR_SIZE_TEXT_SIZE 24
 struct weir_size_text {
     char text[WEIR_SIZE_TEXT_SIZE];

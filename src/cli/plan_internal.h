@@ -45,7 +45,6 @@ int weir__plan_wasmd(const struct plan_options *options);
 
 /* --- helpers ------------------------------------------------------------------------------- */
 
-uint64_t weir__plan_mb(uint64_t bytes); /* whole MB, rounded up */
 
 /* Warnings and advice, one sentence or two each. */
 #define PLAN_NOTES_MAX 16

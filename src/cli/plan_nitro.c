@@ -2,6 +2,7 @@
 #include "cli/plan_internal.h"
 
 #include "base/cleanup.h"
+#include "base/sizes.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,7 +53,7 @@ static void judge_rest(const struct plan_options *options, const struct weir_nit
         weir__plan_note(notes,
                         "By the document it fits; by what the code allows %s MB are missing. The "
                         "second database rarely fills its cache, but nothing stops it.",
-                        weir__plan_number(weir__plan_mb(weir_plan_missing(plan->code))).text);
+                        weir__plan_number(weir_size_mib(weir_plan_missing(plan->code))).text);
     if (run->arena_count == 0)
         weir__plan_note(notes,
                         "MALLOC_ARENA_MAX is unset: glibc makes up to 8 arenas per CPU of the host "
@@ -62,7 +63,7 @@ static void judge_rest(const struct plan_options *options, const struct weir_nit
         weir__plan_note(notes,
                         "A margin of %s MB is outside the documented 300 to 500 MB, which stand "
                         "for allocator overhead, passing allocations and page cache.",
-                        weir__plan_number(weir__plan_mb(run->margin_bytes)).text);
+                        weir__plan_number(weir_size_mib(run->margin_bytes)).text);
     if (config->rpc_free_limit == 0)
         weir__plan_note(notes, "RPC throttling is off (node.resource-mgmt.mem-free-limit, off by "
                                "default): nothing refuses requests when memory runs short.");
@@ -100,7 +101,7 @@ static void add_row(struct weir_cli_table *table, const struct weir_plan_line *l
     if (line->is_unbounded)
         weir_cli_table_cell(table, "open");
     else
-        weir_cli_table_cell(table, "%s", weir__plan_number(weir__plan_mb(line->bytes)).text);
+        weir_cli_table_cell(table, "%s", weir__plan_number(weir_size_mib(line->bytes)).text);
     weir_cli_table_cell(table, "%s", line->allocator != NULL ? line->allocator : "");
     weir_cli_table_cell(table, "%s", source_text(line));
     weir_cli_table_cell(table, "%s", line->why);
@@ -128,7 +129,7 @@ static uint64_t margin_line_mb(const struct weir_plan *budget, const char *name)
 {
     for (size_t i = 0; i < weir_plan_line_count(budget); i++)
         if (strcmp(weir_plan_line_at(budget, i)->name, name) == 0)
-            return weir__plan_mb(weir_plan_line_at(budget, i)->bytes);
+            return weir_size_mib(weir_plan_line_at(budget, i)->bytes);
     return 0;
 }
 
@@ -136,7 +137,7 @@ static uint64_t margin_line_mb(const struct weir_plan *budget, const char *name)
 static void add_budget_end(struct weir_cli_table *table, const struct weir_plan *budget,
                            const char *sum_why)
 {
-    uint64_t margin = weir__plan_mb(weir_plan_section_total(budget, WEIR_NITRO_MARGIN));
+    uint64_t margin = weir_size_mib(weir_plan_section_total(budget, WEIR_NITRO_MARGIN));
     uint64_t outside = weir_nitro_outside_mb(budget);
     char why[128];
     add_sum(table, "outside Go", outside, sum_why);
@@ -181,7 +182,7 @@ static void print_go(const struct plan_options *options, const struct weir_nitro
         char why[64];
         (void)snprintf(why, sizeof why, "GOGC=%llu without a GOMEMLIMIT",
                        (unsigned long long)options->run.gogc);
-        add_sum(&table, "and it may grow to", weir__plan_mb(plan->heap_without_limit), why);
+        add_sum(&table, "and it may grow to", weir_size_mib(plan->heap_without_limit), why);
     }
     weir_cli_table_print(&table, stdout);
 }
@@ -196,7 +197,7 @@ static void print_verdict(const struct plan_options *options, const struct weir_
         return;
     }
     printf("\nIt does not fit %s: %s MB are missing.\n", which,
-           weir__plan_number(weir__plan_mb(weir_plan_missing(budget))).text);
+           weir__plan_number(weir_size_mib(weir_plan_missing(budget))).text);
     weir_plan_table_moves(budget, "MB", stdout);
 }
 
@@ -264,7 +265,7 @@ static json_t *budget_json(const struct weir_plan *budget)
     return json_pack("{s:I, s:I, s:b, s:I, s:o, s:o}", "non_go_mb",
                      (json_int_t)weir_nitro_outside_mb(budget), "gomemlimit_mb",
                      (json_int_t)weir_nitro_gomemlimit_mb(budget), "fits", weir_plan_fits(budget),
-                     "missing_mb", (json_int_t)weir__plan_mb(weir_plan_missing(budget)), "moves",
+                     "missing_mb", (json_int_t)weir_size_mib(weir_plan_missing(budget)), "moves",
                      weir__plan_moves_json(budget), "lines", weir__plan_lines_json(budget));
 }
 
@@ -273,7 +274,7 @@ static int print_json(const struct plan_options *options, const struct weir_nitr
 {
     const struct weir_nitro_run *run = &options->run;
     json_t *heap = plan->heap_without_limit != UINT64_MAX
-                       ? json_integer((json_int_t)weir__plan_mb(plan->heap_without_limit))
+                       ? json_integer((json_int_t)weir_size_mib(plan->heap_without_limit))
                        : json_null();
     bool fits = weir_plan_fits(options->is_code_bound ? plan->code : plan->documented);
     return weir__plan_print_json(
@@ -281,7 +282,7 @@ static int print_json(const struct plan_options *options, const struct weir_nitr
                   "nitro", "config", config->name, "fits", fits, "bound",
                   options->is_code_bound ? "code" : "documented", "memory_mb",
                   (json_int_t)(run->memory_bytes / WEIR_MIB), "memory_source", run->memory_source,
-                  "margin_mb", (json_int_t)weir__plan_mb(run->margin_bytes), "documented",
+                  "margin_mb", (json_int_t)weir_size_mib(run->margin_bytes), "documented",
                   budget_json(plan->documented), "code", budget_json(plan->code), "go", "floor_mb",
                   (json_int_t)weir_nitro_floor_mb(plan->documented), "heap_without_gomemlimit_mb",
                   heap, "warnings", weir__plan_notes_json(notes)));
@@ -353,7 +354,7 @@ static int print(const struct plan_options *options, const struct weir_nitro_con
         (void)fprintf(stderr,
                       "%s: it does not fit, %s MB are missing; see which knobs with -o table\n",
                       weir__plan_command.name,
-                      weir__plan_number(weir__plan_mb(weir_plan_missing(budget))).text);
+                      weir__plan_number(weir_size_mib(weir_plan_missing(budget))).text);
     if (exit_code != 0)
         return exit_code;
     return weir_status_exit_code(weir_plan_fits(budget) ? WEIR_OK : WEIR_LIMIT);

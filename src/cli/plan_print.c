@@ -7,11 +7,6 @@
 
 /* --- numbers and notes --------------------------------------------------------------------- */
 
-uint64_t weir__plan_mb(uint64_t bytes)
-{
-    return bytes / WEIR_MIB + (bytes % WEIR_MIB != 0);
-}
-
 void weir__plan_note(struct plan_notes *notes, const char *format, ...)
 {
     if (notes->count == PLAN_NOTES_MAX)

@@ -2,6 +2,7 @@
 #include "cli/plan_internal.h"
 
 #include "base/cleanup.h"
+#include "base/sizes.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,11 +21,6 @@ struct wasmd {
     uint64_t advised_mib; /* 0: nothing to say */
     struct plan_notes notes;
 };
-
-static uint64_t to_mib(uint64_t bytes)
-{
-    return weir__plan_mb(bytes);
-}
 
 static const struct weir_wasmd_folder *used_folder(const struct wasmd *wasmd)
 {
@@ -67,7 +63,7 @@ static void judge_cache(struct wasmd *wasmd)
         weir__plan_note(notes,
                         "The heaviest module needs %llu MiB, more than the cache: calls of it fail "
                         "with a cache error.",
-                        (unsigned long long)to_mib(used_folder(wasmd)->largest));
+                        (unsigned long long)weir_size_mib(used_folder(wasmd)->largest));
     if (wasmd->advised_mib == WEIR_WASMD_CACHE_MAX_MIB)
         weir__plan_note(notes, "4095 MiB is the most that memory_cache_size can say; pin what is "
                                "used most.");
@@ -85,14 +81,14 @@ static void advise(struct wasmd *wasmd)
 {
     wasmd->now_mib = weir_wasmd_cache_bytes(&wasmd->release, wasmd->config.cache_mib) / WEIR_MIB;
     if (wasmd->has_trace)
-        wasmd->advised_mib =
-            to_mib(wasmd->trace.full_weight > 0 ? wasmd->trace.full_weight : wasmd->trace.weight);
+        wasmd->advised_mib = weir_size_mib(wasmd->trace.full_weight > 0 ? wasmd->trace.full_weight
+                                                                        : wasmd->trace.weight);
     else if (wasmd->has_modules)
-        wasmd->advised_mib = to_mib(used_folder(wasmd)->weight);
+        wasmd->advised_mib = weir_size_mib(used_folder(wasmd)->weight);
     else if (wasmd->now_mib < WEIR_WASMD_CACHE_ADVICE_MIB)
         wasmd->advised_mib = WEIR_WASMD_CACHE_ADVICE_MIB;
-    if (wasmd->has_modules && wasmd->advised_mib < to_mib(used_folder(wasmd)->largest))
-        wasmd->advised_mib = to_mib(used_folder(wasmd)->largest);
+    if (wasmd->has_modules && wasmd->advised_mib < weir_size_mib(used_folder(wasmd)->largest))
+        wasmd->advised_mib = weir_size_mib(used_folder(wasmd)->largest);
     if (wasmd->advised_mib > WEIR_WASMD_CACHE_MAX_MIB)
         wasmd->advised_mib = WEIR_WASMD_CACHE_MAX_MIB;
     judge_cache(wasmd);
@@ -167,7 +163,7 @@ static void print_bounds(const struct wasmd *wasmd)
         if (line->is_unbounded)
             weir_cli_table_cell(&table, "open");
         else
-            weir_cli_table_cell(&table, "%s", weir__plan_number(to_mib(line->bytes)).text);
+            weir_cli_table_cell(&table, "%s", weir__plan_number(weir_size_mib(line->bytes)).text);
         weir_cli_table_cell(&table, "%s", weir_plan_origin_name(line->origin));
         weir_cli_table_cell(&table, "%s", line->why);
     }
@@ -195,15 +191,15 @@ static void print_modules(const struct wasmd *wasmd)
         weir_cli_table_cell(&table, "%.40s", folder->version);
         weir_cli_table_cell(&table, "%s", target_text(folder));
         weir_cli_table_cell(&table, "%s", weir__plan_number(folder->count).text);
-        weir_cli_table_cell(&table, "%s", weir__plan_number(to_mib(folder->bytes)).text);
-        weir_cli_table_cell(&table, "%s", weir__plan_number(to_mib(folder->weight)).text);
+        weir_cli_table_cell(&table, "%s", weir__plan_number(weir_size_mib(folder->bytes)).text);
+        weir_cli_table_cell(&table, "%s", weir__plan_number(weir_size_mib(folder->weight)).text);
         weir_cli_table_cell(&table, "%s%s", weir_wasmd_folder_series(folder->version),
                             i == wasmd->modules.used ? ", in use" : "");
     }
     printf("\nCompiled modules (folders of older versions are never deleted by the node)\n");
     weir_cli_table_print(&table, stdout);
     printf("  hold everything = %s MiB, what a permissioned chain wants\n",
-           weir__plan_number(to_mib(used_folder(wasmd)->weight)).text);
+           weir__plan_number(weir_size_mib(used_folder(wasmd)->weight)).text);
 }
 
 struct candidate {
@@ -215,9 +211,11 @@ struct candidate {
 static void list_candidates(const struct wasmd *wasmd, struct candidate ret_list[CANDIDATES])
 {
     ret_list[0] = (struct candidate){wasmd->now_mib, "now"};
-    ret_list[1] = (struct candidate){to_mib(wasmd->trace.hot_weight), "99 % of repeated uses hit"};
-    ret_list[2] = (struct candidate){to_mib(wasmd->trace.full_weight), "all repeated uses hit"};
-    ret_list[3] = (struct candidate){to_mib(used_folder(wasmd)->weight), "hold everything"};
+    ret_list[1] =
+        (struct candidate){weir_size_mib(wasmd->trace.hot_weight), "99 % of repeated uses hit"};
+    ret_list[2] =
+        (struct candidate){weir_size_mib(wasmd->trace.full_weight), "all repeated uses hit"};
+    ret_list[3] = (struct candidate){weir_size_mib(used_folder(wasmd)->weight), "hold everything"};
 }
 
 static enum weir_status print_trace(const struct wasmd *wasmd, struct weir_error *error)
@@ -241,14 +239,15 @@ static enum weir_status print_trace(const struct wasmd *wasmd, struct weir_error
         weir_cli_table_cell(&table, "%.1f %%",
                             100.0 * (double)replay.hits / (double)wasmd->trace.use_count);
         weir_cli_table_cell(&table, "%s", weir__plan_number(replay.reloads).text);
-        weir_cli_table_cell(&table, "%s", weir__plan_number(to_mib(replay.reloaded_bytes)).text);
+        weir_cli_table_cell(&table, "%s",
+                            weir__plan_number(weir_size_mib(replay.reloaded_bytes)).text);
         weir_cli_table_cell(&table, "%s%s", list[i].what,
                             replay.failures > 0 ? "; some calls fail" : "");
     }
     printf("\nThe trace: %s uses of %s modules, %s MiB of them; replayed\n",
            weir__plan_number(wasmd->trace.use_count).text,
            weir__plan_number(wasmd->trace.module_count).text,
-           weir__plan_number(to_mib(wasmd->trace.weight)).text);
+           weir__plan_number(weir_size_mib(wasmd->trace.weight)).text);
     weir_cli_table_print(&table, stdout);
     printf("  A growing version keeps every MiB reloaded for ever.\n");
     return WEIR_OK;
@@ -319,7 +318,7 @@ static int print_json(const struct wasmd *wasmd)
 {
     uint64_t add = wasmd->advised_mib > wasmd->now_mib ? wasmd->advised_mib - wasmd->now_mib : 0;
     json_t *everything = wasmd->has_modules
-                             ? json_integer((json_int_t)to_mib(used_folder(wasmd)->weight))
+                             ? json_integer((json_int_t)weir_size_mib(used_folder(wasmd)->weight))
                              : json_null();
     json_t *advised =
         wasmd->advised_mib > 0 ? json_integer((json_int_t)wasmd->advised_mib) : json_null();

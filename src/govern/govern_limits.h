@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define WEIR_MIB (UINT64_C(1) << 20)
+#include "base/sizes.h"
 
 /* A plan that needs more lines than a person reads is a program's error; knobs likewise. */
 #define WEIR_PLAN_LINES_MAX 4096u

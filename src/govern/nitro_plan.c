@@ -3,6 +3,7 @@
 #include "govern/nitro_plan.h"
 
 #include "base/check.h"
+#include "base/sizes.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -316,11 +317,6 @@ void weir_nitro_plan_done(struct weir_nitro_plan *plan)
 
 /* --- figures ------------------------------------------------------------------------------- */
 
-static uint64_t up_to_mb(uint64_t bytes)
-{
-    return bytes / WEIR_MIB + (bytes % WEIR_MIB != 0);
-}
-
 uint64_t weir_nitro_gomemlimit_mb(const struct weir_plan *budget)
 {
     uint64_t outside = weir_plan_section_total(budget, WEIR_NITRO_OUTSIDE);
@@ -333,12 +329,12 @@ uint64_t weir_nitro_gomemlimit_mb(const struct weir_plan *budget)
 
 uint64_t weir_nitro_outside_mb(const struct weir_plan *budget)
 {
-    return up_to_mb(weir_plan_section_total(budget, WEIR_NITRO_OUTSIDE));
+    return weir_size_mib(weir_plan_section_total(budget, WEIR_NITRO_OUTSIDE));
 }
 
 uint64_t weir_nitro_floor_mb(const struct weir_plan *budget)
 {
-    return up_to_mb(weir_plan_section_total(budget, WEIR_NITRO_GO));
+    return weir_size_mib(weir_plan_section_total(budget, WEIR_NITRO_GO));
 }
 
 enum weir_nitro_verdict weir_nitro_judge(const struct weir_plan *budget,

@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MIB (UINT64_C(1) << 20)
-
 struct key {
     char text[64];
 };
@@ -79,7 +77,7 @@ static enum weir_status read_tenant(struct loader *loader, size_t index,
         read_name(loader, tenant_key(index, "name").text, raw->name, &tenant->name);
     if (status == WEIR_OK)
         status = read->size(loader, tenant_key(index, "limits.memory").text, raw->limits.memory,
-                            (struct range){MIB, UINT64_C(1) << 50}, &tenant->memory_bytes_max);
+                            (struct range){WEIR_MIB, UINT64_C(1) << 50}, &tenant->memory_bytes_max);
     if (status == WEIR_OK)
         status = read->count(loader, tenant_key(index, "limits.concurrency").text,
                              raw->limits.concurrency,
@@ -120,12 +118,12 @@ enum weir_status weir__config_route_tenant(struct loader *loader, const char *pr
         return status;
     route->tenant_keys = find(config->tenants, config->tenant_count, route->tenant);
     if (route->tenant_keys != NULL && weir_route_has_guest(route) &&
-        route->tenant_keys->memory_bytes_max < route->memory_bytes_max + MIB)
+        route->tenant_keys->memory_bytes_max < route->memory_bytes_max + WEIR_MIB)
         return refuse(loader, key,
                       "limits.memory of tenant %.30s, %s, holds no request of this route: %s is "
                       "the least",
                       route->tenant, weir_size_format(route->tenant_keys->memory_bytes_max).text,
-                      weir_size_format(route->memory_bytes_max + MIB).text);
+                      weir_size_format(route->memory_bytes_max + WEIR_MIB).text);
     return WEIR_OK;
 }
 

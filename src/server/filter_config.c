@@ -2,6 +2,7 @@
 #include "server/config_internal.h"
 
 #include "base/clock.h"
+#include "base/sizes.h"
 #include "server/server_config.h"
 #include "server/server_limits.h"
 #include "worlds/filter/filter_limits.h"
@@ -10,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MIB (UINT64_C(1) << 20)
 
 static const struct weir__config_reader *const read = &weir__config_read;
 
@@ -137,11 +136,11 @@ static enum weir_status read_filter_limits(struct loader *loader, const char *li
     keys->time_ns = WEIR_FILTER_TIME_DEFAULT_NS;
     enum weir_status status =
         read->size(loader, key_of(list, index, "limits.memory").text, raw->memory,
-                          (struct range){2 * MIB, UINT64_C(1) << 40}, &keys->memory_bytes);
+                   (struct range){2 * WEIR_MIB, UINT64_C(1) << 40}, &keys->memory_bytes);
     keys->soft_bytes = keys->memory_bytes / 4 * 3;
     if (status == WEIR_OK)
         status = read->size(loader, key_of(list, index, "limits.soft").text, raw->soft,
-                                   (struct range){1 * MIB, keys->memory_bytes}, &keys->soft_bytes);
+                            (struct range){1 * WEIR_MIB, keys->memory_bytes}, &keys->soft_bytes);
     if (status == WEIR_OK)
         status = read->size(loader, key_of(list, index, "limits.buffer").text, raw->buffer,
                                    (struct range){65536, UINT64_C(1) << 30}, &keys->buffer_bytes);

@@ -21,8 +21,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MIB (UINT64_C(1) << 20)
-
 struct loader {
     const char *name;
     const uint8_t *bytes;
@@ -227,16 +225,16 @@ static enum weir_status read_limits(struct loader *loader, const char *prefix,
 {
     char limits[96];
     (void)snprintf(limits, sizeof limits, "%s.limits", prefix);
-    route->memory_bytes_max = 64 * MIB;
+    route->memory_bytes_max = 64 * WEIR_MIB;
     route->time_ns = 10 * WEIR_SECOND_NS;
-    route->body_bytes_max = 1 * MIB;
-    route->output_bytes_max = 64 * MIB;
+    route->body_bytes_max = 1 * WEIR_MIB;
+    route->output_bytes_max = 64 * WEIR_MIB;
     route->concurrency = 16;
     route->tenant_bytes_max = WEIR_UNLIMITED;
     const struct weir__raw_limits *given = &raw->limits;
     enum weir_status status =
         read_size(loader, key_path(limits, "memory").text, given->memory,
-                  (struct range){2 * MIB, UINT64_C(1) << 40}, &route->memory_bytes_max);
+                  (struct range){2 * WEIR_MIB, UINT64_C(1) << 40}, &route->memory_bytes_max);
     route->guaranteed_bytes = route->memory_bytes_max / 4;
     if (status == WEIR_OK)
         status = read_size(loader, key_path(limits, "guaranteed").text, given->guaranteed,
@@ -257,9 +255,10 @@ static enum weir_status read_limits(struct loader *loader, const char *prefix,
         status = read_size(loader, key_path(limits, "output").text, given->output,
                            (struct range){1024, UINT64_C(1) << 40}, &route->output_bytes_max);
     if (status == WEIR_OK)
-        status = read_size(loader, key_path(prefix, "memory_max").text, raw->memory_max,
-                           (struct range){1 * MIB, UINT64_C(1) << 50}, &route->tenant_bytes_max);
-    if (status == WEIR_OK && route->tenant_bytes_max < route->memory_bytes_max + MIB)
+        status =
+            read_size(loader, key_path(prefix, "memory_max").text, raw->memory_max,
+                      (struct range){1 * WEIR_MIB, UINT64_C(1) << 50}, &route->tenant_bytes_max);
+    if (status == WEIR_OK && route->tenant_bytes_max < route->memory_bytes_max + WEIR_MIB)
         return refuse(loader, key_path(prefix, "memory_max").text,
                       "%s holds no request: limits.memory and 1 MiB is the least",
                       weir_size_format(route->tenant_bytes_max).text);

@@ -17,8 +17,6 @@
 #include <sys/resource.h>
 #include <sys/vfs.h>
 
-#define MIB (UINT64_C(1) << 20)
-
 struct sums {
     struct weir_runtime_demand runtime;
     struct weir_code_demand code;
@@ -399,9 +397,9 @@ static enum weir_status add_tenant_knob(const struct weir_server_config *config,
     (void)snprintf(name, sizeof name, "limits.memory of tenant %s", tenant->name);
     return add_knob(plan, "MiB",
                     &(struct weir_plan_knob){.name = name,
-                                             .value = tenant->memory_bytes_max / MIB,
-                                             .minimum = least / MIB + 1,
-                                             .unit_bytes = MIB},
+                                             .value = tenant->memory_bytes_max / WEIR_MIB,
+                                             .minimum = least / WEIR_MIB + 1,
+                                             .unit_bytes = WEIR_MIB},
                     error);
 }
 
@@ -418,9 +416,9 @@ static enum weir_status add_route_knobs(const struct weir_server_config *config,
         (void)snprintf(name, sizeof name, "%s memory_max", route->path);
         return add_knob(plan, "MiB",
                         &(struct weir_plan_knob){.name = name,
-                                                 .value = route->tenant_bytes_max / MIB,
-                                                 .minimum = route->memory_bytes_max / MIB,
-                                                 .unit_bytes = MIB},
+                                                 .value = route->tenant_bytes_max / WEIR_MIB,
+                                                 .minimum = route->memory_bytes_max / WEIR_MIB,
+                                                 .unit_bytes = WEIR_MIB},
                         error);
     }
     bool is_resident = route->mode == WEIR_ROUTE_RESIDENT;
@@ -438,9 +436,9 @@ static enum weir_status add_route_knobs(const struct weir_server_config *config,
     if (status == WEIR_OK)
         status = add_knob(plan, "MiB",
                           &(struct weir_plan_knob){.name = name,
-                                                   .value = route->memory_bytes_max / MIB,
+                                                   .value = route->memory_bytes_max / WEIR_MIB,
                                                    .minimum = 2,
-                                                   .unit_bytes = route->slots * MIB},
+                                                   .unit_bytes = route->slots * WEIR_MIB},
                           error);
     return status;
 }
@@ -457,9 +455,9 @@ static enum weir_status add_knobs(const struct weir_server_config *config, struc
     if (is_cut)
         status = add_knob(plan, "MiB",
                           &(struct weir_plan_knob){.name = "memory_max",
-                                                   .value = config->memory_bytes_max / MIB,
-                                                   .minimum = WEIR_SERVER_MEMORY_MIN / MIB,
-                                                   .unit_bytes = MIB},
+                                                   .value = config->memory_bytes_max / WEIR_MIB,
+                                                   .minimum = WEIR_SERVER_MEMORY_MIN / WEIR_MIB,
+                                                   .unit_bytes = WEIR_MIB},
                           error);
     uint64_t connection = WEIR_SERVER_SOCKET_BYTES + WEIR_SERVER_LIBRARY_CONNECTION_BYTES +
                           (is_cut ? 0 : connection_bytes());
@@ -473,9 +471,9 @@ static enum weir_status add_knobs(const struct weir_server_config *config, struc
     if (status == WEIR_OK && config->governor.free_bytes > 0)
         status = add_knob(plan, "MiB",
                           &(struct weir_plan_knob){.name = "governor.mem_free_limit",
-                                                   .value = config->governor.free_bytes / MIB,
+                                                   .value = config->governor.free_bytes / WEIR_MIB,
                                                    .minimum = 0,
-                                                   .unit_bytes = MIB},
+                                                   .unit_bytes = WEIR_MIB},
                           error);
     return status;
 }
