@@ -9,6 +9,7 @@
 #include <ucontext.h>
 
 #include "artifact/abi.h"
+#include "tests/run_suite.h"
 
 /* What abi_enter loads and stores (enter_abi.S knows the offsets). */
 struct abi_regs {
@@ -373,9 +374,5 @@ int main(void)
     tcase_add_test(tcase, memory_accesses);
     tcase_add_test(tcase, stack_check_polls_and_builtins);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 #include "ledger/ledger.h"
 #include "tests/capi/capi_kinds.h"
 #include "tests/capi/capi_path.h"
+#include "tests/run_suite.h"
 
 #define STEPS_MAX 5000
 /* A trap without its places or with the store's own message, references looked through later. */
@@ -138,9 +139,5 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, fails_cleanly, 0, (int)(sizeof runs / sizeof runs[0]));
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 #include "capi_refs_wasm.h"
 #include "capi_start_wasm.h"
 #include "tests/capi/capi_kinds.h"
+#include "tests/run_suite.h"
 
 #include <weir/capi.h>
 
@@ -726,9 +727,5 @@ int main(void)
     tcase_add_test(tests, leads_to_weirs_own);
     tcase_add_test(tests, mixes_both_apis);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

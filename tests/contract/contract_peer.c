@@ -12,6 +12,7 @@
 
 #include "tests/contract/contract_peer.h"
 #include "tests/contract/wasmvm_abi.h"
+#include "tests/run_suite.h"
 #include "worlds/contract/contract_text.h"
 
 #define GAS UINT64_C(400000000000)
@@ -725,10 +726,5 @@ int main(int argc, char **argv)
     TCase *tests = tcase_create("all");
     tcase_add_test(tests, calls_agree);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK); /* the library has threads */
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite_unforked(suite);
 }

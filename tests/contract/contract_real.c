@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/contract/contract_host.h"
+#include "tests/run_suite.h"
 
 static struct contract_host h;
 
@@ -315,9 +316,5 @@ int main(void)
     tcase_add_test(tests, argon2_is_right);
     tcase_add_test(tests, queue_iterates);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

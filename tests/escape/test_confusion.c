@@ -6,6 +6,7 @@
 
 #include "confusion_a_wasm.h"
 #include "confusion_b_wasm.h"
+#include "tests/run_suite.h"
 
 #define PAGE 65536
 
@@ -220,9 +221,5 @@ int main(void)
     add_form(suite, "guard", setup_guard);
     add_form(suite, "explicit", setup_explicit);
     add_form(suite, "no-signals", setup_no_signals);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* Every load and store at every edge: each width, constant offsets up to 4 GiB, the index in a
  * register or known when compiling, before and after growth. The module is written here: one
  * function per instruction and offset. */
+#include "tests/run_suite.h"
 #include "tests/unit/runtime/runtime_fixture.h"
 
 #include <stdio.h>
@@ -297,9 +298,5 @@ int main(void)
     add_form(suite, "guard", setup_guard);
     add_form(suite, "explicit", setup_explicit);
     add_form(suite, "no-signals", setup_no_signals);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "tests/escape/escape_guest.h"
+#include "tests/run_suite.h"
 
 static struct escape_guest guest;
 
@@ -212,9 +213,5 @@ int main(void)
     tcase_add_checked_fixture(fuel, setup_fuel, teardown);
     tcase_add_test(fuel, counts_fuel_exactly);
     suite_add_tcase(suite, fuel);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

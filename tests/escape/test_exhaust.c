@@ -6,6 +6,7 @@
 
 #include "exhaust_start_wasm.h"
 #include "tests/escape/escape_guest.h"
+#include "tests/run_suite.h"
 
 static struct escape_guest guest;
 
@@ -237,9 +238,5 @@ int main(void)
     TCase *frames = tcase_create("frames");
     tcase_add_loop_test(frames, traps_on_huge_frames, 0, 2);
     suite_add_tcase(suite, frames);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -14,6 +14,7 @@
 
 #include "exhaust_start_wasm.h"
 #include "exhaust_wasm.h"
+#include "tests/run_suite.h"
 
 static char folder[64];
 static char path[512]; /* of the artifact */
@@ -223,9 +224,5 @@ int main(void)
     tcase_add_test(tests, does_not_follow_a_link);
     tcase_add_test(tests, never_writes_what_it_executes);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "miscompiled_wasm.h"
+#include "tests/run_suite.h"
 
 static const struct {
     const char *name;
@@ -39,9 +40,5 @@ int main(void)
     TCase *tests = tcase_create("forms");
     tcase_add_loop_test(tests, does_right_now, WEIR_BOUNDS_GUARD, WEIR_BOUNDS_NO_SIGNALS + 1);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -1,5 +1,6 @@
 /* Functions with 1000 parameters and 1000 results: each arrives where it belongs, and recursion
  * with them ends in a trap. */
+#include "tests/run_suite.h"
 #include "tests/unit/runtime/runtime_fixture.h"
 
 #include <stdlib.h>
@@ -135,9 +136,5 @@ int main(void)
     tcase_add_loop_test(tests, passes_a_thousand_values, WEIR_BOUNDS_GUARD,
                         WEIR_BOUNDS_NO_SIGNALS + 1);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -18,6 +18,7 @@
 #include "doctor/record.h"
 #include "doctor/watch_process.h"
 #include "growth_fixture.h"
+#include "tests/run_suite.h"
 
 #define KIND(x) (1u << WEIR_VERDICT_##x)
 
@@ -369,9 +370,5 @@ int main(void)
     tcase_add_test(tests, a_recording_says_the_same);
     tcase_add_test(tests, a_process_that_ends_is_judged_by_what_was_seen);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

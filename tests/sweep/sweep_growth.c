@@ -8,6 +8,7 @@
 
 #include "base/poison.h"
 #include "ledger/equation.h"
+#include "tests/run_suite.h"
 
 #define GROWTH_MAX ((int64_t)256 << 10)
 
@@ -47,10 +48,5 @@ int main(void)
     TCase *tests = tcase_create("lives");
     tcase_add_test(tests, leaves_nothing);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK); /* the process that is measured */
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite_unforked(suite);
 }

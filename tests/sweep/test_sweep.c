@@ -1,6 +1,7 @@
 /* The n-th charge fails, for every n, on each whole path: an error (or a cache that goes
  * without), and nothing else. Afterwards
  * accounts, heap, mappings and descriptors are as before, and the same path works. */
+#include "tests/run_suite.h"
 #include "tests/sweep/sweep_path.h"
 
 #include <stdio.h>
@@ -96,9 +97,5 @@ int main(void)
     tcase_add_loop_test(tests, fails_cleanly, 0, (int)(sizeof paths / sizeof paths[0]));
     tcase_add_test(tests, closing_needs_nothing);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include "compiler/compiler.h"
 
 #include "parts_wasm.h"
+#include "tests/run_suite.h"
 
 static uint8_t *make_artifact(size_t *ret_size)
 {
@@ -156,9 +157,5 @@ int main(void)
     tcase_add_test(rest, test_key_covers_everything);
     tcase_add_test(rest, test_cpu_names);
     suite_add_tcase(suite, rest);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/poison.h"
+#include "tests/run_suite.h"
 
 struct counter {
     size_t held;
@@ -156,9 +157,5 @@ int main(void)
     tcase_add_test(tests, running_over_a_block_is_seen);
 #endif
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

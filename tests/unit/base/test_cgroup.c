@@ -9,6 +9,7 @@
 
 #include "base/proc_cgroup.h"
 #include "tests/fake_root.h"
+#include "tests/run_suite.h"
 
 static struct weir_cgroup found;
 
@@ -307,9 +308,5 @@ int main(void)
     tcase_add_test(tests, unreadable_is_not_missing);
     tcase_add_test(tests, the_own_cgroup);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

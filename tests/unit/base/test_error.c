@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "tests/run_suite.h"
 
 START_TEST(the_first_report_wins)
 {
@@ -112,9 +113,5 @@ int main(void)
     tcase_add_test(tests, details_keep_their_order);
     tcase_add_test(tests, the_table_is_whole);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "tests/run_suite.h"
 
 static const struct {
     const char *key; /* NULL: plain hash */
@@ -65,9 +66,5 @@ int main(void)
     tcase_add_loop_test(tests, published_vectors, 0, (int)(sizeof vectors / sizeof vectors[0]));
     tcase_add_test(tests, hexadecimal_is_read_exactly);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

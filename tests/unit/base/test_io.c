@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/named_file.h"
+#include "tests/run_suite.h"
 
 static int new_file(struct weir_io *io)
 {
@@ -227,9 +228,5 @@ int main(void)
     tcase_add_test(tests, a_call_can_be_held_back);
     tcase_add_test(tests, the_clock_can_be_replaced);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

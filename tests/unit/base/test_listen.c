@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/listen.h"
+#include "tests/run_suite.h"
 
 static const struct {
     const char *text, *host; /* host NULL: refused */
@@ -71,9 +72,5 @@ int main(void)
     tcase_add_loop_test(tests, forms_are_parsed, 0, (int)(sizeof forms / sizeof forms[0]));
     tcase_add_test(tests, a_port_is_given_out_and_taken_once);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

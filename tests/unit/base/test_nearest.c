@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/nearest.h"
+#include "tests/run_suite.h"
 
 static const char *const NAMES[] = {"memory-max", "timeout", "fuel", "env", "dir", "report"};
 #define NAME_COUNT (sizeof NAMES / sizeof NAMES[0])
@@ -55,9 +56,5 @@ int main(void)
     tcase_add_loop_test(tcase, finds_the_nearest, 0, sizeof CASES / sizeof CASES[0]);
     tcase_add_test(tcase, long_words_have_none);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/proc_pressure.h"
+#include "tests/run_suite.h"
 
 #define SOME "some avg10=1.50 avg60=0.80 avg300=0.20 total=123456\n"
 #define FULL "full avg10=100.00 avg60=99.99 avg300=0.01 total=18446744073709551615\n"
@@ -102,9 +103,5 @@ int main(void)
     tcase_add_loop_test(tests, forms, 0, (int)(sizeof texts / sizeof texts[0]));
     tcase_add_test(tests, files_have_states);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

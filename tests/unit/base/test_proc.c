@@ -11,6 +11,7 @@
 
 #include "base/proc_pagemap.h"
 #include "base/proc_smaps.h"
+#include "tests/run_suite.h"
 
 static const char smaps_text[] =
     "55e18e8ea000-55e18e8ec000 r--p 00001000 fe:0a 247026                     /usr/bin/c at\n"
@@ -284,9 +285,5 @@ int main(void)
     tcase_add_test(tests, status_is_read);
     tcase_add_loop_test(tests, the_pagemap_counts_what_was_touched, 0, 2);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

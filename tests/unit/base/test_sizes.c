@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/sizes.h"
+#include "tests/run_suite.h"
 
 #define K 1024ull
 
@@ -209,9 +210,5 @@ int main(void)
     tcase_add_test(tests, durations_are_shown);
     tcase_add_test(tests, sums_stay_in_range);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

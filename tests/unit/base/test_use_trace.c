@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/use_trace.h"
+#include "tests/run_suite.h"
 
 #define A "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define B "FFEEDDCCBBAA99887766554433221100ffeeddccbbaa99887766554433221100"
@@ -84,9 +85,5 @@ int main(void)
     tcase_add_loop_test(tests, reads, 0, (int)(sizeof cases / sizeof cases[0]));
     tcase_add_test(tests, reads_hashes);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "tests/run_suite.h"
 #include "worlds/canister/candid.h"
 #include "worlds/canister/principal.h"
 
@@ -339,9 +340,5 @@ int main(void)
     tcase_add_test(tests, too_deep);
     tcase_add_test(tests, principals);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 #include "ledger/ledger.h"
 #include "old_wasm.h"
 #include "plain_wasm.h"
+#include "tests/run_suite.h"
 
 static struct weir_engine *engine;
 static struct weir_canister *canister;
@@ -538,9 +539,5 @@ int main(void)
     tcase_add_test(tests, states_come_back);
     tcase_add_test(tests, damaged_states_are_refused);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

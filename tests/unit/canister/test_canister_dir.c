@@ -15,6 +15,7 @@
 
 #include "base/io_crash.h"
 #include "plain_wasm.h"
+#include "tests/run_suite.h"
 #include "worlds/canister/canister_dir.h"
 
 static struct weir_engine *engine;
@@ -583,9 +584,5 @@ int main(void)
     tcase_add_test(tests, later_states);
     tcase_add_test(tests, foreign_things);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

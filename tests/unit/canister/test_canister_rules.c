@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "rules_wasm.h"
+#include "tests/run_suite.h"
 #include "worlds/canister/canister_check.h"
 
 /* --- the table of imports -------------------------------------------------------------------- */
@@ -290,9 +291,5 @@ int main(void)
     tcase_add_test(tests, low_memory);
     tcase_add_test(tests, stable_of_a_run);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

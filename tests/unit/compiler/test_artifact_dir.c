@@ -9,6 +9,7 @@
 
 #include "job_helpers.h"
 #include "runtime/artifact_store.h"
+#include "tests/run_suite.h"
 
 /* The key of own.wasm as compiled by job_for(). */
 static void own_name(char name[WEIR_HASH_HEX_SIZE], struct weir_hash *ret_key)
@@ -533,9 +534,5 @@ int main(void)
     tcase_add_test(faults, test_every_call_fails);
     tcase_add_test(faults, test_every_charge_fails);
     suite_add_tcase(suite, faults);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

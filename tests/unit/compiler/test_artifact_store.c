@@ -14,6 +14,7 @@
 #include "job_helpers.h"
 #include "runtime/artifact_name.h"
 #include "runtime/artifact_store.h"
+#include "tests/run_suite.h"
 
 #define FILE_BYTES 20000u
 #define WHOLE_BYTES (FILE_BYTES + WEIR_ARTIFACT_SEAL_BYTES)
@@ -684,9 +685,5 @@ int main(void)
     tcase_add_loop_test(crashes, test_power_loss, 0, 2);
     tcase_add_loop_test(crashes, test_killed_writers, 0, 8);
     suite_add_tcase(suite, crashes);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -20,6 +20,7 @@
 #include "own_wasm.h"
 #include "prefix_wasm.h"
 #include "sparse_wasm.h"
+#include "tests/run_suite.h"
 
 static const struct {
     const char *name;
@@ -428,9 +429,5 @@ int main(void)
     tcase_add_test(refusals, test_arena_limit);
     tcase_add_test(refusals, test_link_refusals);
     suite_add_tcase(suite, refusals);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

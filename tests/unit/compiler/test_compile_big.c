@@ -9,6 +9,7 @@
 #include "job_helpers.h"
 
 #include "overlap_wasm.h"
+#include "tests/run_suite.h"
 
 static void expect_same(const uint8_t *module, size_t module_bytes,
                         const struct weir_artifact_options *options)
@@ -128,9 +129,5 @@ int main(void)
     tcase_add_test(all, test_limits);
     tcase_add_test(all, test_peak_memory);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

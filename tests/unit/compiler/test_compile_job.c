@@ -9,6 +9,7 @@
 
 #include "base/poison.h"
 #include "job_helpers.h"
+#include "tests/run_suite.h"
 
 static enum weir_status run_trial(enum weir_compile_trial trial,
                                   const struct weir_compile_limits *limits,
@@ -445,9 +446,5 @@ int main(void)
     tcase_add_test(limits, test_account);
     suite_add_tcase(suite, limits);
     suite_add_tcase(suite, death_case());
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

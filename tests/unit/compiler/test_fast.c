@@ -9,6 +9,7 @@
 #include "artifact/cpu.h"
 #include "compiler/common/fuel.h"
 #include "fast_wasm.h"
+#include "tests/run_suite.h"
 #include "vector_wasm.h"
 
 struct call_case {
@@ -350,9 +351,5 @@ int main(void)
     tcase_add_test(tcase, test_fuel_before_accounting);
     tcase_add_test(tcase, test_vectors_are_named);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

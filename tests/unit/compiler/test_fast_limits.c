@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/check.h"
+#include "tests/run_suite.h"
 
 struct writer {
     uint8_t *bytes;
@@ -392,9 +393,5 @@ int main(void)
     tcase_add_test(tcase, test_frame_beyond_the_stack);
     tcase_add_test(tcase, test_most_params_and_results);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "fast_wasm.h"
+#include "tests/run_suite.h"
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -88,9 +89,5 @@ int main(void)
     TCase *tcase = tcase_create("refusals");
     tcase_add_test(tcase, test_every_allocation_refused_once);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -34,6 +34,7 @@
 #include "contract_unknown_imports_wasm.h"
 #include "contract_vector_wasm.h"
 #include "contract_zero_names_wasm.h"
+#include "tests/run_suite.h"
 
 #define STATIC "Error during static Wasm validation: "
 #define WASM(name) contract_##name##_wasm, sizeof contract_##name##_wasm
@@ -235,9 +236,5 @@ int main(void)
                         sizeof VERSIONS / sizeof VERSIONS[0]);
     tcase_add_test(tests, every_prefix_is_judged);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

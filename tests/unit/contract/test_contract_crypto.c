@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "tests/run_suite.h"
 #include "worlds/contract/contract_crypto.h"
 
 struct bytes {
@@ -370,9 +371,5 @@ int main(void)
     tcase_add_test(tests, ed25519_agrees_with_openssl);
     tcase_add_test(tests, batches_are_all_or_none);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 #include "tests/unit/contract/contract_script.h"
 
 #include "contract_script_wasm.h"
+#include "tests/run_suite.h"
 
 #define TRAP "Error executing Wasm: Wasmer runtime error: RuntimeError: "
 #define TALK "Error in guest/host communication: "
@@ -518,9 +519,5 @@ int main(void)
     tcase_add_test(tests, talk_is_bounded);
     tcase_add_test(tests, memory_has_a_limit);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/run_suite.h"
 #include "worlds/contract/contract_internal.h"
 #include "worlds/contract/contract_state.h"
 
@@ -291,9 +292,5 @@ int main(void)
     tcase_add_test(tests, passing_has_a_limit);
     tcase_add_test(tests, allocations_may_fail);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/run_suite.h"
 #include "worlds/contract/contract_chain_internal.h"
 
 static size_t held, peak;
@@ -162,9 +163,5 @@ int main(void)
     tcase_add_loop_test(tests, what_is_held_is_charged, 0, sizeof TEXTS / sizeof TEXTS[0]);
     tcase_add_test(tests, too_much_is_refused);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/run_suite.h"
 #include "worlds/contract/contract_sqlite.h"
 #include "worlds/contract/contract_state_internal.h"
 
@@ -399,9 +400,5 @@ int main(void)
     tcase_add_test(tests, allocations_may_fail);
     tcase_add_test(tests, sqlite_is_charged);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

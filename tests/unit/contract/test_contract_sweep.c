@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/run_suite.h"
 #include "tests/unit/contract/contract_life.h"
 
 #define CHARGES_MAX 6000
@@ -89,9 +90,5 @@ int main(void)
     tcase_set_timeout(tests, 300);
     tcase_add_test(tests, fails_cleanly);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

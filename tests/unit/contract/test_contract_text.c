@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/run_suite.h"
 #include "worlds/contract/contract_internal.h"
 #include "worlds/contract/contract_text.h"
 
@@ -269,9 +270,5 @@ int main(void)
     tcase_add_test(tests, coins_are_bounded);
     tcase_add_loop_test(tests, sections_are_split, 0, COUNT(SECTIONS));
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "tests/run_suite.h"
 #include "tests/unit/contract/contract_life.h"
 #include "worlds/contract/contract_state.h"
 
@@ -90,9 +91,5 @@ int main(void)
     TCase *tests = tcase_create("all");
     tcase_add_test(tests, threads_share_a_code);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/poison.h"
+#include "tests/run_suite.h"
 #include "tests/unit/filter/filter_case.h"
 #include "worlds/filter/filter_limits.h"
 
@@ -524,9 +525,5 @@ int main(void)
                         (int)(sizeof refusals / sizeof refusals[0]));
     tcase_add_test(tests, refuses_too_many_streams);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

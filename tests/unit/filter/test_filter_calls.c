@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "filter_script_wasm.h"
+#include "tests/run_suite.h"
 #include "tests/unit/filter/filter_case.h"
 #include "tests/unit/filter/filter_script.h"
 #include "worlds/filter/filter_internal.h"
@@ -407,9 +408,5 @@ int main(void)
     tcase_add_loop_test(tests, allocators_that_misbehave, 0,
                          sizeof allocators / sizeof allocators[0]);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

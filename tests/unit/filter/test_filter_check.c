@@ -6,6 +6,7 @@
 
 #include "filter_bad_wasm.h"
 #include "filter_good_wasm.h"
+#include "tests/run_suite.h"
 #include "worlds/filter/filter_check.h"
 
 static struct weir_arena *arena;
@@ -86,9 +87,5 @@ int main(void)
     tcase_add_test(tests, names_every_problem);
     tcase_add_test(tests, says_what_will_hurt);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

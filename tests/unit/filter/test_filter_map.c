@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/run_suite.h"
 #include "worlds/filter/filter_buffer.h"
 #include "worlds/filter/filter_limits.h"
 
@@ -198,9 +199,5 @@ int main(void)
     tcase_add_test(tests, splices);
     tcase_add_test(tests, stays_as_it_was_when_refused);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

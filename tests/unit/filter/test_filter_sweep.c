@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ledger/ledger.h"
+#include "tests/run_suite.h"
 #include "tests/unit/filter/filter_case.h"
 
 #define CHARGES_MAX 3000
@@ -96,9 +97,5 @@ int main(void)
     tcase_set_timeout(tests, 240);
     tcase_add_test(tests, fails_cleanly);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "govern/governor.h"
+#include "tests/run_suite.h"
 
 #define SECOND UINT64_C(1000000000)
 #define MIB (UINT64_C(1) << 20)
@@ -519,9 +520,5 @@ int main(void)
     tcase_add_test(tests, the_one_furthest_over_is_chosen);
     tcase_add_test(tests, the_own_thread_polls_until_it_is_stopped);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "govern/monitor.h"
+#include "tests/run_suite.h"
 
 static struct weir_injected injected;
 
@@ -73,9 +74,5 @@ int main(void)
     tcase_add_loop_test(tests, bad_files_are_malformed, 0, (int)(sizeof bad / sizeof bad[0]));
     tcase_add_test(tests, half_a_percent);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "govern/nitro_plan.h"
+#include "tests/run_suite.h"
 
 static struct weir_nitro_run run_in(uint64_t memory_mb)
 {
@@ -275,9 +276,5 @@ int main(void)
     tcase_add_loop_test(tests, gomemlimits_are_gos, 0, (int)(sizeof limits / sizeof limits[0]));
     tcase_add_test(tests, a_refused_file_changes_nothing);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "govern/plan.h"
+#include "tests/run_suite.h"
 
 static struct weir_plan *plan;
 
@@ -256,9 +257,5 @@ int main(void)
     tcase_add_test(tests, a_broken_limit_is_not_no_limit);
     tcase_add_test(tests, no_limit_is_said);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 
 #include "govern/govern_limits.h"
 #include "govern/toml.h"
+#include "tests/run_suite.h"
 
 static char seen[4096];
 
@@ -144,9 +145,5 @@ int main(void)
     tcase_add_test(tests, nesting_and_length_have_limits);
     tcase_add_test(tests, the_handler_ends_the_reading);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

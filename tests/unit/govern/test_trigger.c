@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "govern/trigger.h"
+#include "tests/run_suite.h"
 
 #define SECOND UINT64_C(1000000000)
 #define MINUTE (60 * SECOND)
@@ -268,9 +269,5 @@ int main(void)
     tcase_add_test(tests, the_rest_is_told);
     tcase_add_test(tests, the_band_has_a_default);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

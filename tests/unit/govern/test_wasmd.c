@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "govern/wasmd_plan.h"
+#include "tests/run_suite.h"
 
 static const struct {
     const char *version;
@@ -240,9 +241,5 @@ int main(void)
     tcase_add_loop_test(tests, the_full_weight_is_the_least_without_reloads, 0, 8);
     tcase_add_test(tests, a_module_too_heavy_fails);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "observe/metrics.h"
+#include "tests/run_suite.h"
 
 #define T WEIR_METRICS_TEXT
 #define O WEIR_METRICS_OPENMETRICS
@@ -83,9 +84,5 @@ int main(void)
     TCase *tests = tcase_create("accept");
     tcase_add_loop_test(tests, accept_gets_its_form, 0, (int)(sizeof cases / sizeof cases[0]));
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

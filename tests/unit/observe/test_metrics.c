@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "observe/metrics.h"
 #include "observe/observe_limits.h"
+#include "tests/run_suite.h"
 
 static uint64_t stand_still(void *context)
 {
@@ -354,9 +355,5 @@ int main(void)
     tcase_add_test(tests, more_accounts_than_a_page_takes);
     tcase_add_test(tests, refused_memory_is_told);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "call_wasm.h"
+#include "tests/run_suite.h"
 
 static struct weir_engine *engine;
 static struct weir_linker *linker;
@@ -305,9 +306,5 @@ int main(void)
     tcase_add_checked_fixture(calls, setup_no_signals, teardown);
     add_tests(calls);
     suite_add_tcase(suite, calls);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

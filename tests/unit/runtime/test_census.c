@@ -13,6 +13,7 @@
 #include "ledger/ledger.h"
 #include "runtime/census_internal.h"
 #include "state_wasm.h"
+#include "tests/run_suite.h"
 #include "tests/skip.h"
 #include "tests/unit/runtime/no_membarrier.h"
 
@@ -518,9 +519,5 @@ int main(int argc, char **argv)
     tcase_add_test(tests, is_taken_while_stores_run);
     tcase_add_test(tests, tasks_are_counted_while_stores_close);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 #include "direct_wasm.h"
 #include "ledger/ledger.h"
 #include "runtime/references.h"
+#include "tests/run_suite.h"
 
 static struct weir_engine_config config;
 static struct weir_engine *engine;
@@ -285,9 +286,5 @@ int main(void)
     tcase_add_test(tests, validates_alone);
     tcase_add_test(tests, charges_host_functions);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "call_wasm.h"
 #include "embed_wasm.h"
+#include "tests/run_suite.h"
 
 static struct weir_engine_config config;
 static struct weir_engine *engine;
@@ -355,9 +356,5 @@ int main(void)
     tcase_add_test(tests, keeps_linker_rules);
     tcase_add_test(tests, keeps_store_limits);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -13,6 +13,7 @@
 
 #include "escape_wasm.h"
 #include "runtime/boundary_internal.h"
+#include "tests/run_suite.h"
 
 #define PAGE 65536
 
@@ -361,9 +362,5 @@ int main(void)
     tcase_add_test(bare, passes_foreign_faults_on);
     tcase_add_test_raise_signal(bare, dies_of_host_faults, SIGSEGV);
     suite_add_tcase(suite, bare);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

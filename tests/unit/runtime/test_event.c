@@ -9,6 +9,7 @@
 
 #include "eventful_trap_wasm.h"
 #include "eventful_wasm.h"
+#include "tests/run_suite.h"
 
 #define LOG_MAX 64
 #define THREADS INT64_C(4)
@@ -242,9 +243,5 @@ int main(void)
     tcase_add_test(tests, tells_of_pools);
     tcase_add_test(tests, balances_on_threads);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 #include "tests/unit/runtime/runtime_fixture.h"
 
 #include "fuel_wasm.h"
+#include "tests/run_suite.h"
 
 #define FUEL UINT64_C(1000000000)
 
@@ -120,9 +121,5 @@ int main(void)
     tcase_add_test(tests, test_tables_do_not_mix);
     tcase_add_test(tests, test_refused);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

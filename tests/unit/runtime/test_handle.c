@@ -8,6 +8,7 @@
 
 #include "handle_wasm.h"
 #include "ledger/ledger.h"
+#include "tests/run_suite.h"
 
 static unsigned destroyed;
 static uint64_t last_destroyed;
@@ -507,9 +508,5 @@ int main(void)
     tcase_add_test(tests, a_walk_goes_by_age);
     tcase_add_test(tests, refused_memory_loses_nothing);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -13,6 +13,7 @@
 #include "ledger/ledger.h"
 #include "runtime/process_internal.h"
 #include "state_wasm.h"
+#include "tests/run_suite.h"
 
 #define PAGE 65536
 #define ITEMS_MAX 32
@@ -579,9 +580,5 @@ int main(void)
     tcase_add_loop_test(tests, successor_finds_the_memory, 0, FORM_COUNT);
     tcase_add_loop_test(tests, growth_is_told, 0, FORM_COUNT);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "ledger/equation.h"
 #include "at_rest_wasm.h"
 #include "life_wasm.h"
+#include "tests/run_suite.h"
 
 static struct weir_engine_config config;
 
@@ -357,9 +358,5 @@ int main(int argc, char **argv)
     }
     tcase_add_loop_test(tests, does_not_grow, 0, 2);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include "tests/unit/runtime/runtime_fixture.h"
 
 #include "nan_wasm.h"
+#include "tests/run_suite.h"
 
 #define ONE 0x3f800000
 #define MINUS_ONE 0xbf800000
@@ -90,9 +91,5 @@ int main(void)
     tcase_add_test(tests, test_forms);
     tcase_add_test(tests, test_key);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -13,6 +13,7 @@
 
 #include "base/poison.h"
 #include "no_signals_wasm.h"
+#include "tests/run_suite.h"
 
 #define MIB (1 << 20)
 #define NAN_BITS INT64_C(0x7ff8000000000000)
@@ -454,9 +455,5 @@ int main(void)
     tcase_add_test(both, miss_each_other);
     tcase_add_loop_test(both, tell_the_same_place, 0, TRAP_COUNT);
     suite_add_tcase(suite, both);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

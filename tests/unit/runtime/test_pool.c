@@ -13,6 +13,7 @@
 #include "runtime/store_internal.h"
 #include "eventful_wasm.h"
 #include "state_wasm.h"
+#include "tests/run_suite.h"
 
 #define PAGE INT64_C(65536)
 
@@ -590,9 +591,5 @@ int main(void)
     tcase_add_test(tests, tables_give_back);
     tcase_add_test(tests, pool_memory_is_in_use_and_warm);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "ledger/equation.h"
 #include "ledger/ledger.h"
 #include "resident_wasm.h"
+#include "tests/run_suite.h"
 
 #define SECOND UINT64_C(1000000000)
 #define KIB UINT64_C(1024)
@@ -603,9 +604,5 @@ int main(void)
     tcase_add_test(tests, leaks_stay_under_the_mark);
     tcase_add_test(tests, threads_share_residents);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

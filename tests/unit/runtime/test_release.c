@@ -11,6 +11,7 @@
 #include "keeper_wasm.h"
 #include "ledger/equation.h"
 #include "release_wasm.h"
+#include "tests/run_suite.h"
 
 static struct weir_engine_config config;
 static struct weir_engine *engine;
@@ -341,9 +342,5 @@ int main(void)
     tcase_add_test(tests, a_closed_store_leaves_no_definitions);
     tcase_add_test(tests, ten_thousand_plugins_in_one_store);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include "runtime/process_internal.h"
 #include "started_wasm.h"
 #include "state_wasm.h"
+#include "tests/run_suite.h"
 
 #define PAGE 65536
 
@@ -370,9 +371,5 @@ int main(void)
     tcase_add_test(tests, pool_gives_back);
     tcase_add_test(tests, pool_reserves);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

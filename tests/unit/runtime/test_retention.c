@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "state_wasm.h"
+#include "tests/run_suite.h"
 
 #define TURNS 12
 
@@ -600,9 +601,5 @@ int main(void)
     tcase_add_test(tests, compilations_are_counted);
     tcase_add_test(tests, a_cycle_is_found_among_many_edges);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "state_wasm.h"
+#include "tests/run_suite.h"
 
 #define THREADS 4
 #define ROUNDS 60
@@ -99,9 +100,5 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, threads_share);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

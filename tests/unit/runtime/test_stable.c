@@ -7,6 +7,7 @@
 
 #include "heir_wasm.h"
 #include "ledger/ledger.h"
+#include "tests/run_suite.h"
 
 #define PAGE UINT64_C(65536)
 #define LIMIT (UINT64_C(500) << 30)
@@ -332,9 +333,5 @@ int main(void)
     tcase_add_test(tests, comes_back);
     tcase_add_test(tests, changes_come_back);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

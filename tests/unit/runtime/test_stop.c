@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "stop_wasm.h"
+#include "tests/run_suite.h"
 
 static struct weir_engine *engine;
 static struct weir_linker *linker;
@@ -335,9 +336,5 @@ int main(void)
     tcase_add_checked_fixture(fuel, setup_fuel, teardown);
     tcase_add_test(fuel, runs_out_of_fuel);
     suite_add_tcase(suite, fuel);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

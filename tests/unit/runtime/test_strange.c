@@ -7,6 +7,7 @@
 
 #include "stillborn_wasm.h"
 #include "strange_wasm.h"
+#include "tests/run_suite.h"
 
 static struct weir_engine_config config;
 static struct weir_engine *engine;
@@ -441,9 +442,5 @@ int main(void)
     tcase_add_test(tests, stillborn_instances_go);
     tcase_add_test(tests, refusals_take_nothing);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

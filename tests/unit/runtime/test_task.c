@@ -9,6 +9,7 @@
 
 #include "ledger/ledger.h"
 #include "release_wasm.h"
+#include "tests/run_suite.h"
 
 #define SECOND UINT64_C(1000000000)
 
@@ -403,9 +404,5 @@ int main(void)
     tcase_add_test(tests, many_stores_and_few_threads);
     tcase_add_test(tests, refused_memory_loses_nothing);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

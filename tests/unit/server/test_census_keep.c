@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/server_census.h"
+#include "tests/run_suite.h"
 
 #define MINUTE UINT64_C(60000000000)
 #define KEPT WEIR_SERVER_CENSUS_KEPT
@@ -67,9 +68,5 @@ int main(void)
                         (int)(sizeof PICKS / sizeof PICKS[0]));
     tcase_add_test(tcase, one_of_two_goes);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/cgi.h"
+#include "tests/run_suite.h"
 
 /* --- targets ------------------------------------------------------------------------------- */
 
@@ -279,9 +280,5 @@ int main(void)
     tcase_add_loop_test(tcase, reads_heads, 0, sizeof HEADS / sizeof HEADS[0]);
     tcase_add_test(tcase, bounds_heads);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

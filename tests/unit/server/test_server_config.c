@@ -6,6 +6,7 @@
 
 #include "server/server_config.h"
 #include "server/server_internal.h"
+#include "tests/run_suite.h"
 
 static const char FULL[] = "listen: '[::1]:8080'\n"
                            "memory_max: 1.5GiB\n"
@@ -218,9 +219,5 @@ int main(void)
     tcase_add_test(tcase, fills_in_defaults);
     tcase_add_test(tcase, refusals_follow_the_status_table);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }
