@@ -29,6 +29,11 @@ enum {
     CANDID_SERVICE = -23,
     CANDID_PRINCIPAL = -24
 };
+/* May stand in a name that is not quoted. */
+static inline bool weir__candid_is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
 /* "nat8"; NULL: no primitive type. */
 const char *weir__candid_type_name(int64_t code);
 /* 0: none. */

@@ -12,11 +12,6 @@ uint32_t weir_candid_hash(const char *name, size_t size)
     return hash;
 }
 
-static bool is_word(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
 static int compare(const void *a, const void *b)
 {
     const struct weir_candid_name *x = a;
@@ -27,10 +22,10 @@ static int compare(const void *a, const void *b)
 /* The next word from *at on; false at the end. */
 static bool next_word(const char *text, size_t size, size_t *at, struct weir_candid_name *ret)
 {
-    while (*at < size && !is_word(text[*at]))
+    while (*at < size && !weir__candid_is_word(text[*at]))
         (*at)++;
     size_t begin = *at;
-    while (*at < size && is_word(text[*at]))
+    while (*at < size && weir__candid_is_word(text[*at]))
         (*at)++;
     if (*at == begin)
         return false;

@@ -38,11 +38,6 @@ static enum weir_status bad_at(struct parse *parse, size_t begin, const char *wh
     return bad(parse, what);
 }
 
-static bool is_word(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
 static void skip_blank(struct parse *parse)
 {
     while (parse->at < parse->size && strchr(" \t\r\n", parse->text[parse->at]) != NULL &&
@@ -69,7 +64,7 @@ static size_t peek_word(struct parse *parse)
 {
     skip_blank(parse);
     size_t end = parse->at;
-    while (end < parse->size && is_word(parse->text[end]))
+    while (end < parse->size && weir__candid_is_word(parse->text[end]))
         end++;
     return end - parse->at;
 }
@@ -214,7 +209,7 @@ static bool scan_number(struct parse *parse, bool is_hex)
         bool is_exponent = !is_hex && (c == 'e' || c == 'E');
         bool is_sign = (c == '-' || c == '+') && parse->at > 0 &&
                        strchr("eE", parse->text[parse->at - 1]) != NULL && is_float;
-        if (!is_word(c) && c != '.' && !is_sign)
+        if (!weir__candid_is_word(c) && c != '.' && !is_sign)
             break;
         is_float = is_float || c == '.' || is_exponent;
         parse->at++;
