@@ -3,28 +3,13 @@
 
 #include "artifact/abi.h"
 #include "base/cleanup.h"
+#include "wasm/types_text.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *type_name(enum weir_type type)
-{
-    switch (type) {
-    case WEIR_TYPE_I32:
-        return "i32";
-    case WEIR_TYPE_I64:
-        return "i64";
-    case WEIR_TYPE_F32:
-        return "f32";
-    case WEIR_TYPE_F64:
-        return "f64";
-    default:
-        return "reference or vector";
-    }
-}
 
 /* Signed or unsigned, decimal or 0x…, as long as it fits the width. */
 static bool read_integer(const char *text, unsigned bits, uint64_t *ret_value)
@@ -110,7 +95,7 @@ static enum weir_status read_arguments(const struct weir__run *run,
         if (!read_value(options->arguments[i + 1], type->params[i], &values[i]))
             return weir_error_set(error, WEIR_INVALID_ARGUMENT, WEIR_NO_OFFSET,
                                   "argument %zu of %s: %s is no %s", i + 1, options->invoke,
-                                  options->arguments[i + 1], type_name(type->params[i]));
+                                  options->arguments[i + 1], weir_wasm_type_name(type->params[i]));
     return WEIR_OK;
 }
 
