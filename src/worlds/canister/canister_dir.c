@@ -42,8 +42,9 @@ static int make_folder(struct weir_io *io, int at, const char *name)
     return 1;
 }
 
+/* *ret_is_gone: another process removed the folder after it was made or found. */
 static enum weir_status open_folder(struct weir_canister_dir *dir, const char *path, bool is_made,
-                                    struct weir_error *error)
+                                    bool *ret_is_gone, struct weir_error *error)
 {
     struct weir_io *io = dir->io;
     if (is_made) {
@@ -55,19 +56,33 @@ static enum weir_status open_folder(struct weir_canister_dir *dir, const char *p
     if (top < 0)
         return failed(dir, top, path, error);
     int answer = is_made ? make_folder(io, top, dir->name) : 0;
+    dir->is_new = answer == 1;
     if (answer == 1)
         answer = weir_io_fsync(io, top);
     if (answer >= 0)
         answer = dir->dir = weir_io_open(io, top, dir->name, O_RDONLY | O_DIRECTORY, 0);
     (void)weir_io_close(io, top);
+    *ret_is_gone = answer == -ENOENT && is_made;
+    if (*ret_is_gone)
+        return WEIR_OK;
     if (answer == -ENOENT)
         return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
                               "there is no canister %s in %s; install one", dir->name, path);
     return answer < 0 ? failed(dir, answer, "its folder", error) : WEIR_OK;
 }
 
-/* Where nothing may be written, reading goes on. */
-static enum weir_status take_lock(struct weir_canister_dir *dir, unsigned access,
+/* Whether the lock that was taken is that of a folder which is there. */
+static bool is_lock_named(const struct weir_canister_dir *dir)
+{
+    struct stat taken;
+    struct stat named;
+    return weir_io_fstat(dir->io, dir->lock, &taken) == 0 &&
+           weir_io_fstatat(dir->io, dir->dir, "lock", &named, 0) == 0 &&
+           taken.st_ino == named.st_ino && taken.st_dev == named.st_dev;
+}
+
+/* Where nothing may be written, reading goes on. *ret_is_gone as above. */
+static enum weir_status take_lock(struct weir_canister_dir *dir, unsigned access, bool *ret_is_gone,
                                   struct weir_error *error)
 {
     bool is_read = (access & WEIR_CANISTER_WRITE) == 0;
@@ -75,6 +90,9 @@ static enum weir_status take_lock(struct weir_canister_dir *dir, unsigned access
     int answer = dir->lock = weir_io_open(dir->io, dir->dir, "lock", O_RDWR | O_CREAT, 0600);
     if (is_read && (answer == -EROFS || answer == -EACCES))
         answer = dir->lock = weir_io_open(dir->io, dir->dir, "lock", O_RDONLY, 0);
+    *ret_is_gone = answer == -ENOENT;
+    if (*ret_is_gone)
+        return WEIR_OK;
     if (answer >= 0)
         do
             answer = weir_io_flock(dir->io, dir->lock, how);
@@ -82,7 +100,19 @@ static enum weir_status take_lock(struct weir_canister_dir *dir, unsigned access
     if (answer == -EWOULDBLOCK)
         return weir_error_set(error, WEIR_BUSY, WEIR_NO_OFFSET,
                               "another command works on canister %s", dir->name);
-    return answer < 0 ? failed(dir, answer, "its lock", error) : WEIR_OK;
+    if (answer < 0)
+        return failed(dir, answer, "its lock", error);
+    *ret_is_gone = !is_lock_named(dir);
+    return WEIR_OK;
+}
+
+static void close_files(struct weir_canister_dir *dir)
+{
+    if (dir->lock >= 0)
+        (void)weir_io_close(dir->io, dir->lock);
+    if (dir->dir >= 0)
+        (void)weir_io_close(dir->io, dir->dir);
+    dir->lock = dir->dir = -1;
 }
 
 enum weir_status weir_canister_dir_open(struct weir_canister_dir *dir, struct weir_io *io,
@@ -98,21 +128,21 @@ enum weir_status weir_canister_dir_open(struct weir_canister_dir *dir, struct we
             "and begins with one of the first three: %.80s",
             CANISTER_NAME_BYTES_MAX, name);
     bool is_made = (access & WEIR_CANISTER_CREATE) == WEIR_CANISTER_CREATE;
-    enum weir_status status = open_folder(dir, path, is_made, error);
-    if (status == WEIR_OK)
-        status = take_lock(dir, access, error);
-    if (status != WEIR_OK)
-        weir_canister_dir_close(dir);
-    return status;
-}
-
-void weir_canister_dir_close(struct weir_canister_dir *dir)
-{
-    if (dir->lock >= 0)
-        (void)weir_io_close(dir->io, dir->lock);
-    if (dir->dir >= 0)
-        (void)weir_io_close(dir->io, dir->dir);
-    dir->lock = dir->dir = -1;
+    for (unsigned tries = 0; tries < CANISTER_OPEN_TRIES; tries++) {
+        bool is_gone = false;
+        enum weir_status status = open_folder(dir, path, is_made, &is_gone, error);
+        if (status == WEIR_OK && !is_gone)
+            status = take_lock(dir, access, &is_gone, error);
+        if (status == WEIR_OK && !is_gone)
+            return WEIR_OK;
+        close_files(dir);
+        if (status != WEIR_OK)
+            return status;
+    }
+    return weir_error_set(error, WEIR_BUSY, WEIR_NO_OFFSET,
+                          "the folder or lock of canister %s in %s goes while it is opened; "
+                          "try again when nobody else works on it",
+                          dir->name, path);
 }
 
 /* --- loading ------------------------------------------------------------------------------- */
@@ -497,4 +527,28 @@ enum weir_status weir_canister_dir_save(struct weir_canister_dir *dir,
     weir_canister_saved(canister);
     dir->is_known = true;
     return WEIR_OK;
+}
+
+/* --- closing ------------------------------------------------------------------------------- */
+
+/* The lock is held: who waits for it finds that it has no name any more, and opens again. A file
+ * that is not ours keeps the folder. */
+static void remove_unused(const struct weir_canister_dir *dir)
+{
+    struct stat stat;
+    char folder[sizeof "../" + CANISTER_NAME_BYTES_MAX];
+    if (weir_io_fstatat(dir->io, dir->dir, "state", &stat, AT_SYMLINK_NOFOLLOW) != -ENOENT)
+        return;
+    struct visit visit = {.dir = dir, .text = ""};
+    each_entry(&visit, see_others);
+    (void)weir_io_unlinkat(dir->io, dir->dir, "lock", 0);
+    (void)snprintf(folder, sizeof folder, "../%s", dir->name);
+    (void)weir_io_unlinkat(dir->io, dir->dir, folder, AT_REMOVEDIR);
+}
+
+void weir_canister_dir_close(struct weir_canister_dir *dir)
+{
+    if (dir->is_new && dir->lock >= 0)
+        remove_unused(dir);
+    close_files(dir);
 }

@@ -20,6 +20,7 @@ struct weir_canister_dir {
     struct weir_io *io;
     int dir; /* DIR/NAME */
     int lock;
+    bool is_new; /* the folder was made by this record */
     const char *name;
     /* What was loaded or saved last; `is_known` false: the next save is whole. */
     bool is_known;
@@ -39,6 +40,7 @@ enum weir_canister_access {
 enum weir_status weir_canister_dir_open(struct weir_canister_dir *dir, struct weir_io *io,
                                         const char *path, const char *name, unsigned access,
                                         struct weir_error *error) WEIR_MUST_USE;
+/* A folder that this record made goes again when no state got into it. */
 void weir_canister_dir_close(struct weir_canister_dir *dir);
 /* Into a canister without code. NOT_FOUND when nothing was ever saved. */
 enum weir_status weir_canister_dir_load(struct weir_canister_dir *dir,

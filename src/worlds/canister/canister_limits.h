@@ -54,6 +54,8 @@
 #define CANISTER_GROWTHS_MAX 64u
 #define CANISTER_NAME_BYTES_MAX 63u /* of a canister, which is a file name too */
 #define CANISTER_CONTROLLERS_MAX 10u
+/* How often a folder is opened that another process removes meanwhile, as a failed install does. */
+#define CANISTER_OPEN_TRIES 8u
 /* Files of changes behind a saved state; the next save is whole then, as it is when they have these
  * bytes and half of the state's. Loading reads all of them. */
 #define CANISTER_CHANGES_MAX 64u

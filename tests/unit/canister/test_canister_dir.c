@@ -219,6 +219,44 @@ START_TEST(first_save)
 }
 END_TEST
 
+static bool has_folder(void)
+{
+    char path[80];
+    (void)snprintf(path, sizeof path, "%s/plain", state_dir);
+    return access(path, F_OK) == 0;
+}
+
+/* The first save fails at each of its writes: no folder is left, or the whole canister. */
+START_TEST(failing_first_save)
+{
+    struct weir_canister *canister = installed();
+    for (uint64_t n = 1;; n++) {
+        struct weir_canister_dir dir;
+        struct weir_io_faulty faulty;
+        struct weir_io_rule rule = {
+            .op = _i == 0 ? WEIR_IO_WRITE : WEIR_IO_FSYNC, .count = 1, .error = ENOSPC};
+        weir_io_faulty_init(&faulty, weir_io_system());
+        ck_assert_int_eq(open_dir(&dir, &faulty.io, WEIR_CANISTER_CREATE, NULL), WEIR_OK);
+        rule.first = faulty.calls[rule.op] + n;
+        ck_assert(weir_io_faulty_add(&faulty, &rule));
+        ck_assert(has_folder());
+        enum weir_status status =
+            weir_canister_dir_save(&dir, canister, plain_wasm, sizeof plain_wasm, NULL);
+        uint64_t calls = faulty.calls[rule.op];
+        weir_canister_dir_close(&dir);
+        weir_io_faulty_done(&faulty);
+        struct weir_canister *found = load();
+        ck_assert(found != NULL || status != WEIR_OK);
+        ck_assert_int_eq(has_folder(), found != NULL);
+        weir_canister_free(found);
+        (void)nftw(state_dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+        if (calls < rule.first)
+            break;
+    }
+    weir_canister_free(canister);
+}
+END_TEST
+
 /* --- changes ------------------------------------------------------------------------------- */
 
 /* What goes wrong from the n-th call of a save on. */
@@ -492,6 +530,67 @@ START_TEST(locks)
 }
 END_TEST
 
+/* Another process ends its failed install before a call of ours. */
+struct meanwhile {
+    struct weir_io io;
+    struct weir_canister_dir *other;
+    enum weir_io_op op;
+    unsigned calls_before;
+};
+
+static long call_meanwhile(struct weir_io *io, enum weir_io_op op, const long args[6])
+{
+    struct meanwhile *meanwhile = (struct meanwhile *)(void *)io;
+    if (op == meanwhile->op && meanwhile->calls_before-- == 0)
+        weir_canister_dir_close(meanwhile->other);
+    return weir_io_system()->call(weir_io_system(), op, args);
+}
+
+/* Who opens the lock or waits for it while the folder goes gets one of a folder that is there. */
+START_TEST(folders_that_go)
+{
+    static const struct {
+        enum weir_io_op op;
+        unsigned calls_before;
+    } moments[] = {{WEIR_IO_OPENAT2, 1}, {WEIR_IO_OPENAT2, 2}, {WEIR_IO_FLOCK, 0}};
+    struct weir_canister_dir first;
+    struct weir_canister_dir second;
+    struct weir_error error = {0};
+    struct meanwhile meanwhile = {
+        {call_meanwhile}, &first, moments[_i].op, moments[_i].calls_before};
+    ck_assert_int_eq(open_dir(&first, NULL, WEIR_CANISTER_CREATE, NULL), WEIR_OK);
+    enum weir_status status = open_dir(&second, &meanwhile.io, WEIR_CANISTER_CREATE, &error);
+    ck_assert_int_eq(first.lock, -1);
+    ck_assert_msg(status == WEIR_OK, "%s", error.message);
+    struct weir_canister *canister = installed();
+    ck_assert_int_eq(weir_canister_dir_save(&second, canister, plain_wasm, sizeof plain_wasm, NULL),
+                     WEIR_OK);
+    weir_canister_dir_close(&second);
+    weir_canister_free(canister);
+    ck_assert_uint_eq(count_on_disk(), 5);
+}
+END_TEST
+
+/* A folder that was there, and one with a file that is not ours, stay. */
+START_TEST(folders_that_stay)
+{
+    char path[96];
+    struct weir_canister_dir dir;
+    (void)snprintf(path, sizeof path, "%s/plain", state_dir);
+    ck_assert_int_eq(mkdir(state_dir, 0700), 0);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    ck_assert_int_eq(open_dir(&dir, NULL, WEIR_CANISTER_CREATE, NULL), WEIR_OK);
+    weir_canister_dir_close(&dir);
+    ck_assert(has_folder());
+    (void)nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    ck_assert_int_eq(open_dir(&dir, NULL, WEIR_CANISTER_CREATE, NULL), WEIR_OK);
+    (void)snprintf(path, sizeof path, "%s/plain/notes", state_dir);
+    ck_assert_int_eq(close(open(path, O_WRONLY | O_CREAT, 0600)), 0);
+    weir_canister_dir_close(&dir);
+    ck_assert_int_eq(access(path, F_OK), 0);
+}
+END_TEST
+
 /* A state that a later program wrote. */
 START_TEST(later_states)
 {
@@ -574,6 +673,7 @@ int main(void)
     tcase_add_loop_test(tests, failing_calls, 0, 3);
     tcase_add_loop_test(tests, power_goes, 0, 3);
     tcase_add_test(tests, first_save);
+    tcase_add_loop_test(tests, failing_first_save, 0, 2);
     tcase_add_test(tests, changes_go_on);
     tcase_add_loop_test(tests, failing_commands, 0, 3);
     tcase_add_loop_test(tests, power_goes_in_commands, 0, 3);
@@ -581,6 +681,8 @@ int main(void)
     tcase_add_test(tests, damaged_changes);
     tcase_add_test(tests, damaged_modules);
     tcase_add_test(tests, locks);
+    tcase_add_loop_test(tests, folders_that_go, 0, 3);
+    tcase_add_test(tests, folders_that_stay);
     tcase_add_test(tests, later_states);
     tcase_add_test(tests, foreign_things);
     suite_add_tcase(suite, tests);
