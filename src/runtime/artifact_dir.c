@@ -148,49 +148,74 @@ static enum weir_status open_folder(const char *path, struct weir_io *io, int *r
     return WEIR_OK;
 }
 
-static enum weir_status read_key(struct weir_artifact_dir *dir, struct weir_error *error)
+#define REMOVE_KEY "remove it, all modules will be compiled again"
+
+static enum weir_status key_failed(struct weir_error *error, long result, const char *path,
+                                   const char *what)
+{
+    return weir_error_set_errno(error, WEIR_IO, (int)-result, "cannot %s %s/" KEY_NAME, what, path);
+}
+
+static enum weir_status check_key(const struct stat *stat, const char *path,
+                                  struct weir_error *error)
+{
+    if (!S_ISREG(stat->st_mode))
+        return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
+                              "%s/" KEY_NAME " is no file; " REMOVE_KEY, path);
+    if (stat->st_uid != geteuid())
+        return weir_error_set(error, WEIR_PERMISSION, WEIR_NO_OFFSET,
+                              "%s/" KEY_NAME " belongs to user %u, we are %u; " REMOVE_KEY, path,
+                              stat->st_uid, geteuid());
+    if ((stat->st_mode & OTHERS_ANY) != 0)
+        return weir_error_set(error, WEIR_PERMISSION, WEIR_NO_OFFSET,
+                              "others may read %s/" KEY_NAME " (mode %04o); " REMOVE_KEY, path,
+                              stat->st_mode & 07777u);
+    return WEIR_OK;
+}
+
+static enum weir_status read_key(struct weir_artifact_dir *dir, const char *path,
+                                 struct weir_error *error)
 {
     AUTO_FD fd = {dir->io, weir_io_open(dir->io, dir->root, KEY_NAME, WEIR__DIR_READ, 0)};
     if (fd.fd == -ENOENT)
         return WEIR_NOT_FOUND;
+    if (fd.fd == -EACCES)
+        return weir_error_set(error, WEIR_PERMISSION, WEIR_NO_OFFSET,
+                              "we may not read %s/" KEY_NAME "; " REMOVE_KEY, path);
+    if (fd.fd == -ELOOP)
+        return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
+                              "%s/" KEY_NAME " is a symbolic link; " REMOVE_KEY, path);
     if (fd.fd < 0)
-        return weir__dir_failed(error, fd.fd, "cannot open " KEY_NAME);
+        return key_failed(error, fd.fd, path, "open");
     struct stat stat;
     int got = weir_io_fstat(dir->io, fd.fd, &stat);
     if (got < 0)
-        return weir__dir_failed(error, got, "no information about " KEY_NAME);
-    if (!S_ISREG(stat.st_mode))
-        return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
-                              KEY_NAME " of the artifact directory is no file; remove it, all "
-                                       "modules will be compiled again");
-    if (stat.st_uid != geteuid() || (stat.st_mode & OTHERS_ANY) != 0)
-        return weir_error_set(error, WEIR_PERMISSION, WEIR_NO_OFFSET,
-                              "others may read " KEY_NAME " of the artifact directory (mode "
-                              "%04o); remove it, all modules will be compiled again",
-                              stat.st_mode & 07777u);
+        return key_failed(error, got, path, "look at");
+    enum weir_status status = check_key(&stat, path, error);
+    if (status != WEIR_OK)
+        return status;
     long size = weir_io_read_full(dir->io, fd.fd, dir->key.bytes, sizeof dir->key.bytes);
     if (size < 0)
-        return weir__dir_failed(error, size, "cannot read " KEY_NAME);
+        return key_failed(error, size, path, "read");
     if (size != (long)sizeof dir->key.bytes || stat.st_size != size)
         return weir_error_set(error, WEIR_CORRUPT, WEIR_NO_OFFSET,
-                              KEY_NAME " of the artifact directory has %lld bytes instead of 32; "
-                                       "remove it, all modules will be compiled again",
+                              "%s/" KEY_NAME " has %lld bytes instead of 32; " REMOVE_KEY, path,
                               (long long)stat.st_size);
     return WEIR_OK;
 }
 
 /* Writes a key under a new name and links it in place: of several processes one wins, whole. */
-static enum weir_status write_key(struct weir_artifact_dir *dir, const char *name,
-                                  struct weir_error *error)
+static enum weir_status write_key(struct weir_artifact_dir *dir, const char *path,
+                                  const char *name, struct weir_error *error)
 {
     struct weir_hash key;
     long got = weir_io_getrandom(dir->io, key.bytes, sizeof key.bytes, 0);
     if (got != (long)sizeof key.bytes)
-        return weir__dir_failed(error, got < 0 ? got : -EIO, "no random key");
+        return key_failed(error, got < 0 ? got : -EIO, path, "get random bytes for");
     AUTO_FD fd = {dir->io,
                   weir_io_open(dir->io, dir->root, name, O_WRONLY | O_CREAT | O_EXCL, 0600)};
     if (fd.fd < 0)
-        return weir__dir_failed(error, fd.fd, "cannot create a file");
+        return key_failed(error, fd.fd, path, "create");
     int result = weir_io_write_all(dir->io, fd.fd, key.bytes, sizeof key.bytes);
     if (result == 0)
         result = weir_io_fsync(dir->io, fd.fd);
@@ -200,22 +225,23 @@ static enum weir_status write_key(struct weir_artifact_dir *dir, const char *nam
         result = weir_io_fsync(dir->io, dir->root);
     (void)weir_io_unlinkat(dir->io, dir->root, name, 0);
     if (result < 0 && result != -EEXIST)
-        return weir__dir_failed(error, result, "cannot write " KEY_NAME);
+        return key_failed(error, result, path, "write");
     return WEIR_OK;
 }
 
-static enum weir_status have_key(struct weir_artifact_dir *dir, struct weir_error *error)
+static enum weir_status have_key(struct weir_artifact_dir *dir, const char *path,
+                                 struct weir_error *error)
 {
-    enum weir_status status = read_key(dir, error);
+    enum weir_status status = read_key(dir, path, error);
     if (status != WEIR_NOT_FOUND)
         return status;
     struct weir__dir_name name;
     if ((status = weir__dir_random_name(dir->io, WEIR__DIR_NEW, &name, error)) != WEIR_OK ||
-        (status = write_key(dir, name.text, error)) != WEIR_OK)
+        (status = write_key(dir, path, name.text, error)) != WEIR_OK)
         return status;
-    status = read_key(dir, error);
+    status = read_key(dir, path, error);
     if (status == WEIR_NOT_FOUND)
-        return weir__dir_failed(error, -ENOENT, KEY_NAME " is gone again");
+        return key_failed(error, -ENOENT, path, "read back");
     return status;
 }
 
@@ -257,13 +283,18 @@ static void visit_folder(struct weir_artifact_dir *dir, int at, const char *name
         (void)weir__dir_each(dir->io, fd.fd, visit, dir);
 }
 
-static enum weir_status prepare(struct weir_artifact_dir *dir, struct weir_error *error)
+static enum weir_status prepare(struct weir_artifact_dir *dir, const char *path,
+                                struct weir_error *error)
 {
-    enum weir_status status = have_key(dir, error);
-    if (status == WEIR_OK)
-        status = weir__dir_enter_version(dir, error);
+    enum weir_status status = have_key(dir, path, error);
     if (status != WEIR_OK)
         return status;
+    struct weir_error why = {0};
+    if ((status = weir__dir_enter_version(dir, &why)) != WEIR_OK) {
+        (void)weir_error_set(error, status, why.offset, "%s (in %s)", why.message, path);
+        weir_error_done(&why);
+        return status;
+    }
     visit_folder(dir, dir->root, ".", remove_stale);
     visit_folder(dir, dir->root, WEIR__DIR_QUARANTINE, count_quarantined);
     const struct weir_artifact_prune prune = {.stale_s = WEIR_ARTIFACT_VERSION_STALE_S};
@@ -298,10 +329,7 @@ enum weir_status weir__artifact_dir_open(const char *path, struct weir_io *io,
     dir->quota = WEIR_ARTIFACT_DIR_BYTES_DEFAULT;
     (void)pthread_mutex_init(&dir->lock, NULL);
     (void)pthread_mutex_init(&dir->writing, NULL);
-    struct weir_error why = {0};
-    if ((status = prepare(dir, &why)) != WEIR_OK) {
-        (void)weir_error_set(error, status, why.offset, "%s (in %s)", why.message, path);
-        weir_error_done(&why);
+    if ((status = prepare(dir, path, error)) != WEIR_OK) {
         weir_artifact_dir_close(dir);
         return status;
     }

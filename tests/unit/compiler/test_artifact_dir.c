@@ -313,22 +313,96 @@ START_TEST(test_refused_directories)
         refuse_dir(path, WEIR_PERMISSION, "user 12345");
         ck_assert_int_eq(chown(path, 0, 0), 0);
     }
-    ck_assert_int_eq(chmod(key, 0640), 0);
-    refuse_dir(path, WEIR_PERMISSION, "seal.key");
-    ck_assert_int_eq(chmod(key, 0600), 0);
-    ck_assert_int_eq(truncate(key, 31), 0);
-    refuse_dir(path, WEIR_CORRUPT, "31 bytes");
-    ck_assert_int_eq(truncate(key, 33), 0);
-    refuse_dir(path, WEIR_CORRUPT, "33 bytes");
-    refuse_dir(path, WEIR_CORRUPT, path);
-    ck_assert_int_eq(unlink(key), 0);
-    ck_assert_int_eq(mkfifo(key, 0600), 0);
-    refuse_dir(path, WEIR_CORRUPT, "seal.key of the artifact directory is no file");
     refuse_dir("/nowhere/at/all", WEIR_IO, "/nowhere/at/all");
     refuse_dir("/dev/null", WEIR_IO, "/dev/null");
     (void)snprintf(key, sizeof key, "%s/link", folder.path);
     ck_assert_int_eq(symlink(path, key), 0);
     refuse_dir(key, WEIR_IO, "is a symbolic link");
+    remove_folder(&folder);
+}
+END_TEST
+
+/* What is off about the key names its file, and says what to do. */
+static void refuse_key(const char *path, enum weir_status status, const char *format)
+{
+    struct weir_artifact_dir *dir = NULL;
+    struct weir_error error = {0};
+    char key[200], wanted[300];
+    (void)snprintf(key, sizeof key, "%s/seal.key", path);
+    const char *at = strstr(format, "KEY");
+    (void)snprintf(wanted, sizeof wanted, "%.*s%s%s; remove it, all modules will be compiled again",
+                   (int)(at - format), format, key, at + strlen("KEY"));
+    ck_assert_int_eq(weir_artifact_dir_open(path, &dir, &error), status);
+    ck_assert_ptr_null(dir);
+    ck_assert_str_eq(error.message, wanted);
+}
+
+START_TEST(test_refused_keys)
+{
+    struct folder folder = new_folder();
+    char path[160], key[200];
+    (void)snprintf(path, sizeof path, "%s/cache", folder.path);
+    (void)snprintf(key, sizeof key, "%s/cache/seal.key", folder.path);
+    weir_artifact_dir_close(open_dir(path));
+    ck_assert_int_eq(chmod(key, 0640), 0);
+    refuse_key(path, WEIR_PERMISSION, "others may read KEY (mode 0640)");
+    ck_assert_int_eq(chmod(key, 0600), 0);
+    if (geteuid() == 0) {
+        ck_assert_int_eq(chown(key, 12345, 0), 0);
+        refuse_key(path, WEIR_PERMISSION, "KEY belongs to user 12345, we are 0");
+        ck_assert_int_eq(chown(key, 0, 0), 0);
+    }
+    ck_assert_int_eq(truncate(key, 31), 0);
+    refuse_key(path, WEIR_CORRUPT, "KEY has 31 bytes instead of 32");
+    ck_assert_int_eq(truncate(key, 33), 0);
+    refuse_key(path, WEIR_CORRUPT, "KEY has 33 bytes instead of 32");
+    ck_assert_int_eq(unlink(key), 0);
+    ck_assert_int_eq(mkfifo(key, 0600), 0);
+    refuse_key(path, WEIR_CORRUPT, "KEY is no file");
+    ck_assert_int_eq(unlink(key), 0);
+    ck_assert_int_eq(symlink("elsewhere", key), 0);
+    refuse_key(path, WEIR_CORRUPT, "KEY is a symbolic link");
+    remove_folder(&folder);
+}
+END_TEST
+
+/* The system's own failures name the file too. */
+START_TEST(test_keys_that_cannot_be_opened)
+{
+    static const struct {
+        struct weir_io_rule rule;
+        enum weir_status status;
+        const char *begin, *end;
+    } cases[] = {
+        {{.op = WEIR_IO_OPENAT2, .first = 2, .error = EACCES},
+         WEIR_PERMISSION,
+         "we may not read ",
+         "/seal.key; remove it, all modules will be compiled again"},
+        {{.op = WEIR_IO_OPENAT2, .first = 2, .error = EMFILE},
+         WEIR_IO,
+         "cannot open ",
+         "/seal.key: Too many open files"},
+        {{.op = WEIR_IO_READ, .first = 1, .error = EIO},
+         WEIR_IO,
+         "cannot read ",
+         "/seal.key: Input/output error"},
+    };
+    struct folder folder = new_folder();
+    weir_artifact_dir_close(open_dir(folder.path));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct weir_artifact_dir *dir = NULL;
+        struct weir_error error = {0};
+        struct weir_io_faulty faulty;
+        char wanted[300];
+        weir_io_faulty_init(&faulty, weir_io_system());
+        ck_assert(weir_io_faulty_add(&faulty, &cases[i].rule));
+        ck_assert_int_eq(weir__artifact_dir_open(folder.path, &faulty.io, &dir, &error),
+                         cases[i].status);
+        (void)snprintf(wanted, sizeof wanted, "%s%s%s", cases[i].begin, folder.path, cases[i].end);
+        ck_assert_str_eq(error.message, wanted);
+        weir_error_done(&error);
+        weir_io_faulty_done(&faulty);
+    }
     remove_folder(&folder);
 }
 END_TEST
@@ -526,6 +600,8 @@ int main(void)
     suite_add_tcase(suite, files);
     TCase *folders = tcase_create("folders");
     tcase_add_test(folders, test_refused_directories);
+    tcase_add_test(folders, test_refused_keys);
+    tcase_add_test(folders, test_keys_that_cannot_be_opened);
     tcase_add_test(folders, test_many_openers);
     tcase_add_test(folders, test_stale_files);
     tcase_add_test(folders, test_writer_holds_file);
