@@ -7,6 +7,7 @@
 #include "base/http_get.h"
 #include "base/sizes.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +153,17 @@ static enum weir_status check(struct options *options, struct weir_error *error)
 
 /* --- looking --------------------------------------------------------------------------------- */
 
+static enum weir_status no_answer(const struct options *options, int number, uint64_t timeout_ms,
+                                  struct weir_error *error)
+{
+    if (number == ETIMEDOUT)
+        return weir_error_set(error, WEIR_IO, WEIR_NO_OFFSET, "%.120s does not answer within %s",
+                              options->look.url,
+                              weir_duration_format(timeout_ms * WEIR_MS_NS).text);
+    return weir_error_set_errno(error, WEIR_IO, number, "%.120s does not answer",
+                                options->look.url);
+}
+
 static enum weir_status fetch(const struct options *options, const char *path, char **ret_bytes,
                               const char **ret_body, size_t *ret_size, struct weir_error *error)
 {
@@ -162,15 +174,15 @@ static enum weir_status fetch(const struct options *options, const char *path, c
         (void)snprintf(url, sizeof url, "http://localhost%s", path);
     else
         (void)snprintf(url, sizeof url, "%.*s%s", (int)length, options->url, path);
+    int timeout_ms = options->is_batch ? WEIR_TOP_BATCH_TIMEOUT_MS : WEIR_TOP_TIMEOUT_MS;
     const struct weir_http_get get = {.url = url,
                                       .socket = options->socket,
                                       .accept = "application/json",
                                       .bytes_max = WEIR_TOP_ANSWER_BYTES_MAX,
-                                      .timeout_ms = WEIR_TOP_TIMEOUT_MS};
+                                      .timeout_ms = timeout_ms};
     long size = weir_http_fetch(&get, ret_bytes);
     if (size < 0)
-        return weir_error_set_errno(error, WEIR_IO, (int)-size, "%.120s does not answer",
-                                    options->look.url);
+        return no_answer(options, (int)-size, (uint64_t)timeout_ms, error);
     if (size > (long)WEIR_TOP_ANSWER_BYTES_MAX)
         return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET, "%s is longer than %s", path,
                               weir_size_format(WEIR_TOP_ANSWER_BYTES_MAX).text);
@@ -254,12 +266,13 @@ static void look_again(struct screen *screen)
 {
     struct weir__top_sample now = {0};
     struct weir_error error = {0};
+    uint64_t begin_ns = weir_clock_ns();
     enum weir_status status = look_at(screen->options, &now, &error);
     screen->due_ns = weir_clock_ns() + screen->options->interval_ns;
     screen->looks += status == WEIR_OK;
     if (status != WEIR_OK) {
         if (screen->gone_since_ns == 0)
-            screen->gone_since_ns = weir_clock_ns();
+            screen->gone_since_ns = begin_ns;
         weir_error_done(&screen->trouble);
         screen->trouble = error;
         return;
