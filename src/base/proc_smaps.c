@@ -158,9 +158,16 @@ static void deliver(struct weir_smaps *smaps)
     smaps->has_vma = false;
 }
 
+static enum weir_status refuse_line(const struct weir_proc_line *line, const char *what,
+                                    struct weir_error *error)
+{
+    return weir_error_set(error, WEIR_MALFORMED, line->offset, "\"%.*s\" is no line of a %s file",
+                          (int)(line->length < 60 ? line->length : 60), line->text, what);
+}
+
 static enum weir_status read_line(struct weir_smaps *smaps, struct weir_error *error)
 {
-    struct weir_scan line = weir_scan(smaps->line, smaps->line_length);
+    struct weir_scan line = weir_scan(smaps->line.text, smaps->line.length);
     bool good = true;
     if (!weir_scan_done(&line)) {
         struct weir_scan name;
@@ -177,19 +184,47 @@ static enum weir_status read_line(struct weir_smaps *smaps, struct weir_error *e
             good = read_field(vma_fields, name, rest, &smaps->vma);
         }
     }
-    if (!good)
-        return weir_error_set(
-            error, WEIR_MALFORMED, smaps->offset, "\"%.*s\" is no line of a maps or smaps file",
-            (int)(smaps->line_length < 60 ? smaps->line_length : 60), smaps->line);
-    smaps->offset += smaps->line_length + smaps->skipped + 1;
-    smaps->line_length = 0;
-    smaps->skipped = 0;
-    return WEIR_OK;
+    return good ? WEIR_OK : refuse_line(&smaps->line, "maps or smaps", error);
+}
+
+static void begin_lines(struct weir_proc_line *line)
+{
+    memset(line, 0, offsetof(struct weir_proc_line, text));
+}
+
+/* Takes bytes up to the next newline. Whether it came, so that the line is whole. */
+static bool take_line(struct weir_proc_line *line, const char **bytes, size_t *size)
+{
+    if (*size == 0)
+        return false;
+    if (line->is_whole) {
+        line->offset += line->length + line->skipped + 1;
+        line->length = 0;
+        line->skipped = 0;
+    }
+    const char *newline = memchr(*bytes, '\n', *size);
+    size_t length = newline != NULL ? (size_t)(newline - *bytes) : *size;
+    size_t room = sizeof line->text - 1 - line->length;
+    size_t taken = length < room ? length : room;
+    memcpy(line->text + line->length, *bytes, taken);
+    line->length += taken;
+    line->skipped += length - taken;
+    line->is_whole = newline != NULL;
+    *bytes += length + line->is_whole;
+    *size -= length + line->is_whole;
+    return line->is_whole;
+}
+
+/* At the end of the input: whether bytes behind the last newline are a line too. */
+static bool has_rest(const struct weir_proc_line *line)
+{
+    return !line->is_whole && line->length != 0;
 }
 
 void weir_smaps_begin(struct weir_smaps *smaps, weir_vma_visit *visit, void *context)
 {
     memset(smaps, 0, offsetof(struct weir_smaps, line));
+    begin_lines(&smaps->line);
     smaps->visit = visit;
     smaps->context = context;
 }
@@ -197,30 +232,17 @@ void weir_smaps_begin(struct weir_smaps *smaps, weir_vma_visit *visit, void *con
 enum weir_status weir_smaps_feed(struct weir_smaps *smaps, const char *bytes, size_t size,
                                  struct weir_error *error)
 {
-    while (size != 0 && !smaps->stopped) {
-        const char *newline = memchr(bytes, '\n', size);
-        size_t length = newline != NULL ? (size_t)(newline - bytes) : size;
-        size_t room = sizeof smaps->line - 1 - smaps->line_length;
-        size_t taken = length < room ? length : room;
-        memcpy(smaps->line + smaps->line_length, bytes, taken);
-        smaps->line_length += taken;
-        smaps->skipped += length - taken;
-        bytes += length;
-        size -= length;
-        if (newline != NULL) {
-            enum weir_status status = read_line(smaps, error);
-            if (status != WEIR_OK)
-                return status;
-            bytes++;
-            size--;
-        }
+    while (!smaps->stopped && take_line(&smaps->line, &bytes, &size)) {
+        enum weir_status status = read_line(smaps, error);
+        if (status != WEIR_OK)
+            return status;
     }
     return WEIR_OK;
 }
 
 enum weir_status weir_smaps_end(struct weir_smaps *smaps, struct weir_error *error)
 {
-    if (smaps->line_length != 0 && !smaps->stopped) {
+    if (has_rest(&smaps->line) && !smaps->stopped) {
         enum weir_status status = read_line(smaps, error);
         if (status != WEIR_OK)
             return status;
@@ -322,35 +344,78 @@ enum weir_status weir_proc_file_read(const char *path, char *bytes, size_t size,
     return WEIR_OK;
 }
 
+/* --- status ---------------------------------------------------------------------------------- */
+
+static enum weir_status read_status_line(const struct weir_proc_line *line,
+                                         struct weir_proc_status *status, struct weir_error *error)
+{
+    struct weir_scan name;
+    struct weir_scan rest;
+    struct weir_scan text = weir_scan(line->text, line->length);
+    if (weir_scan_done(&text) ||
+        (cut_name(text, &name, &rest) && read_field(status_fields, name, rest, status)))
+        return WEIR_OK;
+    return refuse_line(line, "status", error);
+}
+
+static enum weir_status feed_status(struct weir_proc_line *line, const char *bytes, size_t size,
+                                    struct weir_proc_status *status, struct weir_error *error)
+{
+    while (take_line(line, &bytes, &size)) {
+        enum weir_status result = read_status_line(line, status, error);
+        if (result != WEIR_OK)
+            return result;
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status end_status(const struct weir_proc_line *line,
+                                   struct weir_proc_status *status,
+                                   struct weir_proc_status *ret_status, struct weir_error *error)
+{
+    enum weir_status result = has_rest(line) ? read_status_line(line, status, error) : WEIR_OK;
+    if (result == WEIR_OK)
+        *ret_status = *status;
+    return result;
+}
+
 enum weir_status weir_proc_status_parse(const char *text, size_t size,
                                         struct weir_proc_status *ret_status,
                                         struct weir_error *error)
 {
     struct weir_proc_status status = {0};
-    struct weir_scan scan = weir_scan(text, size);
-    struct weir_scan line;
-    while (weir_scan_line(&scan, &line)) {
-        struct weir_scan name;
-        struct weir_scan rest;
-        if (weir_scan_done(&line))
-            continue;
-        if (!cut_name(line, &name, &rest) || !read_field(status_fields, name, rest, &status))
-            return weir_error_set(error, WEIR_MALFORMED, (uint64_t)(line.at - text),
-                                  "\"%.*s\" is no line of a status file",
-                                  (int)(line.end - line.at < 60 ? line.end - line.at : 60),
-                                  line.at);
-    }
-    *ret_status = status;
-    return WEIR_OK;
+    struct weir_proc_line line;
+    begin_lines(&line);
+    enum weir_status result = feed_status(&line, text, size, &status, error);
+    return result == WEIR_OK ? end_status(&line, &status, ret_status, error) : result;
 }
 
 enum weir_status weir_proc_status_read(const char *path, struct weir_proc_status *ret_status,
                                        struct weir_error *error)
 {
-    char text[8192];
-    size_t length = 0;
-    enum weir_status status = weir_proc_file_read(path, text, sizeof text, &length, error);
-    if (status != WEIR_OK)
-        return status;
-    return weir_proc_status_parse(text, length, ret_status, error);
+    struct weir_io *io = weir_io_system();
+    AUTO_CLOSE fd = weir_io_open(io, AT_FDCWD, path, O_RDONLY, 0);
+    if (fd < 0)
+        return cannot(error, -fd, "open", path);
+    struct weir_proc_status status = {0};
+    struct weir_proc_line line;
+    char bytes[4096];
+    enum weir_status result = WEIR_OK;
+    begin_lines(&line);
+    for (uint64_t total = 0; result == WEIR_OK;) {
+        long length = weir_io_read(io, fd, bytes, sizeof bytes);
+        if (length == -EINTR)
+            continue;
+        if (length < 0)
+            return cannot(error, (int)-length, "read", path);
+        if (length == 0)
+            break;
+        total += (uint64_t)length;
+        if (total > WEIR_PROC_STATUS_BYTES_MAX)
+            return weir_error_set(error, WEIR_TOO_LARGE, WEIR_NO_OFFSET,
+                                  "%s is larger than the %u bytes that are read of it", path,
+                                  WEIR_PROC_STATUS_BYTES_MAX);
+        result = feed_status(&line, bytes, (size_t)length, &status, error);
+    }
+    return result == WEIR_OK ? end_status(&line, &status, ret_status, error) : result;
 }

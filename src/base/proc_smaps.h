@@ -57,16 +57,22 @@ typedef bool weir_vma_visit(void *context, const struct weir_vma *vma);
 
 #define WEIR_SMAPS_LINE_SIZE 4352 /* PATH_MAX and the columns before it */
 
+/* The present line of a text that comes by any cut; of an overlong one the begin. */
+struct weir_proc_line {
+    bool is_whole;    /* its newline has come */
+    uint64_t offset;  /* of its first byte in the input */
+    uint64_t skipped; /* bytes beyond the buffer */
+    size_t length;
+    char text[WEIR_SMAPS_LINE_SIZE];
+};
+
 struct weir_smaps {
     weir_vma_visit *visit;
     void *context;
     struct weir_vma vma;
     bool has_vma;
     bool stopped;
-    uint64_t offset;  /* of the first byte of `line` in the input */
-    uint64_t skipped; /* bytes of an overlong line beyond the buffer */
-    size_t line_length;
-    char line[WEIR_SMAPS_LINE_SIZE];
+    struct weir_proc_line line;
     char path[WEIR_SMAPS_LINE_SIZE];
 };
 
@@ -93,6 +99,8 @@ struct weir_proc_status {
 enum weir_status weir_proc_status_parse(const char *text, size_t size,
                                         struct weir_proc_status *ret_status,
                                         struct weir_error *error) WEIR_MUST_USE;
+/* A process in 65,536 groups, the most that Linux allows, has 700 KiB; TOO_LARGE beyond. */
+#define WEIR_PROC_STATUS_BYTES_MAX (1u << 20)
 enum weir_status weir_proc_status_read(const char *path, struct weir_proc_status *ret_status,
                                        struct weir_error *error) WEIR_MUST_USE;
 

@@ -238,6 +238,44 @@ START_TEST(status_is_read)
 }
 END_TEST
 
+/* Writes a status file with so many groups, and figures on both sides of them. */
+static void write_status(const char *path, unsigned groups)
+{
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    (void)fputs("Name:\tx\nVmRSS:\t  12 kB\nGroups:\t", file);
+    for (unsigned i = 0; i < groups; i++)
+        (void)fprintf(file, "%u ", 1000000 + i);
+    (void)fputs("\nThreads:\t3\nVmPTE:\t  4 kB", file);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+/* As a process in hundreds of groups has it, to the most that Linux allows; what no kernel writes
+ * is refused. */
+START_TEST(a_long_status_is_read)
+{
+    static const unsigned groups[] = {0, 700, 1100, 65536};
+    char path[] = "/tmp/weir-status-XXXXXX";
+    struct weir_error error = {0};
+    struct weir_proc_status status;
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(close(fd), 0);
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        write_status(path, groups[i]);
+        ck_assert_int_eq(weir_proc_status_read(path, &status, &error), WEIR_OK);
+        ck_assert_uint_eq(status.vm_rss, 12288);
+        ck_assert_uint_eq(status.threads, 3);
+        ck_assert_uint_eq(status.vm_pte, 4096);
+    }
+    write_status(path, 200000);
+    ck_assert_int_eq(weir_proc_status_read(path, &status, &error), WEIR_TOO_LARGE);
+    ck_assert_ptr_nonnull(strstr(error.message, path));
+    weir_error_done(&error);
+    ck_assert_int_eq(unlink(path), 0);
+}
+END_TEST
+
 /* Loop index: 0 the old path, 1 PAGEMAP_SCAN where the kernel has it. */
 START_TEST(the_pagemap_counts_what_was_touched)
 {
@@ -283,6 +321,7 @@ int main(void)
     tcase_add_test(tests, the_own_process_adds_up);
     tcase_add_test(tests, a_process_that_ends_meanwhile_is_not_taken_for_whole);
     tcase_add_test(tests, status_is_read);
+    tcase_add_test(tests, a_long_status_is_read);
     tcase_add_loop_test(tests, the_pagemap_counts_what_was_touched, 0, 2);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
