@@ -39,7 +39,8 @@ static enum weir_status explain(const struct weir__patient *patient, const char 
         weir_error_done(inner);
         return weir__patient_is_alive(patient, folder) ? WEIR_PENDING : ended(pid, error);
     }
-    (void)weir_error_set(error, status, inner->offset, "%s/smaps: %s", folder, inner->message);
+    (void)weir_error_set(error, status, inner->offset, "%s/smaps: %s", patient->memory_folder,
+                         inner->message);
     weir_error_done(inner);
     return status;
 }
@@ -97,14 +98,14 @@ static enum weir_status check_same(const struct weir__patient *patient, const ch
 }
 
 /* Classifies; once more when the program turns out to bring an allocator of its own. */
-static void classify(struct weir__patient *patient, const char *folder)
+static void classify(struct weir__patient *patient)
 {
     struct weir_doctor_snapshot *snapshot = patient->snapshot;
     char path[512];
     weir__classify(patient);
     if (snapshot->unknown_bytes < snapshot->rss_bytes / UNKNOWN_SHARE)
         return;
-    (void)snprintf(path, sizeof path, "%s/exe", folder);
+    (void)snprintf(path, sizeof path, "%s/exe", patient->memory_folder);
     if (!weir__file_allocators(path, snapshot))
         return;
     memset(snapshot->sums, 0, sizeof snapshot->sums);
@@ -127,9 +128,9 @@ static enum weir_status look(const struct weir_doctor_options *options, const ch
         return status;
     struct weir__live_memory live = {.pagemap_fd = -1};
     if (root[0] == 0 && !options->no_memory)
-        weir__live_memory_open((int)snapshot->pid, &live, &patient->memory);
+        weir__live_memory_open((int)patient->memory_pid, &live, &patient->memory);
     struct weir_error inner = {0};
-    (void)snprintf(path, sizeof path, "%s/smaps", folder);
+    (void)snprintf(path, sizeof path, "%s/smaps", patient->memory_folder);
     status = weir__areas_read(patient, path, &inner);
     snapshot->time_ns = weir_clock_ns();
     if (status != WEIR_OK)
@@ -139,7 +140,7 @@ static enum weir_status look(const struct weir_doctor_options *options, const ch
         status = weir__objects_find(patient, error);
     }
     if (status == WEIR_OK) {
-        classify(patient, folder);
+        classify(patient);
         weir__malloc_walk(patient);
         find_cgroup(root, pid, snapshot);
         status = check_same(patient, folder, error);
@@ -193,7 +194,7 @@ enum weir_status weir_doctor_read(const struct weir_doctor_options *options, con
     static const struct weir_doctor_options DEFAULT = {.root = ""};
     const struct weir_doctor_options *chosen = options != NULL ? options : &DEFAULT;
     const char *root = chosen->root != NULL ? chosen->root : "";
-    char folder[384];
+    char folder[WEIR__FOLDER_SIZE - sizeof "/task/4194304"];
     uint64_t before = weir_clock_ns();
     AUTO_FREE struct weir_doctor_snapshot *snapshot = calloc(1, sizeof *snapshot);
     if (snapshot == NULL)

@@ -145,9 +145,9 @@ struct weir_doctor_options {
 };
 
 /* Takes one. `pid` is a number or "self". NOT_FOUND: no such process, or it ended meanwhile; STATE:
- * a zombie or a kernel thread, which has no memory; PERMISSION with what would help; LIMIT: more
- * areas than doctor_limits.h allows; MALFORMED: a saved file that is none; IO: a file of /proc
- * cannot be read, or the process begins other programs all the time. */
+ * a zombie (all its threads have ended) or a kernel thread, which has no memory; PERMISSION with
+ * what would help; LIMIT: more areas than doctor_limits.h allows; MALFORMED: a saved file that is
+ * none; IO: a file of /proc cannot be read, or the process begins other programs all the time. */
 enum weir_status weir_doctor_read(const struct weir_doctor_options *options, const char *pid,
                                   struct weir_doctor_snapshot *ret_snapshot,
                                   struct weir_error *error) WEIR_MUST_USE;

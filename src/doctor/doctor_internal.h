@@ -92,6 +92,10 @@ struct weir__heap {
 
 struct weir__patient {
     struct weir_doctor_snapshot *snapshot;
+    /* Where its address space is read: "ROOT/proc/PID", or "ROOT/proc/PID/task/TID" of a thread
+     * that lives when the main one has ended. */
+    char memory_folder[WEIR__FOLDER_SIZE];
+    uint64_t memory_pid; /* PID or TID */
     struct weir__memory memory;
     struct weir__area *areas;
     size_t area_count, area_capacity;
@@ -120,9 +124,9 @@ static inline const char *weir__area_name(const struct weir__patient *patient,
 /* /proc/PID: stat, status, comm, exe, limits, environ. `folder` is "ROOT/proc/PID". */
 enum weir_status weir__patient_read(struct weir__patient *patient, const char *folder,
                                     struct weir_error *error) WEIR_MUST_USE;
-/* Whether it is still the process that was read, and no zombie. */
+/* Whether it is still the process that was read, and one of its threads lives. */
 bool weir__patient_is_alive(const struct weir__patient *patient, const char *folder);
-/* "ROOT/proc/PID/smaps" into the list. */
+/* A file smaps into the list. */
 enum weir_status weir__areas_read(struct weir__patient *patient, const char *path,
                                   struct weir_error *error) WEIR_MUST_USE;
 /* One area more; false when memory or room is refused (status is set). For tests and fuzzing. */

@@ -34,6 +34,8 @@
 /* Of each read-only section of a program that is searched for the messages of an allocator; the
  * largest programs (Chromium, Nitro) have 60 to 100 MiB of them. */
 #define WEIR__SECTION_BYTES_MAX (UINT64_C(128) << 20)
+/* Of "ROOT/proc/PID/task/TID"; a longer one is refused. */
+#define WEIR__FOLDER_SIZE 448
 /* Of /proc/PID/environ; a longer one is cut. */
 #define WEIR__ENVIRON_BYTES_MAX (256u << 10)
 

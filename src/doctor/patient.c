@@ -8,6 +8,7 @@
 #include "base/proc_scan.h"
 #include "base/proc_smaps.h"
 
+#include <dirent.h>
 #include <elf.h>
 #include <errno.h>
 #include <stdio.h>
@@ -82,6 +83,35 @@ static bool has_ended(const struct stat_line *line)
     return line->state == 'Z' || line->state == 'X';
 }
 
+/* The main thread of a process may end before others: its files are those of a zombie then, without
+ * memory, which the files of the others have. The first that lives; false: none does. */
+static bool find_living_thread(const char *folder, struct weir__patient *ret_patient)
+{
+    struct weir_io *io = weir_io_system();
+    char path[512];
+    _Alignas(struct dirent64) char entries[4096];
+    (void)snprintf(path, sizeof path, "%s/task", folder);
+    AUTO_CLOSE fd = weir_io_open(io, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+    long length = fd;
+    while (length >= 0 && (length = weir_io_getdents(io, fd, entries, sizeof entries)) > 0) {
+        for (long at = 0; at < length;) {
+            const struct dirent64 *entry = (const struct dirent64 *)(void *)(entries + at);
+            struct stat_line line;
+            at += entry->d_reclen;
+            if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+                continue;
+            (void)snprintf(ret_patient->memory_folder, sizeof ret_patient->memory_folder,
+                           "%s/task/%.20s", folder, entry->d_name);
+            if (read_stat_line(ret_patient->memory_folder, &line, NULL) != WEIR_OK ||
+                has_ended(&line))
+                continue;
+            ret_patient->memory_pid = strtoul(entry->d_name, NULL, 10);
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum weir_status read_stat(struct weir__patient *patient, const char *folder,
                                   struct weir_error *error)
 {
@@ -95,7 +125,9 @@ static enum weir_status read_stat(struct weir__patient *patient, const char *fol
         return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
                               "process %llu is a thread of the kernel; it has no memory of its own",
                               pid);
-    if (has_ended(&line))
+    (void)snprintf(patient->memory_folder, sizeof patient->memory_folder, "%s", folder);
+    patient->memory_pid = pid;
+    if (has_ended(&line) && !find_living_thread(folder, patient))
         return weir_error_set(error, WEIR_STATE, WEIR_NO_OFFSET,
                               "process %llu has ended (a zombie); its memory is already given back",
                               pid);
@@ -108,8 +140,10 @@ static enum weir_status read_stat(struct weir__patient *patient, const char *fol
 bool weir__patient_is_alive(const struct weir__patient *patient, const char *folder)
 {
     struct stat_line line;
-    return read_stat_line(folder, &line, NULL) == WEIR_OK && !has_ended(&line) &&
-           line.start_time == patient->snapshot->start_time;
+    struct weir__patient other;
+    return read_stat_line(folder, &line, NULL) == WEIR_OK &&
+           line.start_time == patient->snapshot->start_time &&
+           (!has_ended(&line) || find_living_thread(folder, &other));
 }
 
 /* --- small files --------------------------------------------------------------------------- */
@@ -260,19 +294,20 @@ enum weir_status weir__patient_read(struct weir__patient *patient, const char *f
     if (status != WEIR_OK)
         return status;
     char path[512];
+    const char *memory_folder = patient->memory_folder;
     struct weir_proc_status process;
     struct weir_error inner = {0};
-    (void)snprintf(path, sizeof path, "%s/status", folder);
+    (void)snprintf(path, sizeof path, "%s/status", memory_folder);
     if (weir_proc_status_read(path, &process, &inner) != WEIR_OK)
         return no_process(folder, &inner, error);
     snapshot->page_table_bytes = process.vm_pte;
     snapshot->thread_count = process.threads;
     snapshot->hwm_bytes = process.vm_hwm;
     read_line(folder, "comm", snapshot->name, sizeof snapshot->name);
-    read_program(folder, snapshot->program, sizeof snapshot->program);
-    patient->stack_bytes = read_stack_limit(folder);
-    read_environment(patient, folder);
-    (void)snprintf(path, sizeof path, "%s/exe", folder);
+    read_program(memory_folder, snapshot->program, sizeof snapshot->program);
+    patient->stack_bytes = read_stack_limit(memory_folder);
+    read_environment(patient, memory_folder);
+    (void)snprintf(path, sizeof path, "%s/exe", memory_folder);
     snapshot->is_go = weir__file_is_go(path);
     return WEIR_OK;
 }

@@ -210,6 +210,19 @@ def test_brk(options):
             fail(f"more is live in a part than in all: {heap}, own {own}")
 
 
+def test_leader(options):
+    """The main thread has ended, which makes the process look like a zombie: it is looked at."""
+    process, own = start([fixture(options, "fixture_leader"), "18", "30"])
+    try:
+        seen = look(options, process.pid)
+        check("leader", seen, own, named_by_kernel(own["thread"]))
+        if (seen["pid"], seen["name"]) != (process.pid, "fixture_leader") or \
+                not seen["memory_was_read"] or seen["page_table_bytes"] == 0:
+            fail(f"not all of it was read: {seen}")
+    finally:
+        stop(process)
+
+
 def test_drift(options):
     """Memory that arenas retain: the doctor says how much, our own trim agrees."""
     process, own = start([fixture(options, "fixture_drift"), "10", "20", "24"])

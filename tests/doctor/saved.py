@@ -61,12 +61,13 @@ def changing():
 
 
 def write(folder, pid, name, smaps, program="", environment="", state="S", flags=1 << 22,
-          threads=1):
-    path = f"{folder}/proc/{pid}"
+          threads=1, thread=None):
+    """The files of a process, or of one of its threads."""
+    path = f"{folder}/proc/{pid}" + (f"/task/{thread}" if thread else "")
     os.makedirs(path, exist_ok=True)
     rest = ["1"] * 4 + [str(flags), "1200", "0", "3", "0"] + ["0"] * 9 + ["77"] + ["0"] * 4
     files = {
-        "stat": f"{pid} ({name}) {state} 1 " + " ".join(rest) + "\n",
+        "stat": f"{thread or pid} ({name}) {state} 1 " + " ".join(rest) + "\n",
         "status": f"Name:\t{name}\nVmHWM:\t 9999999 kB\nVmPTE:\t 20480 kB\nThreads:\t{threads}\n",
         "comm": name + "\n",
         "limits": "Max stack size            8388608              unlimited            bytes\n",
@@ -86,6 +87,10 @@ def main():
           "PATH=/bin\0MALLOC_ARENA_MAX=4\0", threads=231)
     write(folder, 4712, "host", guest(), "/usr/bin/host", threads=4)
     write(folder, 4713, "gone", "", state="Z")
+    write(folder, 4713, "gone", "", state="Z", thread=4713)
+    write(folder, 4718, "leader", "", state="Z", threads=3)
+    write(folder, 4718, "leader", "", state="Z", thread=4718)
+    write(folder, 4718, "worker", guest(), "/usr/bin/host", threads=3, thread=4719)
     write(folder, 4714, "kworker/0:1", "", flags=4194304 | 1 << 21)
     write(folder, 4715, "ended", "")
     write(folder, 4716, "broken", "no smaps at all\n")
