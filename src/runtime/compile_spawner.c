@@ -44,8 +44,10 @@ static bool is_program(const char *path)
     return access(path, X_OK) == 0;
 }
 
-/* In one of the places relative to the folder of this file. */
-static bool find_near(const char *file, const char *const places[], char path[PATH_MAX])
+/* In one of the places relative to the folder of this file. Each that does not have it becomes a
+ * detail of `report`, unless that is NULL. */
+static bool find_near(const char *file, const char *const places[], char path[PATH_MAX],
+                      struct weir_error *report)
 {
     const char *slash = strrchr(file, '/');
     if (slash == NULL)
@@ -53,15 +55,19 @@ static bool find_near(const char *file, const char *const places[], char path[PA
     for (size_t i = 0; places[i] != NULL; i++) {
         int length =
             snprintf(path, PATH_MAX, "%.*s/%s" PROGRAM, (int)(slash - file), file, places[i]);
-        if (length > 0 && length < PATH_MAX && is_program(path))
+        if (length <= 0 || length >= PATH_MAX)
+            continue;
+        if (is_program(path))
             return true;
+        weir_error_add(report, "%s", path);
     }
     return false;
 }
 
 /* Beside the running program: build/bin and build/libexec/weir, or both in one folder. Else beside
- * the library, wherever the tree was installed: lib or lib/x86_64-linux-gnu. */
-static bool find_beside(char path[PATH_MAX])
+ * the library, wherever the tree was installed: lib or lib/x86_64-linux-gnu. A static library is a
+ * part of the program. */
+static bool find_beside(char path[PATH_MAX], struct weir_error *report)
 {
     static const char *const of_program[] = {"", "../libexec/weir/", NULL};
     static const char *const of_library[] = {"../libexec/weir/", "../../libexec/weir/", NULL};
@@ -69,31 +75,51 @@ static bool find_beside(char path[PATH_MAX])
     ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
     if (size > 0) {
         self[size] = '\0';
-        if (find_near(self, of_program, path))
+        if (find_near(self, of_program, path, report))
             return true;
     }
     Dl_info library;
     return dladdr(&spawner, &library) != 0 && library.dli_fname != NULL &&
-           find_near(library.dli_fname, of_library, path);
+           find_near(library.dli_fname, of_library, path, report);
 }
 
-static void find_program(char path[PATH_MAX])
+/* False when somebody named it: then it is nowhere else. */
+static bool find_program(char path[PATH_MAX])
 {
     const char *named = secure_getenv("WEIR_COMPILE");
     if (spawner.program[0] != '\0')
         named = spawner.program;
     if (named != NULL && named[0] != '\0') {
         (void)snprintf(path, PATH_MAX, "%s", named);
-        return;
+        return false;
     }
-    if (find_beside(path))
-        return;
+    if (find_beside(path, NULL))
+        return true;
     const char *libexec = secure_getenv("WEIR_LIBEXEC");
     if (libexec == NULL || libexec[0] == '\0')
         libexec = WEIR_LIBEXEC_INSTALLED;
     int length = snprintf(path, PATH_MAX, "%s/" PROGRAM, libexec);
     if (length < 0 || length >= PATH_MAX)
         path[0] = '\0';
+    return true;
+}
+
+/* `path`: where it was looked for last. */
+static enum weir_status refuse_program(const char *path, bool was_looked_for, int number,
+                                       struct weir_error *error)
+{
+    if (!was_looked_for || number != ENOENT)
+        return weir_error_set_errno(error, WEIR_COMPILE, number,
+                                    "cannot start the compiler %s; WEIR_COMPILE can name another",
+                                    path);
+    (void)weir_error_set(error, WEIR_COMPILE, WEIR_NO_OFFSET,
+                         "found no " PROGRAM " near the program, near the library or as %.90s; set "
+                         "WEIR_LIBEXEC to its folder, or WEIR_COMPILE to the file",
+                         path);
+    char beside[PATH_MAX];
+    if (!find_beside(beside, error))
+        weir_error_add(error, "%s", path);
+    return WEIR_COMPILE;
 }
 
 /* Descriptor 3 and the standard ones are all it gets; signals as a fresh program expects them. */
@@ -149,7 +175,7 @@ static enum weir_status start(struct weir_error *error)
 {
     char path[PATH_MAX];
     int pair[2];
-    find_program(path);
+    bool was_looked_for = find_program(path);
     enum weir_status status = charge_spawner(error);
     if (status != WEIR_OK)
         return status;
@@ -164,9 +190,7 @@ static enum weir_status start(struct weir_error *error)
     if (failed != 0) {
         (void)close(pair[0]);
         discharge_spawner();
-        return weir_error_set_errno(error, WEIR_COMPILE, failed,
-                                    "cannot start the compiler %s; WEIR_COMPILE can name another",
-                                    path);
+        return refuse_program(path, was_looked_for, failed, error);
     }
     spawner.socket = pair[0];
     spawner.pid = pid;

@@ -68,6 +68,15 @@ def uses_shared(program):
     return "libweir.so.0" in run("readelf", "-d", program)
 
 
+def check_says_where(program, env):
+    """What is missing, where it was looked for, what to do."""
+    done = subprocess.run([program], env=env, capture_output=True, text=True)
+    for words in ("found no weir-compile near the program", "/no/where/weir-compile",
+                  "set WEIR_LIBEXEC to its folder"):
+        if done.returncode == 0 or words not in done.stderr:
+            sys.exit(f"{program} says nothing of {words}: {done.returncode} {done.stderr}")
+
+
 def check(args, prefix, folder):
     clean = environment(prefix)
     for build in (build_by_pkg_config, build_by_cmake):
@@ -75,8 +84,10 @@ def check(args, prefix, folder):
             is_shared = program.endswith("shared")
             if uses_shared(program) != is_shared:
                 sys.exit(f"{program} does not use the library it was to use")
-            # The static one finds the compiler by the installed path only; here it is told.
+            # A static library is a part of the program, and does not know where it was installed.
             env = clean if is_shared else dict(clean, WEIR_LIBEXEC=f"{prefix}/libexec/weir")
+            if not is_shared:
+                check_says_where(program, dict(clean, WEIR_LIBEXEC="/no/where"))
             print(f"{os.path.basename(program)} ({build.__name__}):",
                   run(program, env=env).strip())
 
