@@ -8,8 +8,6 @@ if(WEIR_TESTS)
 endif()
 set(WEIR_SKIP_CODE 77)
 set(WEIR_TEST_ENVIRONMENT
-    "CK_DEFAULT_TIMEOUT=60"
-    "CK_TIMEOUT_MULTIPLIER=5"
     "ASAN_OPTIONS=detect_stack_use_after_return=0"
     "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=halt_on_error=1"
@@ -18,8 +16,8 @@ set(WEIR_TEST_ENVIRONMENT
 # weir_test_properties(NAME [LABELS slow] [TIMEOUT seconds] [SERIAL]): what every test of the tree
 # gets. SERIAL: runs alone, because it measures. A second label `threads` adds the test to the run
 # under ThreadSanitizer.
-# Check forks a process per test case; its own limit of 4 s is too short under sanitizers. These
-# limits end what hangs, nothing else: they hold on a machine that is twenty times slower for us.
+# The limit ends what hangs, nothing else: it holds on a machine that is twenty times slower for us.
+# Cases of check have limits of their own, see tests/hang_limit.c.
 function(weir_test_properties name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL" "TIMEOUT" "LABELS")
   if(NOT arg_LABELS)
@@ -62,7 +60,8 @@ function(weir_add_check_test name)
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/src"
                                              "${CMAKE_SOURCE_DIR}/include" "${CMAKE_SOURCE_DIR}")
-  target_link_libraries(${name} PRIVATE ${arg_LIBS} PkgConfig::CHECK weir_warnings)
+  target_link_libraries(${name} PRIVATE ${arg_LIBS} weir_hang_limit PkgConfig::CHECK
+                                        weir_warnings)
   # ck_assert_msg(x, "text") has no further argument, and clang minds.
   target_compile_options(${name} PRIVATE
                          $<$<C_COMPILER_ID:Clang>:-Wno-gnu-zero-variadic-macro-arguments>)
