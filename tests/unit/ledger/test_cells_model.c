@@ -45,8 +45,8 @@ static const struct form {
 
 static struct world seen[SEEN_MAX];
 static bool is_seen[SEEN_MAX];
-static struct world todo[SEEN_MAX];
-static size_t todo_count, seen_count;
+static struct world open_worlds[SEEN_MAX];
+static size_t open_count, seen_count;
 
 static uint8_t get(const struct world *world, int who, enum word word)
 {
@@ -195,7 +195,7 @@ static void visit(const struct world *world)
     seen_count++;
     is_seen[slot] = true;
     seen[slot] = *world;
-    todo[todo_count++] = *world;
+    open_worlds[open_count++] = *world;
 }
 
 static bool is_at_rest(const struct world *world)
@@ -219,8 +219,8 @@ static bool explore(const struct form *form)
     bool is_sound = true;
     size_t rests = 0;
     visit(&first);
-    while (todo_count != 0) {
-        const struct world world = todo[--todo_count];
+    while (open_count != 0) {
+        const struct world world = open_worlds[--open_count];
         struct world next;
         if (is_at_rest(&world)) {
             rests++;
