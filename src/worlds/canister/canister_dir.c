@@ -53,6 +53,11 @@ static enum weir_status open_folder(struct weir_canister_dir *dir, const char *p
             return failed(dir, made, path, error);
     }
     int top = weir_io_open(io, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+    if (top == -ENOENT)
+        return weir_error_set(error, WEIR_NOT_FOUND, WEIR_NO_OFFSET,
+                              "there is no folder %.160s; a state begins with `weir canister "
+                              "--state DIR install NAME FILE`",
+                              path);
     if (top < 0)
         return failed(dir, top, path, error);
     int answer = is_made ? make_folder(io, top, dir->name) : 0;

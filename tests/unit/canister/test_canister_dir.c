@@ -645,6 +645,8 @@ START_TEST(foreign_things)
         weir_error_done(&error);
     }
     ck_assert_int_eq(open_dir(&dir, NULL, WEIR_CANISTER_WRITE, &error), WEIR_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(error.message, state_dir));
+    ck_assert_ptr_nonnull(strstr(error.message, "install NAME FILE"));
     weir_error_done(&error);
     struct weir_canister *canister = installed();
     ck_assert_int_eq(save(canister, NULL, true), WEIR_OK);
