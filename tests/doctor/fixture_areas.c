@@ -13,7 +13,7 @@
 
 #define PAGE 4096u
 #define STILL_PAGES 4096u /* of each splitter; touched once, never given back */
-#define MOVING_PAGES 64u  /* that a mover holds at most */
+#define MOVING_PAGES 16u  /* that a mover holds at most */
 
 static pthread_barrier_t touched;
 
